@@ -1,0 +1,351 @@
+"""What goes over the wire between the service and trainers, owners and witnesses (JSON, version 1).
+
+The service is a convenience, not an authority: every signature here is checked again by the contract, and everything
+that a trainer acts on is checked by the trainer against chain and IPFS.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+
+from cohort_protocol.identifiers import MAX_SLOTS, Address, Amount, Bytes32, CidText, HexData
+from cohort_protocol.phases import Phase
+from cohort_protocol.spec import ProjectSpec
+
+DecimalText = Annotated[Amount, PlainSerializer(str, return_type=str)]
+"""A token amount, score or other large integer: a decimal string in JSON, an int in Python."""
+
+Signature = Annotated[HexData, Field(min_length=132, max_length=132)]
+Detail = Annotated[str, Field(max_length=500)]
+
+
+class Message(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+# --- the market -----------------------------------------------------------------------------------------------------
+
+
+class MarketInfo(Message):
+    """Which market this service serves. Check it against your own address book."""
+
+    chain_id: int
+    market: Address
+    verifier: Address
+    block: int
+    """Newest block that the service has indexed."""
+    version: str
+
+
+class TransactionToSign(Message):
+    """A transaction that the caller signs and sends. The service holds no key of yours."""
+
+    to: Address
+    data: Annotated[str, Field(pattern=r"^0x[0-9a-f]*$", max_length=200_000)]
+    value: DecimalText = 0
+    description: str
+
+
+# --- projects -------------------------------------------------------------------------------------------------------
+
+
+class WindowSeconds(Message):
+    """Upper bounds of the phases, in seconds."""
+
+    commit: Annotated[int, Field(ge=1, le=90 * 86400)]
+    guard: Annotated[int, Field(ge=0, le=86400)] = 0
+    reveal: Annotated[int, Field(ge=1, le=90 * 86400)]
+    settle: Annotated[int, Field(ge=1, le=90 * 86400)]
+
+
+class TermsRequest(Message):
+    """The money and the rules, fixed on chain at creation. Amounts in base units of the token."""
+
+    token: Address
+    round_budget: DecimalText
+    aggregator_fee: DecimalText = 0
+    stake: DecimalText
+    score_floor: DecimalText
+    rounds: Annotated[int, Field(ge=1, le=100_000)]
+    slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
+    min_trainers: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
+    quorum: Annotated[int, Field(ge=1, le=7)]
+    share_cap: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = 4
+    windows: WindowSeconds
+    witnesses: Annotated[list[Address], Field(min_length=1, max_length=7)]
+    aggregators: Annotated[list[Address], Field(min_length=1, max_length=8)]
+
+
+class ProjectRequest(Message):
+    """POST /v1/projects: a project to create. `owner` will sign the returned transactions."""
+
+    owner: Address
+    spec: ProjectSpec
+    terms: TermsRequest
+    deposit: DecimalText
+
+
+class ProjectDraft(Message):
+    """The spec is published; sign and send the transactions in order to create and fund the project."""
+
+    spec_cid: CidText
+    terms_hash: Bytes32
+    cost: dict[str, DecimalText]
+    """Preview in base units: per_round, distributable_per_round, aggregator_fees, total, deposit."""
+    transactions: list[TransactionToSign]
+
+
+class LedgerView(Message):
+    """Per project: deposited = free + held + claimable + claimed + fees + burned + refunded (base units)."""
+
+    deposited: DecimalText
+    free: DecimalText
+    held: DecimalText
+    claimable: DecimalText
+    claimed: DecimalText
+    fees: DecimalText
+    burned: DecimalText
+    refunded: DecimalText
+
+
+class ProjectView(Message):
+    id: int
+    owner: Address
+    spec_cid: CidText
+    spec: ProjectSpec | None
+    """None until the service could fetch the spec."""
+    terms: TermsRequest
+    policy_hash: Bytes32
+    ended: bool
+    round: int
+    """Newest round; 0 before the first."""
+    members: int
+    ledger: LedgerView
+
+
+class TrainerView(Message):
+    """A trainer's standing across projects, and place in one project where asked through one."""
+
+    address: Address
+    reliability_bps: int
+    usefulness_bps: int
+    rounds: int
+    rejections: int
+    member: bool | None = None
+    stake: DecimalText | None = None
+    earned: DecimalText | None = None
+    claimed: DecimalText | None = None
+
+
+# --- a round --------------------------------------------------------------------------------------------------------
+
+
+class ModelRef(Message):
+    commitment: Bytes32
+    cid: CidText
+
+
+class RowView(Message):
+    """An admitted update, in order of admission."""
+
+    row: int
+    trainer: Address
+    update: Bytes32
+    cid: CidText
+    score: DecimalText | None = None
+    reason: int | None = None
+    pay: DecimalText | None = None
+    claimed: bool = False
+
+
+class RefusalView(Message):
+    """An update that witnesses would not sign for, in words."""
+
+    trainer: Address
+    witness: Address | None = None
+    code: str
+    detail: str
+
+
+class GasUsed(Message):
+    step: str
+    tx: Bytes32
+    gas: int
+
+
+class RoundView(Message):
+    """One round as the service sees it. Times are unix seconds."""
+
+    project: int
+    number: int
+    phase: Phase
+    opened_at: int
+    commit_end: int
+    reveal_start: int
+    reveal_end: int
+    settle_end: int
+    budget: DecimalText
+    eligible: int
+    model: ModelRef
+    past_models: list[ModelRef]
+    """Models before the rounds up to five back, oldest first, ending with the current one: their differences are the
+    global steps."""
+    committed: list[Address]
+    revealed: list[Address]
+    rows: list[RowView]
+    refusals: list[RefusalView]
+    next_model: ModelRef | None = None
+    bundle_cid: CidText | None = None
+    payout_root: Bytes32 | None = None
+    gas: list[GasUsed] = Field(default_factory=list)
+
+
+class ProjectState(Message):
+    """GET /v1/projects/{id}/state?after=V&wait=S: answers at once if `version` > V, else when something changes or
+    after S seconds."""
+
+    version: int
+    project: int
+    ended: bool
+    finished: bool
+    """No further round will open (ended, or all rounds run and terminal)."""
+    round: RoundView | None
+    reveal_set: RevealSet | None = None
+    settlement: SettlementProposal | None = None
+
+
+# --- intake from trainers -------------------------------------------------------------------------------------------
+
+
+class CommitIntake(Message):
+    """POST /v1/projects/{p}/rounds/{r}/commits: EIP-712 `Commit` by the trainer; posted on chain in one batch."""
+
+    trainer: Address
+    commitment: Bytes32
+    expiry: Annotated[int, Field(ge=0, lt=2**64)]
+    signature: Signature
+
+
+class RevealIntake(Message):
+    """POST /v1/projects/{p}/rounds/{r}/reveals: opens the commitment. Needs no signature: only the trainer knows the
+    preimage."""
+
+    trainer: Address
+    update: Bytes32
+    salt: Bytes32
+    cid: CidText
+
+
+class Accepted(Message):
+    """202: recorded. Sending the same again is harmless."""
+
+    status: Literal["recorded", "already-recorded"]
+
+
+# --- intake from witnesses ------------------------------------------------------------------------------------------
+
+
+class RevealItem(Message):
+    """One reveal of the set that witnesses are asked about, with everything the contract will check."""
+
+    trainer: Address
+    commitment: Bytes32
+    update: Bytes32
+    salt: Bytes32
+    cid: CidText
+
+
+class RevealSet(Message):
+    """Reveals waiting for receipts, by increasing trainer address. `reveals_hash` is what a receipt signs."""
+
+    reveals_hash: Bytes32
+    reveals: Annotated[list[RevealItem], Field(max_length=MAX_SLOTS)]
+    receipts_from: list[Address]
+
+
+class Refusal(Message):
+    trainer: Address
+    code: Annotated[str, Field(pattern=r"^[a-z-]{1,40}$")]
+    detail: Detail
+
+
+class ReceiptIntake(Message):
+    """POST /v1/projects/{p}/rounds/{r}/receipts: a witness's EIP-712 `Receipt`. Bit i speaks of reveal i of the set;
+    a bit in neither map means that the witness could not tell (for example: could not fetch the bytes)."""
+
+    witness: Address
+    reveals_hash: Bytes32
+    endorsed: Annotated[int, Field(ge=0, lt=2**32)]
+    refused: Annotated[int, Field(ge=0, lt=2**32)]
+    refusals: Annotated[list[Refusal], Field(max_length=MAX_SLOTS)] = Field(default_factory=list)
+    """In words, for every reveal that is not endorsed."""
+    signature: Signature
+
+
+class SettlementProposal(Message):
+    """The aggregator's outcome of a round, before it is settled. Witnesses recompute it and sign or refuse."""
+
+    admitted_hash: Bytes32
+    policy_hash: Bytes32
+    outcomes: list[tuple[DecimalText, int]]
+    """(score, reason) per row."""
+    previous_model: Bytes32
+    next_model: ModelRef
+    bundle_cid: CidText
+    signed_by: list[Address]
+
+
+class SettlementSignature(Message):
+    """POST /v1/projects/{p}/rounds/{r}/settlement/signatures: a witness's EIP-712 `Settlement`."""
+
+    witness: Address
+    bundle_cid: CidText
+    signature: Signature
+
+
+class SettlementRefusal(Message):
+    """POST /v1/projects/{p}/rounds/{r}/settlement/refusals: a witness recomputed something else (signed as a reason
+    on record, EIP-191 over the canonical JSON of this message without the signature)."""
+
+    witness: Address
+    bundle_cid: CidText
+    detail: Detail
+    signature: Signature
+
+
+# --- rewards --------------------------------------------------------------------------------------------------------
+
+
+class RewardItem(Message):
+    """Pay of one round with its Merkle proof against the payout root on chain."""
+
+    round: int
+    row: int
+    amount: DecimalText
+    claimed: bool
+    proof: list[Bytes32]
+    payout_root: Bytes32
+
+
+class Rewards(Message):
+    project: int
+    trainer: Address
+    earned: DecimalText
+    claimed: DecimalText
+    claimable: DecimalText
+    items: list[RewardItem]
+
+
+class Problem(BaseModel):
+    """application/problem+json (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+
+
+ProjectState.model_rebuild()
