@@ -16,6 +16,7 @@ interface IMembers {
 
     error AlreadyMember(uint256 project, address trainer);
     error NotMember(uint256 project, address trainer);
+    error StillMember(uint256 project, address trainer);
     error StakeLocked(uint256 project, address trainer, uint256 untilRoundEnds);
 
     /// @notice Joins with the project's stake, taken from the caller.

@@ -9,14 +9,14 @@ interface IProjects {
     /// @notice The ledger of one project, in base units of its token. Every field but `free`, `held` and
     /// `claimable` only ever grows.
     struct Ledger {
-        uint128 deposited;
-        uint128 free; // may open rounds, or go back to the owner once the project has ended
-        uint128 held; // set aside for the round that is running
-        uint128 claimable; // earned, not yet taken out
-        uint128 claimed;
-        uint128 fees; // credited to aggregators
-        uint128 burned; // undistributed pay of settled rounds
-        uint128 refunded;
+        uint128 free; // slot 0: may open rounds, or go back to the owner once the project has ended
+        uint128 held; // slot 0: set aside for the round that is running
+        uint128 claimable; // slot 1: earned, not yet taken out
+        uint128 claimed; // slot 1
+        uint128 fees; // slot 2: credited to aggregators
+        uint128 burned; // slot 2: undistributed pay; stays in the contract for ever, no call can move it
+        uint128 deposited; // slot 3
+        uint128 refunded; // slot 3
     }
 
     event ProjectCreated(uint256 indexed project, address indexed owner, address indexed token, ProjectTerms terms);
@@ -29,6 +29,8 @@ interface IProjects {
     error TermsInvalid(bytes32 what, uint256 found, uint256 allowed);
     error AddressesNotIncreasing(bytes32 what, uint256 index);
     error ProjectIsOver(uint256 project);
+    error ProjectNotOver(uint256 project);
+    error NothingToRefund(uint256 project);
     error RoundStillRunning(uint256 project, uint256 round);
     error DepositNotExact(uint256 expected, uint256 received);
     error AmountTooLarge(uint256 amount);
@@ -39,7 +41,8 @@ interface IProjects {
     /// @notice Adds to the project's escrow. Anyone may.
     function fund(uint256 project, uint256 amount) external;
 
-    /// @notice Ends the project: no round opens any more. Owner only, and only between rounds.
+    /// @notice Ends the project: no round opens any more. Only between rounds. The owner at any time; anyone once
+    /// nothing has happened for 30 days since the newest round's tF (since creation, before the first round).
     function endProject(uint256 project) external;
 
     /// @notice Sends the free escrow of an ended project back to its owner. Anyone may call.

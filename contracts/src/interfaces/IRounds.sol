@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, NextModel, Outcome, Phase, Receipt, Reveal, Row, SkipReason} from "../types/Types.sol";
+import {CommitLeaf, CommitSignature, NextModel, Outcome, Phase, Receipt, Reveal, Row, SkipReason} from "../types/Types.sol";
 
 /// @title Rounds: open, commit, reveal, settle
 /// @notice Every transition can be made by anyone once it is due. Deadlines are upper bounds: when everyone who may
@@ -16,17 +16,17 @@ interface IRounds {
         uint64 revealEnd; // tR
         uint64 settleEnd; // tF
         uint128 budget; // R of this round
-        uint16 eligible; // members when it opened
-        uint8 batchCount; // commitments in the batch
+        uint16 eligible; // members when it opened (65,535 if more)
+        uint8 batchCount; // commitments in the batch, without those that their trainers replaced
         uint8 selfCount; // commitments posted by their trainers
         uint8 admitted; // n
         uint8 refused; // revealed, and refused by a quorum of witnesses
-        uint32 admittedBits; // unused bits 0; bit i: row i exists
+        bool closed; // terminal, and its money has been moved: settled, or `closeRound` has been called
+        uint32 claimedBits; // bit i: row i has been claimed
         bytes32 batchHash; // keccak256(abi.encode(CommitLeaf[]))
         bytes32 admittedHash; // chain of keccak256(abi.encode(previous, trainer, update))
         bytes32 model; // commitment of the model this round starts from
-        bytes32 payoutRoot; // set when terminal and anything is payable
-        uint256 claimedBits; // bit i: row i has been claimed
+        bytes32 payoutRoot; // set when closed and any row exists
     }
 
     event RoundOpened(
@@ -76,7 +76,9 @@ interface IRounds {
     event RoundDefaulted(uint256 indexed project, uint32 indexed round, bytes32 payoutRoot, uint256 paid);
 
     error WrongPhase(uint256 project, uint256 round, Phase found, Phase allowed);
-    error NotNewestRound(uint256 project, uint256 round, uint256 newest);
+    error RoundNotClosed(uint256 project, uint256 round);
+    error RoundAlreadyClosed(uint256 project, uint256 round);
+    error StateOverwritten(uint256 project, uint256 round, uint256 laterRound);
     error BudgetTooLow(uint256 project, uint256 free, uint256 needed);
     error AllRoundsRun(uint256 project, uint256 rounds);
     error TooFewMembers(uint256 project, uint256 members, uint256 needed);
@@ -88,6 +90,10 @@ interface IRounds {
     error EmptyBatch();
     error NotEligible(uint256 project, uint256 round, address trainer);
     error AlreadyCommitted(uint256 project, uint256 round, address trainer);
+    error CommitmentIsZero(address trainer);
+    error SignaturesMismatch(uint256 signatures, uint256 leaves);
+    error CommitSignatureInvalid(uint256 index, address recovered, address trainer);
+    error CommitSignatureExpired(uint256 index, uint256 expiry, uint256 time);
     error TooManyReveals(uint256 reveals);
     error ReceiptInvalid(uint256 index, address recovered, address expected);
     error WitnessesNotIncreasing(uint256 index);
@@ -103,14 +109,22 @@ interface IRounds {
     function openRound(uint256 project) external returns (uint32 round);
 
     /// @notice Posts signed commitments in one batch (one per round). Aggregators of the project only.
-    /// `leaves` strictly increasing by trainer; each an eligible member without a self-posted commitment.
-    function commitBatch(uint256 project, uint32 round, CommitLeaf[] calldata leaves) external;
+    /// `leaves` strictly increasing by trainer; each an eligible member, whose signature is `signatures[i]`. A leaf whose
+    /// trainer has posted a commitment itself is passed over: it can neither be revealed nor takes a slot.
+    function commitBatch(
+        uint256 project,
+        uint32 round,
+        CommitLeaf[] calldata leaves,
+        CommitSignature[] calldata signatures
+    ) external;
 
-    /// @notice Posts one's own commitment: the path that needs nobody. Replaces the caller's leaf in the batch, if any.
+    /// @notice Posts one's own commitment: the path that needs nobody. Replaces the caller's leaf in the batch, if any,
+    /// and then keeps that leaf's slot; otherwise it needs a free one. Once per round.
     function commitSelf(uint256 project, uint32 round, bytes32 commitment) external;
 
     /// @notice Reveals any number of updates. Anyone with the preimages may. A bad item is skipped with a reason and
     /// does not affect the others. `batch` is the whole batch as posted (empty if every reveal is self-posted).
+    /// A receipt that does not verify reverts the call: whoever sends it chose it.
     function reveal(
         uint256 project,
         uint32 round,
@@ -141,9 +155,12 @@ interface IRounds {
 
     function roundOf(uint256 project, uint32 round) external view returns (RoundView memory);
 
+    /// @notice The commitment that the trainer posted itself in this round, or 0. Only the trainer's last one is kept:
+    /// reverts with StateOverwritten if it has posted one in a later round since.
     function selfCommitOf(uint256 project, uint32 round, address trainer) external view returns (bytes32);
 
-    /// @notice 0: not revealed, 1: admitted, 2: refused by a quorum of witnesses.
+    /// @notice 0: not revealed, 1: admitted, 2: refused by a quorum of witnesses. Only the trainer's last reveal is
+    /// kept: reverts with StateOverwritten if it has revealed in a later round since.
     function revealStateOf(uint256 project, uint32 round, address trainer) external view returns (uint8);
 
     /// @notice What a trainer commits to.

@@ -37,13 +37,18 @@ struct CommitLeaf {
     bytes32 commitment; // see ICohortMarket.commitmentOf
 }
 
+/// @notice The trainer's consent to one entry of a batch. Checked when the batch is posted: nobody can take a slot,
+/// end the commit phase early or keep a round waiting with commitments that their trainers never made.
+struct CommitSignature {
+    uint64 expiry; // last second at which the batch may be posted
+    bytes signature; // EIP-712 Commit by the trainer: 65 bytes r, s, v with s in the lower half
+}
+
 /// @notice What opens a commitment.
 struct Reveal {
     address trainer;
     bytes32 update; // C_a: keccak256 of the canonical bytes of the update
     bytes32 salt;
-    uint64 expiry; // of the trainer's signature; not before the round's tF
-    bytes signature; // EIP-712 Commit by the trainer; ignored for a self-posted commitment
     bytes cid; // 36-byte CIDv1 where the update can be fetched (transport only)
 }
 
@@ -51,7 +56,7 @@ struct Reveal {
 struct Receipt {
     uint8 witness; // index in the project's witness list
     uint32 endorsed; // bitmap: fetched, decodes to int16[d], opens the update commitment
-    uint32 refused; // bitmap: fetched, and wrong
+    uint32 refused; // bitmap: fetched as the trainer handed it in, and wrong
     bytes signature; // EIP-712 Receipt
 }
 
@@ -81,7 +86,7 @@ struct ClaimItem {
     bytes32[] proof;
 }
 
-/// @notice Phases of a round. See `phase` in IRounds.
+/// @notice Phases of a round. See `phaseOf` in IRounds.
 enum Phase {
     None,
     Commit,
@@ -99,8 +104,6 @@ enum SkipReason {
     AlreadyRevealed,
     NotCommitted,
     WrongOpening,
-    SignatureInvalid,
-    SignatureExpired,
     NoQuorum,
     BadCid
 }
