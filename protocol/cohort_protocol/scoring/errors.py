@@ -1,0 +1,23 @@
+"""The errors of scoring."""
+
+from __future__ import annotations
+
+from cohort_protocol.errors import InvalidInput, NotFound
+
+
+class ScoringInputInvalid(InvalidInput):
+    """Rows, weights or a Gram matrix of a shape, type or range that no round can have."""
+
+    code = "scoring-input-invalid"
+
+
+class UnknownPolicy(NotFound):
+    """No policy of this name. The message lists those that exist: nothing falls back to a default."""
+
+    code = "unknown-policy"
+
+
+class PolicyParametersInvalid(InvalidInput):
+    """A policy was given a parameter it does not have, or a value out of its range."""
+
+    code = "policy-parameters-invalid"
