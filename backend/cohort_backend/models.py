@@ -1,0 +1,42 @@
+"""Every model, imported once: Alembic and the tests need the whole schema. Look for a model in its domain's folder."""
+
+from cohort_backend.chain.models import ChainBlock, ChainCursor, ChainEvent, ChainReceipt, ChainTransaction
+from cohort_backend.database import Base
+from cohort_backend.jobs.models import Job
+from cohort_backend.projects.models import Project, ProjectModel, ProjectVersion, SpecDocument
+from cohort_backend.rewards.models import Claim
+from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
+from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
+from cohort_backend.trainers.models import Member, Trainer
+from cohort_backend.updates.models import CommitIntent, RecordedSet, RevealIntent, UpdateRefusal, WitnessReceipt
+
+PROJECTION = (Project, ProjectModel, Round, Commit, Row, RoundTransaction, Claim, Trainer, Member)
+"""Functions of the chain's events: emptied and replayed by a rebuild."""
+
+CHAIN_RECORD = (ChainCursor, ChainBlock, ChainEvent, ChainReceipt)
+"""What the chain said: cut off above the fork by a rewind."""
+
+WORK_STATE = (
+    ChainTransaction,
+    CommitIntent,
+    Job,
+    ProjectVersion,
+    Proposal,
+    ProposalRefusal,
+    ProposalSignature,
+    RecordedSet,
+    RevealIntent,
+    SpecDocument,
+    UpdateRefusal,
+    WitnessReceipt,
+)
+"""What only we know: never touched by a rewind or a rebuild."""
+
+__all__ = ["CHAIN_RECORD", "PROJECTION", "WORK_STATE", "Base"]
+__all__ += [model.__name__ for model in PROJECTION + CHAIN_RECORD + WORK_STATE]
+    "CHAIN_RECORD",
+    "PROJECTION",
+    "WORK_STATE",
+    "Base",
+    *(m.__name__ for m in PROJECTION + CHAIN_RECORD + WORK_STATE),
+]

@@ -1,0 +1,119 @@
+"""What trainers and witnesses handed in and is not (yet) on chain. Work state: survives a rebuild of the projection.
+
+No foreign keys into the projection, for that reason. Times of receipt are unix seconds.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import JSON, BigInteger, Float, ForeignKeyConstraint, LargeBinary, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from cohort_backend.database import Base, ExactInteger
+
+
+class CommitIntent(Base):
+    """A trainer's signed commitment, for the one batch of the round. Signature checked before it is stored."""
+
+    __tablename__ = "commit_intents"
+    __table_args__ = (UniqueConstraint("project", "round", "commitment"),)
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    trainer: Mapped[str] = mapped_column(String(42), primary_key=True)
+    """Who signed, EIP-55."""
+    commitment: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """`cohort_protocol.commitments.commitment`."""
+    expiry: Mapped[int] = mapped_column(ExactInteger)
+    """Unix seconds, uint64: last second at which the batch may be posted."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(65))
+    """EIP-712 `Commit`."""
+    received_at: Mapped[float] = mapped_column(Float(53))
+    """Unix seconds."""
+
+
+class RevealIntent(Base):
+    """A trainer's opening of its commitment, checked against the chain's commitment before it is stored. Never
+    replaced: once witnesses have seen it, anybody knows the preimage."""
+
+    __tablename__ = "reveal_intents"
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    trainer: Mapped[str] = mapped_column(String(42), primary_key=True)
+    """Whose update, EIP-55."""
+    update: Mapped[bytes] = mapped_column("update_commitment", LargeBinary(32))
+    """keccak256 of the canonical bytes of the update."""
+    salt: Mapped[bytes] = mapped_column(LargeBinary(32))
+    """Salt of the commitment."""
+    cid: Mapped[str] = mapped_column(String(64))
+    """CIDv1 where the update can be fetched."""
+    received_at: Mapped[float] = mapped_column(Float(53))
+    """Unix seconds."""
+
+
+class RecordedSet(Base):
+    """A set of reveals that at least one receipt speaks of. Kept when a later reveal makes the current set larger, so
+    that a late reveal cannot void the receipts of the others."""
+
+    __tablename__ = "reveal_sets"
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    reveals_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """`cohort_protocol.commitments.reveals_hash` of the set in order."""
+    trainers: Mapped[list[str]] = mapped_column(JSON)
+    """Addresses in the order of the set (increasing): bit i of a receipt speaks of trainers[i]."""
+
+
+class WitnessReceipt(Base):
+    """A witness's newest word on a set of reveals. Signature checked before it is stored."""
+
+    __tablename__ = "receipts"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["project", "round", "reveals_hash"],
+            ["reveal_sets.project", "reveal_sets.round", "reveal_sets.reveals_hash"],
+        ),
+    )
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    reveals_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """Set that it speaks of."""
+    witness: Mapped[str] = mapped_column(String(42), primary_key=True)
+    """Who signed, EIP-55."""
+    endorsed: Mapped[int] = mapped_column(BigInteger)
+    """Bitmap: fetched, decodes, opens the commitment."""
+    refused: Mapped[int] = mapped_column(BigInteger)
+    """Bitmap: fetched, and wrong."""
+    signature: Mapped[bytes] = mapped_column(LargeBinary(65))
+    """EIP-712 `Receipt`."""
+    received_at: Mapped[float] = mapped_column(Float(53))
+    """Unix seconds."""
+
+
+class UpdateRefusal(Base):
+    """Why a witness does not endorse an update, in its words. Deleted when the witness endorses it after all."""
+
+    __tablename__ = "update_refusals"
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    trainer: Mapped[str] = mapped_column(String(42), primary_key=True)
+    """Whose update."""
+    witness: Mapped[str] = mapped_column(String(42), primary_key=True)
+    """Who says so."""
+    code: Mapped[str] = mapped_column(String(40))
+    """Such as update-malformed, update-too-large, commitment-mismatch, not-fetchable."""
+    detail: Mapped[str] = mapped_column(String(500))
+    """In words."""
