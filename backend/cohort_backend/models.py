@@ -34,9 +34,3 @@ WORK_STATE = (
 
 __all__ = ["CHAIN_RECORD", "PROJECTION", "WORK_STATE", "Base"]
 __all__ += [model.__name__ for model in PROJECTION + CHAIN_RECORD + WORK_STATE]
-    "CHAIN_RECORD",
-    "PROJECTION",
-    "WORK_STATE",
-    "Base",
-    *(m.__name__ for m in PROJECTION + CHAIN_RECORD + WORK_STATE),
-]
