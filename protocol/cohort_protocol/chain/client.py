@@ -1,0 +1,357 @@
+"""The connection to a chain: JSON-RPC over HTTP or IPC through web3, every failure mapped into our error tree."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from eth_utils import keccak, to_checksum_address
+from web3 import HTTPProvider, IPCProvider, Web3
+from web3._utils.threads import Timeout as IpcTimeout
+from web3.exceptions import BadResponseFormat, RequestTimedOut, TooManyRequests, Web3Exception, Web3RPCError
+from web3.providers.rpc.utils import ExceptionRetryConfiguration
+
+from cohort_protocol.chain.errors import (
+    AlreadyKnown,
+    AnswerMalformed,
+    BroadcastRefused,
+    ChainError,
+    ChainUnavailable,
+    InsufficientFunds,
+    MethodUnsupported,
+    NoContract,
+    NonceOccupied,
+    NonceTooLow,
+    RangeTooLarge,
+    WrongChain,
+)
+from cohort_protocol.chain.reverts import decode_revert
+from cohort_protocol.chain.transactions import Block, RawLog, TransactionReceipt, TransactionRequest
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import parse_address, to_hex
+
+BlockRef = int | str
+"""A block number, or "latest", "pending", "safe", "finalized", "earliest"."""
+
+_TAGS = ("latest", "pending", "safe", "finalized", "earliest")
+_RETRIES = 3
+_BACKOFF = 0.1
+"""Seconds before the second attempt, doubled after: covers a keep-alive connection that the node closed, no more.
+Longer outages are the business of whoever called."""
+
+
+class ChainClient:
+    """One chain by URL: `http(s)://host:port/...` or `ipc:///absolute/path`.
+
+    Safe under threads and across fork (a child process opens its own connection). No method retries longer than
+    about `3 * timeout`. Every failure is a `ChainError`.
+    """
+
+    def __init__(self, url: str, expected_chain_id: int | None = None, timeout: float = 10.0):
+        self.url = url
+        self.expected_chain_id = expected_chain_id
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._connection: tuple[int, Web3] | None = None
+        self._chain_id: int | None = None
+        self._parts = urlsplit(url)
+        if self._parts.scheme not in ("http", "https", "ipc"):
+            raise InvalidInput(f"{url[:80]!r} is not a chain's URL: expected http://, https:// or ipc:///path")
+
+    # -- connection
+
+    def _web3(self) -> Web3:
+        with self._lock:
+            if self._connection is None or self._connection[0] != os.getpid():
+                self._connection = (os.getpid(), Web3(self._provider(), middleware=[]))
+            return self._connection[1]
+
+    def _provider(self) -> HTTPProvider | IPCProvider:
+        if self._parts.scheme == "ipc":
+            return IPCProvider(self._parts.path, timeout=int(max(1, self.timeout)))
+        options: dict[str, Any] = {"timeout": self.timeout}
+        if self._parts.hostname in ("127.0.0.1", "localhost", "::1"):
+            # A proxy set for the machine never serves its own loopback.
+            options["proxies"] = {"no_proxy": self._parts.hostname}
+        return HTTPProvider(
+            self.url,
+            request_kwargs=options,
+            exception_retry_configuration=ExceptionRetryConfiguration(
+                errors=(requests.ConnectionError,), retries=_RETRIES, backoff_factor=_BACKOFF
+            ),
+        )
+
+    def close(self) -> None:
+        """Drops the connection. The next call opens a new one."""
+        with self._lock:
+            self._connection = None
+
+    def rpc(self, method: str, params: Sequence[Any] = (), what: str | None = None) -> Any:
+        """The result of a JSON-RPC call, undecoded. `what` names the call in messages.
+
+        Raises `ChainUnavailable`, `TransactionReverted`, `MethodUnsupported`, `RangeTooLarge`, or a
+        `BroadcastRefused` where the node refused a transaction.
+        """
+        what = what or method
+        try:
+            return self._web3().manager.request_blocking(method, list(params))  # type: ignore[arg-type]
+        except Web3RPCError as error:
+            raise _map_rpc_error(error, method, what) from error
+        except requests.Timeout as error:
+            raise ChainUnavailable(
+                f"{what}: the chain at {self._shown} did not answer within {self.timeout:g} s"
+            ) from error
+        except (RequestTimedOut, IpcTimeout) as error:
+            raise ChainUnavailable(
+                f"{what}: the chain at {self._shown} did not answer within {self.timeout:g} s"
+            ) from error
+        except requests.RequestException as error:
+            raise ChainUnavailable(f"{what}: the chain at {self._shown} is not reachable: {error}") from error
+        except TooManyRequests as error:
+            raise ChainUnavailable(f"{what}: the chain at {self._shown} limits our rate: {error}") from error
+        except BadResponseFormat as error:
+            raise AnswerMalformed(f"{what}: the chain at {self._shown} did not answer JSON-RPC: {error}") from error
+        except Web3Exception as error:
+            raise ChainError(f"{what}: {error}") from error
+        except OSError as error:
+            raise ChainUnavailable(f"{what}: the chain at {self._shown} is not reachable: {error}") from error
+        except ValueError as error:
+            # JSON that does not parse: a proxy's error page, for example.
+            raise AnswerMalformed(f"{what}: the chain at {self._shown} did not answer JSON: {error}") from error
+
+    @property
+    def _shown(self) -> str:
+        """The URL without its path and query, which may hold an access token."""
+        if self._parts.scheme == "ipc":
+            return self.url
+        return f"{self._parts.scheme}://{self._parts.hostname}:{self._parts.port or ''}".rstrip(":")
+
+    # -- the chain
+
+    def check(self) -> int:
+        """The chain id. Raises `WrongChain` if it is not the expected one."""
+        found = _quantity(self.rpc("eth_chainId"), "eth_chainId")
+        if self.expected_chain_id is not None and found != self.expected_chain_id:
+            raise WrongChain(
+                f"the chain at {self._shown} has id {found}, expected {self.expected_chain_id}: check the URL"
+            )
+        self._chain_id = found
+        return found
+
+    @property
+    def chain_id(self) -> int:
+        """Asked and checked once, then remembered."""
+        return self.check() if self._chain_id is None else self._chain_id
+
+    def version(self) -> str:
+        """Name and version of the node."""
+        return str(self.rpc("web3_clientVersion"))[:200]
+
+    def block_number(self) -> int:
+        return _quantity(self.rpc("eth_blockNumber"), "eth_blockNumber")
+
+    def block(self, ref: BlockRef = "latest") -> Block:
+        """Raises `ChainUnavailable` if the node does not have that block (yet)."""
+        found = self.rpc("eth_getBlockByNumber", [_ref(ref), False])
+        if not isinstance(found, dict):
+            raise ChainUnavailable(f"the chain at {self._shown} has no block {ref} (yet)")
+        return Block(
+            number=_quantity(found.get("number") or "0x0", "block"),
+            hash=_data(found.get("hash") or "0x" + "00" * 32, "block", 32),
+            parent_hash=_data(found.get("parentHash"), "block", 32),
+            timestamp=_quantity(found.get("timestamp"), "block"),
+            base_fee=_quantity(found.get("baseFeePerGas") or "0x0", "block"),
+            gas_limit=_quantity(found.get("gasLimit"), "block"),
+        )
+
+    def balance(self, address: str, ref: BlockRef = "latest") -> int:
+        """wei"""
+        return _quantity(self.rpc("eth_getBalance", [parse_address(address), _ref(ref)]), "eth_getBalance")
+
+    def nonce(self, address: str, ref: BlockRef = "latest") -> int:
+        """Transactions of the address so far; "pending" counts those in the node's pool too."""
+        found = self.rpc("eth_getTransactionCount", [parse_address(address), _ref(ref)])
+        return _quantity(found, "eth_getTransactionCount")
+
+    def code(self, address: str, ref: BlockRef = "latest") -> bytes:
+        return _data(self.rpc("eth_getCode", [parse_address(address), _ref(ref)]), "eth_getCode")
+
+    def require_code(self, address: str) -> bytes:
+        """keccak256 of the code at the address. Raises `NoContract` if there is none."""
+        found = self.code(address)
+        if not found:
+            raise NoContract(
+                f"there is no contract at {address} on chain {self.chain_id}: check the address and the chain"
+            )
+        return keccak(found)
+
+    def call(
+        self,
+        to: str,
+        data: bytes,
+        *,
+        sender: str | None = None,
+        value: int = 0,
+        ref: BlockRef = "latest",
+        what: str = "the call",
+    ) -> bytes:
+        """eth_call. Raises `TransactionReverted` if the contract refuses."""
+        fields = {"to": to, "data": to_hex(data)}
+        if sender is not None:
+            fields["from"] = sender
+        if value:
+            fields["value"] = hex(value)
+        return _data(self.rpc("eth_call", [fields, _ref(ref)], what), what)
+
+    def estimate_gas(self, request: TransactionRequest, sender: str) -> int:
+        """Gas that the request would use now. Raises `TransactionReverted` if it would be refused."""
+        fields = _request_fields(request, sender)
+        return _quantity(self.rpc("eth_estimateGas", [fields], request.describe or "the transaction"), "estimate")
+
+    def send_raw(self, raw: bytes) -> bytes:
+        """Broadcasts a signed transaction and returns its hash. Raises a `BroadcastRefused`, `InsufficientFunds`, or
+        `ChainUnavailable` (then it may or may not have arrived)."""
+        return _data(self.rpc("eth_sendRawTransaction", [to_hex(raw)]), "eth_sendRawTransaction", 32)
+
+    def in_pool_or_mined(self, hash: bytes) -> bool:
+        """Whether the node knows the transaction."""
+        return self.rpc("eth_getTransactionByHash", [to_hex(hash)]) is not None
+
+    def receipt(self, hash: bytes) -> TransactionReceipt | None:
+        """None while the transaction is not mined."""
+        found = self.rpc("eth_getTransactionReceipt", [to_hex(hash)])
+        if found is None:
+            return None
+        if not isinstance(found, dict) or not isinstance(found.get("logs"), list):
+            raise AnswerMalformed("the chain answered a receipt that is not one")
+        created = found.get("contractAddress")
+        return TransactionReceipt(
+            hash=hash,
+            block_number=_quantity(found.get("blockNumber"), "receipt"),
+            block_hash=_data(found.get("blockHash"), "receipt", 32),
+            success=_quantity(found.get("status"), "receipt") == 1,
+            gas_used=_quantity(found.get("gasUsed"), "receipt"),
+            gas_price=_quantity(found.get("effectiveGasPrice") or "0x0", "receipt"),
+            contract_address=_address(created) if created else None,
+            logs=tuple(_log(log) for log in found["logs"]),
+        )
+
+    def logs(
+        self,
+        address: str,
+        from_block: int,
+        to_block: int,
+        topics: Sequence[Sequence[bytes] | bytes | None] = (),
+    ) -> list[RawLog]:
+        """Logs of one contract in [from_block, to_block], in order. Raises `RangeTooLarge` if the node wants less."""
+        wanted: list[Any] = []
+        for topic in topics:
+            if isinstance(topic, bytes):
+                wanted.append(to_hex(topic))
+            else:
+                wanted.append(None if topic is None else [to_hex(one) for one in topic])
+        query = {"address": address, "fromBlock": hex(from_block), "toBlock": hex(to_block), "topics": wanted}
+        found = self.rpc("eth_getLogs", [query])
+        if not isinstance(found, list):
+            raise AnswerMalformed("the chain answered logs that are not a list")
+        logs = [_log(log) for log in found if not (isinstance(log, dict) and log.get("removed"))]
+        return sorted(logs, key=lambda log: (log.block_number, log.log_index))
+
+
+def _request_fields(request: TransactionRequest, sender: str) -> dict[str, str]:
+    fields = {"from": sender, "data": to_hex(request.data)}
+    if request.to:
+        fields["to"] = request.to
+    if request.value:
+        fields["value"] = hex(request.value)
+    return fields
+
+
+def _map_rpc_error(error: Web3RPCError, method: str, what: str) -> ChainError:
+    """JSON-RPC errors have codes that nodes use differently, so the text decides where the code does not."""
+    detail = (error.rpc_response or {}).get("error") or {}
+    code = detail.get("code") if isinstance(detail, dict) else None
+    text = str(detail.get("message", "") if isinstance(detail, dict) else detail)[:500]
+    lower = text.lower()
+    if code == 3 or "revert" in lower:
+        return decode_revert(_revert_data(detail.get("data") if isinstance(detail, dict) else None), what)
+    if "insufficient funds" in lower:
+        return InsufficientFunds(f"{what}: the account cannot pay for gas and value: {text}")
+    if method == "eth_sendRawTransaction":
+        if "already known" in lower or "already imported" in lower or "known transaction" in lower:
+            return AlreadyKnown(text)
+        if "nonce too low" in lower or "nonce is too low" in lower:
+            return NonceTooLow(text)
+        if "underpriced" in lower:
+            return NonceOccupied(text)
+        if code is not None and code != -32603:
+            return BroadcastRefused(f"the node refuses the transaction: {text}")
+    if code == -32601 or "not supported" in lower or "unsupported method" in lower:
+        return MethodUnsupported(f"the node does not know {method}: {text}")
+    if method == "eth_getLogs" and ("range" in lower or "limit" in lower or "too many" in lower):
+        return RangeTooLarge(f"the node refuses this search for logs: {text}")
+    return ChainUnavailable(f"{what}: the node answered error {code}: {text}")
+
+
+def _revert_data(data: Any) -> bytes:
+    """Nodes put the revert data under `data`, under `data.data`, or behind the word `Reverted`."""
+    if isinstance(data, dict):
+        data = data.get("data") or data.get("result")
+    if not isinstance(data, str):
+        return b""
+    data = data.removeprefix("Reverted ").removeprefix("0x")
+    try:
+        return bytes.fromhex(data[:8192])
+    except ValueError:
+        return b""
+
+
+def _ref(ref: BlockRef) -> str:
+    if isinstance(ref, int):
+        return hex(ref)
+    if ref not in _TAGS:
+        raise InvalidInput(f"{ref!r} is not a block: expected a number or one of {', '.join(_TAGS)}")
+    return ref
+
+
+def _quantity(value: Any, what: str) -> int:
+    try:
+        if not isinstance(value, str) or not value.startswith("0x") or len(value) > 66:
+            raise ValueError("not a 0x-prefixed number")
+        return int(value, 16)
+    except ValueError as error:
+        raise AnswerMalformed(f"{what}: the chain answered {str(value)[:40]!r}: {error}") from error
+
+
+def _data(value: Any, what: str, length: int | None = None) -> bytes:
+    try:
+        if not isinstance(value, str) or not value.startswith("0x"):
+            raise ValueError("not 0x-prefixed bytes")
+        found = bytes.fromhex(value[2:])
+        if length is not None and len(found) != length:
+            raise ValueError(f"expected {length} bytes")
+        return found
+    except ValueError as error:
+        raise AnswerMalformed(f"{what}: the chain answered {str(value)[:40]!r}: {error}") from error
+
+
+def _address(value: Any) -> str:
+    return to_checksum_address(_data(value, "address", 20))
+
+
+def _log(log: Any) -> RawLog:
+    if not isinstance(log, dict) or not isinstance(log.get("topics"), list):
+        raise AnswerMalformed("the chain answered a log that is not one")
+    return RawLog(
+        address=_address(log.get("address")),
+        topics=tuple(_data(topic, "log", 32) for topic in log["topics"]),
+        data=_data(log.get("data"), "log"),
+        block_number=_quantity(log.get("blockNumber"), "log"),
+        block_hash=_data(log.get("blockHash"), "log", 32),
+        transaction_hash=_data(log.get("transactionHash"), "log", 32),
+        log_index=_quantity(log.get("logIndex"), "log"),
+    )

@@ -1,0 +1,162 @@
+"""From the bytes of a revert to a typed error with a message in words."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from eth_abi.exceptions import DecodingError
+
+from cohort_protocol.chain.codec import CONTRACTS, AbiItem, ContractAbi, contract_abi, decode_values
+from cohort_protocol.chain.errors import TransactionReverted, UnknownProject
+from cohort_protocol.phases import Phase
+
+PANICS = {
+    0x01: "an assertion failed",
+    0x11: "an arithmetic overflow or underflow",
+    0x12: "a division by zero",
+    0x21: "a value outside its enum",
+    0x31: "pop on an empty array",
+    0x32: "an array index out of bounds",
+    0x41: "too much memory",
+    0x51: "a call to an uninitialised function",
+}
+"""Solidity's panic codes."""
+
+_BUILT_IN = ContractAbi(
+    [
+        {"type": "error", "name": "Error", "inputs": [{"name": "reason", "type": "string"}]},
+        {"type": "error", "name": "Panic", "inputs": [{"name": "code", "type": "uint256"}]},
+    ]
+)
+
+TEXTS = {
+    # projects
+    "UnknownProject": "there is no project {project} in this market",
+    "NotOwner": "{caller} is not the owner of project {project}; its owner is {owner}",
+    "TermsInvalid": "the project terms are outside their bounds: {what} is {found}, allowed is {allowed}",
+    "AddressesNotIncreasing": "the list of {what} must be strictly increasing; entry {index} is not",
+    "ProjectIsOver": "project {project} has ended: no round opens and nothing can be added",
+    "ProjectNotOver": "project {project} has not ended: end it before asking for the refund",
+    "NothingToRefund": "project {project} has nothing free to refund",
+    "RoundStillRunning": "round {round} of project {project} is still running: wait until it ends",
+    "DepositNotExact": (
+        "the token delivered {received} of {expected} base units: tokens with a transfer fee are refused"
+    ),
+    "AmountTooLarge": "the amount {amount} is too large",
+    # members
+    "AlreadyMember": "{trainer} is a member of project {project} already",
+    "NotMember": "{trainer} is not a member of project {project}: join first",
+    "StillMember": "{trainer} has not left project {project}: leave before taking the stake out",
+    "StakeLocked": "the stake of {trainer} in project {project} is locked until round {untilRoundEnds} ends",
+    # rounds
+    "WrongPhase": "round {round} of project {project} is in phase {found}; this call is allowed in {allowed}",
+    "RoundNotClosed": "round {round} of project {project} has not been closed yet: call closeRound first",
+    "RoundAlreadyClosed": "round {round} of project {project} has been closed already",
+    "StateOverwritten": (
+        "the market keeps only a trainer's last act: round {round} of project {project} was followed by one in "
+        "round {laterRound}; read the events instead"
+    ),
+    "BudgetTooLow": "project {project} has {free} base units free and a round needs {needed}: fund it",
+    "AllRoundsRun": "project {project} has run all of its {rounds} rounds",
+    "TooFewMembers": "project {project} has {members} members and needs {needed} to open a round",
+    "NotAggregator": "{caller} is not an aggregator of project {project}",
+    "BatchAlreadyPosted": "the batch of round {round} of project {project} has been posted already",
+    "BatchNotIncreasing": "the batch must be strictly increasing by trainer; entry {index} is not",
+    "BatchMismatch": "the batch given hashes to {found}, the posted one to {stored}",
+    "TooManyCommits": "{commits} commitments are more than the {slots} slots of a round",
+    "EmptyBatch": "a batch must hold at least one commitment",
+    "NotEligible": "{trainer} may not take part in round {round} of project {project}: joined too late, or left",
+    "AlreadyCommitted": "{trainer} has committed in round {round} of project {project} already",
+    "CommitmentIsZero": "the commitment of {trainer} is zero",
+    "SignaturesMismatch": "{signatures} signatures for {leaves} commitments: there must be one each",
+    "CommitSignatureInvalid": "commit signature {index} is by {recovered}, not by its trainer {trainer}",
+    "CommitSignatureExpired": "commit signature {index} expired at {expiry}, it is {time} now",
+    "TooManyReveals": "{reveals} reveals are more than one call takes",
+    "ReceiptInvalid": "receipt {index} is signed by {recovered}, expected was witness {expected}",
+    "WitnessesNotIncreasing": "signatures must be strictly increasing by witness; entry {index} is not",
+    "NothingAdmitted": "none of the reveals could be admitted",
+    "RowsMismatch": "the rows given hash to {found}, the admitted ones to {stored}",
+    "OutcomesMismatch": "{outcomes} outcomes for {rows} rows: there must be one per row",
+    "RejectedRowHasScore": "row {row} is rejected and has score {score}: a rejected row scores 0",
+    "PaysMoreThanBudget": "the pay of {pay} is more than the {distributable} that the round distributes",
+    "CidInvalid": "{cid} is not a 36-byte CIDv1 with a sha2-256 digest",
+    "NothingToAdvance": "round {round} of project {project} is in phase {found} and nothing ends it early",
+    # payouts
+    "AlreadyClaimed": "row {row} of round {round} of project {project} has been claimed already",
+    "ProofInvalid": "the proof for row {row} of round {round} of project {project} does not lead to its payout root",
+    "NothingToClaim": "there is nothing to claim",
+    # verification
+    "EvidenceInvalid": "the evidence holds {found} valid witness signatures and the project needs {needed}",
+    "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
+    "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
+    "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
+    # OpenZeppelin
+    "ERC20InsufficientAllowance": "the allowance for {spender} is {allowance} and {needed} is needed: approve first",
+    "ERC20InsufficientBalance": "{sender} holds {balance} base units and {needed} are needed",
+    "ERC2612ExpiredSignature": "the permit expired at {deadline}",
+    "ERC2612InvalidSigner": "the permit is signed by {signer}, not by the holder {owner}",
+    "SafeERC20FailedOperation": "the token {token} refused the transfer",
+    "ReentrancyGuardReentrantCall": "the call came back into the market while it was running",
+    # the compiler and require texts
+    "Error": "{reason}",
+}
+"""What each error means, with its arguments filled in. An error without an entry is shown as name(arguments)."""
+
+
+@cache
+def known_errors() -> dict[bytes, AbiItem]:
+    """Every error that our contracts can raise, by selector."""
+    found = dict(_BUILT_IN.errors)
+    for name in CONTRACTS:
+        found |= contract_abi(name).errors
+    return found
+
+
+def decode_revert(data: bytes, what: str = "the call") -> TransactionReverted:
+    """The error that the revert data stands for; `what` says in words which call was refused.
+
+    Never raises: unknown data becomes an error named "Unknown" that quotes it.
+    """
+    error = known_errors().get(data[:4]) if len(data) >= 4 else None
+    if error is None:
+        shown = f"unknown error 0x{data[:68].hex()}" if data else "no reason given"
+        return TransactionReverted(f"{what} was refused: {shown}", arguments={"data": data})
+    try:
+        values = decode_values(error.inputs, data[4:])
+    except (DecodingError, OverflowError):
+        return TransactionReverted(f"{what} was refused: {error.name} with malformed arguments", error.name)
+    arguments = {
+        parameter.name: _readable(parameter.internal_type, parameter.name, value)
+        for parameter, value in zip(error.inputs, values, strict=True)
+    }
+    kind = UnknownProject if error.name == "UnknownProject" else TransactionReverted
+    return kind(f"{what} was refused: {in_words(error.name, arguments)}", error.name, arguments)
+
+
+def in_words(name: str, arguments: dict[str, Any]) -> str:
+    """The meaning of an error, for a person."""
+    if name == "Panic":
+        code = arguments["code"]
+        return f"a check of the compiler failed ({PANICS.get(code, hex(code))})"
+    shown = {key: _shown(value) for key, value in arguments.items()}
+    if name in TEXTS:
+        return TEXTS[name].format(**shown)
+    return f"{name}({', '.join(f'{key}={value}' for key, value in shown.items())})"
+
+
+def _readable(internal_type: str, name: str, value: Any) -> Any:
+    if internal_type == "enum Phase" and value in Phase._value2member_map_:
+        return Phase(value)
+    if name == "what" and isinstance(value, bytes):
+        # Short texts travel as bytes32, padded with zeros.
+        text = value.rstrip(b"\0")
+        if text and all(32 <= byte < 127 for byte in text):
+            return text.decode("ascii")
+    return value
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Phase):
+        return value.name.capitalize()
+    return "0x" + value.hex() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,81 @@
+"""The payout tree of a round: a Merkle tree over (project, round, row, trainer, amount).
+
+Leaf: keccak256(bytes.concat(keccak256(abi.encode(...)))), hashed twice so that no inner node can pass for a leaf
+(OpenZeppelin MerkleProof). Inner nodes: keccak256 of the two children, the smaller first. Leaves stand in row order;
+the last node of a level with an odd number of nodes moves up as it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eth_abi import encode
+from eth_utils import keccak
+
+from cohort_protocol.chain.types import ClaimItem
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import MAX_SLOTS, parse_address
+
+MAX_PROOF = MAX_SLOTS.bit_length()
+"""Most siblings in a proof: the tree has at most `MAX_SLOTS` leaves."""
+
+
+def payout_leaf(project: int, round: int, row: int, trainer: str, amount: int) -> bytes:
+    """The leaf of one row; twin of `IPayouts.payoutLeafOf`."""
+    packed = encode(
+        ["uint256", "uint32", "uint8", "address", "uint256"], [project, round, row, parse_address(trainer), amount]
+    )
+    return keccak(keccak(packed))
+
+
+def _parent(left: bytes, right: bytes) -> bytes:
+    return keccak(min(left, right) + max(left, right))
+
+
+class PayoutTree:
+    """The tree of one round. `rows`: (trainer, amount in base units) in row order, 1 to 32 of them."""
+
+    def __init__(self, project: int, round: int, rows: Sequence[tuple[str, int]]):
+        if not 0 < len(rows) <= MAX_SLOTS:
+            raise InvalidInput(f"a payout tree has 1 to {MAX_SLOTS} rows, got {len(rows)}")
+        self.round = round
+        self._amounts = [amount for _, amount in rows]
+        leaves = [payout_leaf(project, round, row, trainer, amount) for row, (trainer, amount) in enumerate(rows)]
+        self._levels = [leaves]
+        while len(self._levels[-1]) > 1:
+            level = self._levels[-1]
+            above = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+            self._levels.append(above + level[len(level) & ~1 :])
+
+    @property
+    def root(self) -> bytes:
+        return self._levels[-1][0]
+
+    def leaf(self, row: int) -> bytes:
+        return self._levels[0][row]
+
+    def proof(self, row: int) -> tuple[bytes, ...]:
+        """The siblings from the leaf of `row` up to the root; levels on which it moves up alone have none."""
+        if not 0 <= row < len(self._levels[0]):
+            raise InvalidInput(f"there is no row {row}: the round has {len(self._levels[0])}")
+        siblings = []
+        for level in self._levels[:-1]:
+            if row ^ 1 < len(level):
+                siblings.append(level[row ^ 1])
+            row //= 2
+        return tuple(siblings)
+
+    def claim_item(self, row: int) -> ClaimItem:
+        """What the market's `claim` takes for this row."""
+        proof = self.proof(row)
+        return ClaimItem(self.round, row, self._amounts[row], proof)
+
+
+def verify_proof(root: bytes, leaf: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the proof leads from the leaf to the root (as OpenZeppelin `MerkleProof.verify`)."""
+    if len(proof) > MAX_PROOF:
+        return False
+    node = leaf
+    for sibling in proof:
+        node = _parent(node, sibling)
+    return node == root
