@@ -1,0 +1,119 @@
+"""Errors of the trainer's and the owner's side. Chain, IPFS, service and learning bring their own branches."""
+
+from __future__ import annotations
+
+from cohort_protocol.errors import CohortError, Conflict, InvalidInput, NotFound
+
+
+class TrainerError(CohortError):
+    """Base of every error raised on this side."""
+
+    code = "trainer-error"
+
+
+class CommandNotInstalled(TrainerError):
+    """A command of `cohort` needs a package that is not installed here."""
+
+    code = "command-not-installed"
+
+
+class Declined(TrainerError):
+    """The person at the prompt said no. Nothing was sent."""
+
+    code = "declined"
+
+
+class HomeMissing(TrainerError, NotFound):
+    """The folder is not a home: no config.toml or keystore.json."""
+
+    code = "home-missing"
+
+
+class HomeExists(TrainerError, Conflict):
+    """The folder is a home already; a key is never overwritten."""
+
+    code = "home-exists"
+
+
+class HomeInvalid(TrainerError, InvalidInput):
+    """A file of the home folder cannot be read or does not say what it must."""
+
+    code = "home-invalid"
+
+
+class HomeBusy(TrainerError, Conflict):
+    """Another process runs this home."""
+
+    code = "home-busy"
+
+
+class PasswordMissing(TrainerError):
+    """No password was given and there is nobody to ask."""
+
+    code = "password-missing"
+
+
+class PasswordWrong(TrainerError, InvalidInput):
+    """The password does not open the keystore."""
+
+    code = "password-wrong"
+
+
+class WrongMarket(TrainerError):
+    """Service, chain and configuration do not speak of the same market."""
+
+    code = "wrong-market"
+
+
+class ProjectUnsafe(TrainerError):
+    """Spec and terms of a project contradict each other or this program. Joining it would be a mistake."""
+
+    code = "project-unsafe"
+
+
+class DataDoesNotFit(TrainerError, InvalidInput):
+    """The trainer's own data is not what the project asks for."""
+
+    code = "data-does-not-fit"
+
+
+class TrainingFailed(TrainerError):
+    """The training function raised an error or returned something that is not this project's model."""
+
+    code = "training-failed"
+
+
+class BalanceTooLow(TrainerError):
+    """The account holds too little of the project's token, or no coin to pay for gas."""
+
+    code = "balance-too-low"
+
+
+class NotAMember(TrainerError, NotFound):
+    """The account is not a trainer of the project."""
+
+    code = "not-a-member"
+
+
+class RecordBroken(TrainerError):
+    """The record of a round on disk contradicts itself. Going on could send two different things for one round."""
+
+    code = "record-broken"
+
+
+class ClaimUnproven(TrainerError):
+    """Neither the service's proofs nor those rebuilt from the chain's events match the payout root on chain."""
+
+    code = "claim-unproven"
+
+
+class DraftTampered(TrainerError):
+    """The service returned transactions that do something else than was asked. They were not signed."""
+
+    code = "draft-tampered"
+
+
+class OwnerInputInvalid(TrainerError, InvalidInput):
+    """A spec or terms file of the owner cannot be used as it is."""
+
+    code = "owner-input-invalid"

@@ -1,0 +1,102 @@
+"""Exit codes of `cohort`: stable numbers, so that scripts and supervisors can act on them.
+
+An error's number comes from the first class in its inheritance order whose `code` stands in the table; errors of
+packages that this one never imports (chain, IPFS, service) are found the same way.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class ExitCode(NamedTuple):
+    number: int
+    name: str
+    codes: tuple[str, ...]
+    """`CohortError.code` values that end a command with this number."""
+    help: str
+    """What the person who sees it can do."""
+
+
+OK = ExitCode(0, "ok", (), "Done.")
+FAULT = ExitCode(1, "fault", ("cohort-error",), "An unforeseen error. Please report it with the log.")
+USAGE = ExitCode(2, "usage", (), "The command line is wrong. Add --help.")
+INTERRUPTED = ExitCode(130, "interrupted", (), "Ended by Ctrl-C. Run the same command again to go on.")
+
+TABLE: tuple[ExitCode, ...] = (
+    OK,
+    FAULT,
+    USAGE,
+    ExitCode(3, "declined", ("declined",), "You answered no; nothing was sent. --yes answers for you."),
+    ExitCode(10, "invalid-input", ("invalid-input",), "A file or argument is malformed: the message names it."),
+    ExitCode(11, "not-found", ("not-found",), "No such project, round or trainer here. Check the number."),
+    ExitCode(12, "conflict", ("conflict",), "Something else is on record already; nothing was changed."),
+    ExitCode(13, "wrong-phase", ("wrong-phase",), "Too early or too late in the round. Look at `status`."),
+    ExitCode(14, "refused", ("service-refused",), "The service says no; its reason is in the message."),
+    ExitCode(
+        20,
+        "unavailable",
+        ("unavailable",),
+        "API, chain node or IPFS does not answer. Nothing is lost: check the URLs in config.toml and run again.",
+    ),
+    ExitCode(
+        21,
+        "chain",
+        ("chain-error",),
+        "The chain refused a transaction, or another chain answers. The message has the contract's words.",
+    ),
+    ExitCode(
+        22, "money", ("balance-too-low", "insufficient-funds"), "Send the account what the message says is missing."
+    ),
+    ExitCode(
+        23,
+        "wrong-market",
+        ("wrong-market", "wrong-chain", "no-contract"),
+        "URL, chain id and market address do not belong together. Check config.toml against a source you trust.",
+    ),
+    ExitCode(
+        30, "home", ("home-missing", "home-exists", "home-invalid"), "Wrong --home, or run `cohort trainer init` first."
+    ),
+    ExitCode(31, "home-busy", ("home-busy",), "This home runs already: stop that process, or use another home."),
+    ExitCode(
+        32,
+        "password",
+        ("password-missing", "password-wrong"),
+        "Give the password by prompt, --password-file or COHORT_TRAINER_PASSWORD.",
+    ),
+    ExitCode(
+        40,
+        "unsafe",
+        ("project-unsafe", "draft-tampered", "claim-unproven"),
+        "What a service or an owner presented does not match the chain. Nothing was signed; do not retry blindly.",
+    ),
+    ExitCode(41, "data", ("data-does-not-fit", "dataset-invalid"), "Mend the data file: the message names the line."),
+    ExitCode(
+        42,
+        "training",
+        ("training-failed", "train-function-invalid"),
+        "The training function failed; the message has its words. Nothing was committed for that round.",
+    ),
+    ExitCode(
+        43, "record", ("record-broken",), "The record of a round is damaged. Restore the home folder, or skip the round."
+    ),
+    ExitCode(50, "not-installed", ("command-not-installed",), "Install the extra that the message names."),
+    INTERRUPTED,
+)
+
+_BY_CODE = {code: entry for entry in TABLE for code in entry.codes}
+
+
+def exit_code_of(error: BaseException) -> ExitCode:
+    """The entry of the most specific class of `error` that has one; `FAULT` for everything unforeseen."""
+    for kind in type(error).__mro__:
+        code = kind.__dict__.get("code")
+        if isinstance(code, str) and code in _BY_CODE:
+            return _BY_CODE[code]
+    return FAULT
+
+
+def table_text() -> str:
+    """The table for people: number, name, what to do."""
+    width = max(len(entry.name) for entry in TABLE)
+    return "\n".join(f"{entry.number:>4}  {entry.name:<{width}}  {entry.help}" for entry in TABLE)
