@@ -1,0 +1,434 @@
+"""The round bundle: everything about the outcome of one round, in one file on IPFS, for anyone to compute again.
+
+`recompute` is the one function behind it. The worker runs it to propose a settlement, every witness to check that
+proposal before signing, an auditor to check what was settled; all three start from `RoundInputs`, which each of them
+gathers from the chain and the project spec on its own. The same inputs give the same bytes on every machine, so
+that agreeing on a round is comparing two byte strings; `compare` says in words where they part.
+
+Canonical JSON, version 1. Amounts, scores and inner products are decimal strings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+
+from cohort_protocol.canonical import canonical_json, parse_json
+from cohort_protocol.commitments import SettlementStatement, admitted_hash, outcomes_hash
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import (
+    MAX_SLOTS,
+    Address,
+    Amount,
+    Bytes32,
+    CidText,
+    parse_bytes32,
+    to_hex,
+)
+from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.ipfs.unixfs import cid_of
+from cohort_protocol.scoring import RoundEvaluation, Verdict, evaluate_round, policy_by_name
+from cohort_protocol.spec import MAX_DIMENSION, PolicySpec, ProjectSpec
+from cohort_protocol.update import (
+    apply_step,
+    decode_model,
+    decode_update,
+    encode_model,
+    model_commitment,
+    model_size,
+    step_between,
+    update_commitment,
+    update_size,
+)
+
+MAX_PAST = 10
+"""Most past models that any policy reads."""
+
+MAX_BUNDLE_BYTES = 1024 * 1024
+"""32 rows with a long verdict each and a Gram matrix of 42 x 42 take about 200 KB."""
+
+_MAX_SHOWN = 120
+
+
+class CommitmentMismatch(InvalidInput):
+    """The bytes behind a CID are well formed, but not what was committed to on chain."""
+
+    code = "commitment-mismatch"
+
+
+class BundleMalformed(InvalidInput):
+    """Not a round bundle in canonical form."""
+
+    code = "bundle-malformed"
+
+
+class RoundInputsInvalid(InvalidInput):
+    """Spec, chain and the round's inputs do not fit together, so that no outcome follows from them."""
+
+    code = "round-inputs-invalid"
+
+
+# --- the file ---------------------------------------------------------------------------------------------------------
+
+
+def _signed(value: int | str) -> int:
+    """A whole number of either sign, as a decimal string in its one spelling."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError(f"expected a whole number as a decimal string, got {type(value).__name__}")
+    if isinstance(value, int):
+        return value
+    if len(value) > 60 or not value.removeprefix("-").isascii() or not value.removeprefix("-").isdigit():
+        raise ValueError(f"{value[:70]!r} is not a whole number of at most 60 decimal digits")
+    return int(value)
+
+
+SignedDecimal = Annotated[int, BeforeValidator(_signed), PlainSerializer(str, return_type=str)]
+Decimal = Annotated[Amount, PlainSerializer(str, return_type=str)]
+
+
+class BundlePart(BaseModel):
+    """Base of every part of a bundle: unknown fields are an error, never ignored."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PublishedModel(BundlePart):
+    """A model: keccak256 of its canonical bytes, and where its file is."""
+
+    commitment: Bytes32
+    cid: CidText
+
+
+class BundlePolicy(BundlePart):
+    """The scoring policy with every parameter filled in."""
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    params: dict[str, Any]
+    hash: Bytes32
+    """As pinned by the project's terms on chain."""
+
+
+class BundleRow(BundlePart):
+    """An admitted update, in order of admission."""
+
+    row: Annotated[int, Field(ge=0, lt=MAX_SLOTS)]
+    trainer: Address
+    update: Bytes32
+    """keccak256 of its canonical bytes."""
+    cid: CidText
+
+
+class BundleOutcome(BundlePart):
+    """What the policy says of one row. `score` and `clip` in units of 2^-30, `weight` in parts of 2^16."""
+
+    score: Decimal
+    reason: Annotated[int, Field(ge=0, lt=256)]
+    weight: Annotated[int, Field(ge=0, le=2**16)]
+    clip: Decimal
+
+
+class RoundBundle(BundlePart):
+    """A round's outcome with everything it follows from. See the module's text."""
+
+    version: Literal[1] = 1
+    chain_id: Annotated[int, Field(ge=1, lt=2**53)]
+    market: Address
+    project: Annotated[int, Field(ge=1, lt=2**53)]
+    round: Annotated[int, Field(ge=1, lt=2**32)]
+    spec_cid: CidText
+    policy: BundlePolicy
+    dimension: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
+    exponent: Annotated[int, Field(ge=-64, le=0)]
+    """Updates are multiples of 2^exponent, models of 2^(exponent - 16)."""
+    model: PublishedModel
+    """The model that the round started from."""
+    past_models: Annotated[list[PublishedModel], Field(max_length=MAX_PAST)]
+    """Models before it, oldest first; differences of neighbours, ending with `model`, are the past global steps."""
+    rows: Annotated[list[BundleRow], Field(min_length=1, max_length=MAX_SLOTS)]
+    gram: Annotated[
+        list[Annotated[list[SignedDecimal], Field(max_length=MAX_SLOTS + MAX_PAST)]],
+        Field(max_length=MAX_SLOTS + MAX_PAST),
+    ]
+    """Inner products of the updates, in order of rows, then the past steps, most recent first."""
+    outcomes: Annotated[list[BundleOutcome], Field(max_length=MAX_SLOTS)]
+    verdicts: Annotated[list[Verdict], Field(max_length=MAX_SLOTS)]
+    next_model: PublishedModel
+
+    def to_bytes(self) -> bytes:
+        """Canonical bytes: what is published."""
+        return canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> RoundBundle:
+        """Parses untrusted bytes; only the canonical encoding is accepted. Raises `BundleMalformed`."""
+        try:
+            bundle = cls.model_validate(parse_json(data, MAX_BUNDLE_BYTES))
+        except ValidationError as error:
+            raise BundleMalformed(f"not a round bundle: {_first_problem(error)}") from error
+        except InvalidInput as error:
+            raise BundleMalformed(f"not a round bundle: {error}") from error
+        if bundle.to_bytes() != data:
+            raise BundleMalformed("the bundle is not in canonical form: publish the bytes of RoundBundle.to_bytes()")
+        return bundle
+
+
+def _first_problem(error: ValidationError) -> str:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "the whole"
+    return f"{where}: {first['msg']}"[:400]
+
+
+# --- what an outcome follows from -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class InputModel:
+    """A model by commitment (32 bytes) and the CID of its file."""
+
+    commitment: bytes
+    cid: Cid
+
+
+@dataclass(frozen=True)
+class InputRow:
+    """An admitted update: EIP-55 address, commitment (32 bytes), CID of its file."""
+
+    trainer: str
+    update: bytes
+    cid: Cid
+
+
+@dataclass(frozen=True)
+class RoundInputs:
+    """All that decides a round's outcome. Everything is on chain or in the spec whose digest is on chain."""
+
+    chain_id: int
+    market: str
+    project: int
+    round: int
+    spec_cid: Cid
+    policy: PolicySpec
+    policy_hash: bytes
+    """From the project's terms on chain (32 bytes)."""
+    dimension: int
+    exponent: int
+    models: tuple[InputModel, ...]
+    """The models that the project went through, oldest first, ending with the one this round starts from. See
+    `model_line`."""
+    rows: tuple[InputRow, ...]
+    """In order of admission."""
+
+
+def round_inputs(
+    *,
+    chain_id: int,
+    market: str,
+    project: int,
+    round: int,
+    spec: ProjectSpec,
+    spec_cid: Cid,
+    policy_hash: bytes,
+    settled: Iterable[tuple[bytes, bytes]],
+    rows: Iterable[tuple[str, bytes, bytes]],
+) -> RoundInputs:
+    """Puts the inputs together from the spec and from what the chain's events say.
+
+    settled: (model commitment, raw CID) of every `RoundSettled` of the project before this round, in order.
+    rows: (trainer, update commitment, raw CID) of every `UpdateAdmitted` of the round, in order.
+    Raises `CidMalformed` for a CID that is none.
+    """
+    initial = InputModel(parse_bytes32(spec.model.initial_commitment), Cid.parse(spec.model.initial_cid))
+    later = [InputModel(commitment, Cid.from_bytes(cid)) for commitment, cid in settled]
+    return RoundInputs(
+        chain_id=chain_id,
+        market=market,
+        project=project,
+        round=round,
+        spec_cid=spec_cid,
+        policy=spec.policy,
+        policy_hash=policy_hash,
+        dimension=spec.model.dimension,
+        exponent=spec.model.exponent,
+        models=model_line([initial, *later]),
+        rows=tuple(InputRow(trainer, update, Cid.from_bytes(cid)) for trainer, update, cid in rows),
+    )
+
+
+def model_line(models: Sequence[InputModel]) -> tuple[InputModel, ...]:
+    """Drops a model that equals the one before it: a round that changed nothing (void, defaulted, nobody accepted)
+    made no step, and a step of zeros would tell the policy nothing."""
+    line: list[InputModel] = []
+    for model in models:
+        if not line or line[-1].commitment != model.commitment:
+            line.append(model)
+    return tuple(line)
+
+
+def fetch_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> np.ndarray:
+    """int16[d] behind `cid`, at most the one size an update of this dimension has.
+
+    Raises `ContentTooLarge`, `ContentMalformed`, `UpdateMalformed`, `CommitmentMismatch` (the publisher's fault);
+    `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` (nobody's, or ours).
+    """
+    update = decode_update(store.get(cid, update_size(dimension)), dimension)
+    found = update_commitment(update)
+    if found != commitment:
+        raise CommitmentMismatch(
+            f"the update at {cid} has the commitment {to_hex(found)}, committed was {to_hex(commitment)}: publish "
+            f"the very update that was committed to"
+        )
+    return update
+
+
+def fetch_model(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> np.ndarray:
+    """int64[d] behind `cid`. Raises as `fetch_update`, with `ModelMalformed` for `UpdateMalformed`."""
+    model = decode_model(store.get(cid, model_size(dimension)), dimension)
+    found = model_commitment(model)
+    if found != commitment:
+        raise CommitmentMismatch(
+            f"the model at {cid} has the commitment {to_hex(found)}, on chain is {to_hex(commitment)}"
+        )
+    return model
+
+
+# --- the outcome ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Recomputed:
+    """A round's outcome and the two files that publish it. CIDs are computed, nothing was published yet."""
+
+    bundle: RoundBundle
+    bundle_bytes: bytes
+    bundle_cid: Cid
+    model_bytes: bytes
+    model_cid: Cid
+
+    def statement(self) -> SettlementStatement:
+        """What a witness signs if it agrees."""
+        return statement_of(self.bundle, self.bundle_cid)
+
+
+def recompute(inputs: RoundInputs, store: IpfsStore) -> Recomputed:
+    """Fetches the updates and past models, checks them, scores the round and computes the next model.
+
+    Pure but for reading `store`: the same inputs give the same bytes. Raises `RoundInputsInvalid`, `UnknownPolicy`
+    and whatever `fetch_update`, `fetch_model` and `apply_step` raise.
+    """
+    policy = policy_by_name(inputs.policy.name, inputs.policy.params)
+    if policy.policy_hash() != inputs.policy_hash:
+        raise RoundInputsInvalid(
+            f"the spec's policy {inputs.policy.name!r} has the hash {to_hex(policy.policy_hash())}, the terms on "
+            f"chain pin {to_hex(inputs.policy_hash)}"
+        )
+    if not inputs.rows or len(inputs.rows) > MAX_SLOTS:
+        raise RoundInputsInvalid(
+            f"{len(inputs.rows)} admitted updates; a round that can be settled has 1 .. {MAX_SLOTS}"
+        )
+    updates = [fetch_update(store, row.cid, row.update, inputs.dimension) for row in inputs.rows]
+    needed = inputs.models[-(min(policy.past_steps, MAX_PAST) + 1) :]
+    line = [fetch_model(store, entry.cid, entry.commitment, inputs.dimension) for entry in needed]
+    steps = [step_between(before, after) for before, after in pairwise(line)]
+    evaluation = evaluate_round(updates, steps[::-1], policy)
+    model_bytes = encode_model(next_model := apply_step(line[-1], evaluation.step))
+    model_cid = cid_of(model_bytes)
+    published = PublishedModel(commitment=to_hex(model_commitment(next_model)), cid=str(model_cid))
+    bundle = _bundle(inputs, policy.description(), needed, evaluation, published)
+    data = bundle.to_bytes()
+    return Recomputed(bundle, data, cid_of(data), model_bytes, model_cid)
+
+
+def _bundle(
+    inputs: RoundInputs,
+    policy: dict[str, Any],
+    models: Sequence[InputModel],
+    evaluation: RoundEvaluation,
+    next_model: PublishedModel,
+) -> RoundBundle:
+    trainers = [row.trainer for row in inputs.rows]
+    return RoundBundle(
+        chain_id=inputs.chain_id,
+        market=inputs.market,
+        project=inputs.project,
+        round=inputs.round,
+        spec_cid=str(inputs.spec_cid),
+        policy=BundlePolicy(name=policy["name"], params=policy["params"], hash=to_hex(inputs.policy_hash)),
+        dimension=inputs.dimension,
+        exponent=inputs.exponent,
+        model=_published(models[-1]),
+        past_models=[_published(model) for model in models[:-1]],
+        rows=[
+            BundleRow(row=index, trainer=row.trainer, update=to_hex(row.update), cid=str(row.cid))
+            for index, row in enumerate(inputs.rows)
+        ],
+        gram=[list(line) for line in evaluation.gram],
+        outcomes=[
+            BundleOutcome(score=row.score, reason=int(row.reason), weight=row.weight, clip=row.clip)
+            for row in evaluation.outcome.rows
+        ],
+        verdicts=evaluation.verdicts(trainers),
+        next_model=next_model,
+    )
+
+
+def _published(model: InputModel) -> PublishedModel:
+    return PublishedModel(commitment=to_hex(model.commitment), cid=str(model.cid))
+
+
+def statement_of(bundle: RoundBundle, bundle_cid: Cid) -> SettlementStatement:
+    """What the quorum signs and the contract checks, for this bundle."""
+    return SettlementStatement(
+        project=bundle.project,
+        round=bundle.round,
+        admitted_hash=admitted_hash([(row.trainer, parse_bytes32(row.update)) for row in bundle.rows]),
+        policy_hash=parse_bytes32(bundle.policy.hash),
+        outcomes_hash=outcomes_hash([(outcome.score, outcome.reason) for outcome in bundle.outcomes]),
+        previous_model=parse_bytes32(bundle.model.commitment),
+        next_model=parse_bytes32(bundle.next_model.commitment),
+        next_model_cid=bytes(Cid.parse(bundle.next_model.cid)),
+        bundle_cid=bytes(bundle_cid),
+    )
+
+
+# --- where two bundles part -------------------------------------------------------------------------------------------
+
+
+def compare(expected: RoundBundle, found: RoundBundle) -> str | None:
+    """None if both are the same; else the first difference in words, inputs before what follows from them."""
+    ours, theirs = expected.model_dump(mode="json"), found.model_dump(mode="json")
+    for name in RoundBundle.model_fields:
+        if (words := _difference(name, ours[name], theirs[name])) is not None:
+            return words
+    return None
+
+
+def _difference(path: str, expected: Any, found: Any) -> str | None:
+    if type(expected) is not type(found):
+        return f"{path} should be {_shown(expected)}, the bundle has {_shown(found)}"
+    if isinstance(expected, dict):
+        if missing := sorted(expected.keys() - found.keys()):
+            return f"{path}.{missing[0]} is missing from the bundle"
+        if surplus := sorted(found.keys() - expected.keys()):
+            return f"{path}.{surplus[0]} should not be in the bundle"
+        parts = ((f"{path}.{key}", expected[key], found[key]) for key in expected)
+    elif isinstance(expected, list):
+        if len(expected) != len(found):
+            return f"{path} should have {len(expected)} entries, the bundle has {len(found)}"
+        parts = ((f"{path}[{i}]", *pair) for i, pair in enumerate(zip(expected, found, strict=True)))
+    elif expected != found:
+        return f"{path} should be {_shown(expected)}, the bundle has {_shown(found)}"
+    else:
+        return None
+    return next((words for part in parts if (words := _difference(*part)) is not None), None)
+
+
+def _shown(value: Any) -> str:
+    """A value of an untrusted bundle for a message: escaped and short."""
+    text = ascii(value)
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
