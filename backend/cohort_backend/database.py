@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from cohort_protocol.errors import InvalidInput, Unavailable
 from cohort_protocol.identifiers import MAX_UINT256
 from sqlalchemy import Dialect, Engine, MetaData, String, TypeDecorator, create_engine, event, make_url
-from sqlalchemy.dialects.postgresql import NUMERIC
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -59,7 +59,7 @@ class ExactInteger(TypeDecorator[int]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> Any:
-        return dialect.type_descriptor(NUMERIC(78, 0) if dialect.name == "postgresql" else String(78))
+        return dialect.type_descriptor(postgresql.NUMERIC(78, 0) if dialect.name == "postgresql" else String(78))
 
     def process_bind_param(self, value: int | None, dialect: Dialect) -> Decimal | str | None:
         if value is None:
@@ -70,6 +70,15 @@ class ExactInteger(TypeDecorator[int]):
 
     def process_result_value(self, value: Decimal | str | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
+
+
+def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
+    """Inserts a row unless a unique key of it exists already; returns whether it did. Never raises on a conflict, so
+    the transaction goes on (on PostgreSQL a failed INSERT would end it)."""
+    insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+    session.flush()
+    result = session.execute(insert(model).values(**values).on_conflict_do_nothing())
+    return result.rowcount == 1  # type: ignore[attr-defined]
 
 
 class JobMessage(NamedTuple):

@@ -8,7 +8,14 @@ from cohort_backend.rewards.models import Claim
 from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
 from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
 from cohort_backend.trainers.models import Member, Trainer
-from cohort_backend.updates.models import CommitIntent, RecordedSet, RevealIntent, UpdateRefusal, WitnessReceipt
+from cohort_backend.updates.models import (
+    CommitIntent,
+    RecordedSet,
+    RevealIntent,
+    RoundIntake,
+    UpdateRefusal,
+    WitnessReceipt,
+)
 
 PROJECTION = (Project, ProjectModel, Round, Commit, Row, RoundTransaction, Claim, Trainer, Member)
 """Functions of the chain's events: emptied and replayed by a rebuild."""
@@ -26,6 +33,7 @@ WORK_STATE = (
     ProposalSignature,
     RecordedSet,
     RevealIntent,
+    RoundIntake,
     SpecDocument,
     UpdateRefusal,
     WitnessReceipt,

@@ -33,6 +33,20 @@ class CommitIntent(Base):
     """Unix seconds."""
 
 
+class RoundIntake(Base):
+    """The gate of a round's commit intake: locked by whoever adds a commitment and by whoever takes the batch, so that
+    no trainer is told "recorded" after the batch was made."""
+
+    __tablename__ = "round_intake"
+
+    project: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Project."""
+    round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    """Round."""
+    batch_closed_at: Mapped[float | None] = mapped_column(Float(53))
+    """When the worker took the commitments for the batch, unix seconds; None while they are still accepted."""
+
+
 class RevealIntent(Base):
     """A trainer's opening of its commitment, checked against the chain's commitment before it is stored. Never
     replaced: once witnesses have seen it, anybody knows the preimage."""
