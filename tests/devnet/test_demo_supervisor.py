@@ -65,9 +65,7 @@ def test_a_process_that_ends_well_is_not_started_again(supervisor: Supervisor) -
     supervisor.check()
 
 
-def test_a_crash_loop_is_given_up_and_shows_its_log(
-    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_crash_loop_is_given_up_and_shows_its_log(supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cohort_devnet.supervisor.BACKOFF_SECONDS", (0.01,) * 5)
     supervisor.start(ProcessPlan("broken", (sys.executable, "-c", "raise SystemExit('no such database')")))
     assert supervisor.wait("broken", 20) == 1

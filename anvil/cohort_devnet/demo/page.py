@@ -1,0 +1,424 @@
+"""`report.html`: the run on one self-contained page that follows one round from commit to claim."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from pathlib import Path
+from string import Template
+
+from cohort_devnet.demo.charts import Bar, Line, bar_chart, line_chart
+from cohort_devnet.demo.report import HONEST, Report, Round
+from cohort_devnet.demo.wording import (
+    NOT_PROVEN,
+    PROVEN,
+    number_word,
+    price_text,
+    role_text,
+    share_text,
+    short,
+)
+
+_ATTACK_MARKERS = ("x", "s", "^")
+
+
+def write_page(report: Report, path: Path, next_steps: Sequence[tuple[str, str]] = ()) -> None:
+    """Writes the page. `next_steps`: what to try next, as (what it does, command)."""
+    shown = round_to_follow(report)
+    sections = [
+        _head(report),
+        _accuracy(report),
+        _follow(report, shown) if shown is not None else "",
+        _pay(report),
+        _standing(report),
+        _rounds(report),
+        _money(report),
+        _trust(report),
+        _drama(report),
+        _next(next_steps),
+        _foot(report),
+    ]
+    template = Template(Path(__file__).with_name("page.html").read_text())
+    path.write_text(template.substitute(title=escape(_title(report)), body="\n".join(sections)))
+
+
+def round_to_follow(report: Report) -> Round | None:
+    """The settled round with the most flagged trainers, the first of several."""
+    settled = [entry for entry in report.rounds if entry.outcome == "settled"]
+    return max(settled, key=lambda entry: len(entry.flagged), default=None)
+
+
+def _title(report: Report) -> str:
+    cheats = sum(trainer.role != HONEST for trainer in report.trainers)
+    middle = f", {number_word(cheats)} of them {'cheats' if cheats == 1 else 'cheat'}" if cheats else ""
+    rounds = len(report.rounds)
+    people = len(report.trainers)
+    return (
+        f"{number_word(people).capitalize()} trainer{'s' if people != 1 else ''}{middle}: "
+        f"{number_word(rounds)} round{'s' if rounds != 1 else ''} of a market"
+    )
+
+
+def _head(report: Report) -> str:
+    head, base, money = report.headline, report.baseline, report.money
+    clean, unfiltered = base.accuracy_clean_fedavg, base.accuracy_unfiltered_rounds[-1]
+    tiles = [
+        (
+            f"{base.accuracy_final:.1%}",
+            "right on the test set",
+            f"honest ones alone {clean:.1%}, without a filter {unfiltered:.1%}",
+        ),
+        (
+            share_text(head.cheats_earned_part),
+            "of all pay went to cheats",
+            f"{report.amount(head.cheats_earned)}; an equal split would have paid them "
+            f"{report.amount(head.equal_split_would_pay_cheats, 0)}",
+        ),
+        (
+            f"${head.gas_per_round_usd:,.2f}",
+            "of gas per round",
+            f"{head.gas_per_round:,} gas {price_text(head.prices)}; the round pays "
+            f"{report.amount(report.project.round_budget, 0)}",
+        ),
+        (
+            '<span class="good">Yes</span>' if money.balanced else '<span class="bad">No</span>',
+            "money adds up",
+            "re-added from token balances and events on chain, without the service",
+        ),
+    ]
+    boxes = "".join(
+        f'<div class="tile"><b>{a}</b><span>{b}</span><small>{escape(c)}</small></div>' for a, b, c in tiles
+    )
+    return (
+        f"<h1>{escape(_title(report))}</h1>"
+        '<p class="lead">An owner put money in escrow. Trainers taught one model together, each on data that never '
+        "left its process, and were paid on chain for what their updates contributed. Every part ran as a process "
+        f"of its own; the seed was {report.seed}.</p>"
+        f'<div class="tiles">{boxes}</div>'
+    )
+
+
+def _accuracy(report: Report) -> str:
+    base = report.baseline
+    numbers = [entry.number for entry in report.rounds]
+
+    def points(values: Sequence[float]) -> list[tuple[float, float]]:
+        return [(0, base.accuracy_initial), *zip(numbers, values, strict=False)]
+
+    clean, unfiltered = base.accuracy_clean_fedavg_rounds, base.accuracy_unfiltered_rounds
+    lines = [
+        Line(f"honest ones only, averaged: {clean[-1]:.3f}", points(clean), "--clean", "7 4", "s"),
+        Line(f"everybody averaged, no filter: {unfiltered[-1]:.3f}", points(unfiltered), "--unfiltered", "2 4", "x"),
+        Line(
+            f"this market: {base.accuracy_final:.3f}",
+            points([entry.accuracy for entry in report.rounds]),
+            "--market",
+            width=3,
+        ),
+    ]
+    local = base.accuracy_local_only_mean
+    chart = line_chart(
+        "Accuracy per round",
+        lines,
+        x_label="round",
+        y_top=1.0,
+        reference=(local, f"each alone, on average: {local:.3f}"),
+    )
+    return (
+        "<h2>Did it learn?</h2><p>Accuracy on the owner's test set, which no trainer sees, beside three runs of the "
+        "same task without a market: only the honest trainers, everybody without a filter, and each trainer alone.</p>"
+        f'<div class="card">{chart}</div>'
+    )
+
+
+# --- one round ----------------------------------------------------------------------------------------------------
+
+
+def _follow(report: Report, entry: Round) -> str:
+    names = report.names()
+    gas = {step.step: step for step in entry.gas}
+
+    def chain(step: str) -> str:
+        if step not in gas:
+            return ""
+        return f"transaction {_code(short(gas[step].tx))}, {gas[step].gas:,} gas"
+
+    project = report.project
+    committed = [item for item in entry.submissions if item.commitment is not None]
+    commits = _table(
+        ["trainer", "committed to", "update's hash", "revealed at"],
+        [
+            [escape(names[s.trainer]), _code(short(s.commitment)), _code(short(s.update)), _code(short(s.cid))]
+            for s in committed
+        ],
+    )
+    steps = [
+        (
+            "Open",
+            "anyone",
+            f"{report.amount(project.round_budget, 0)} are set aside for this round and can no longer go back to the "
+            "owner. The model to start from is fixed by its hash.",
+            chain("open"),
+        ),
+        (
+            "Train and commit",
+            "each trainer",
+            f"Trains on its own data and signs the hash of its update ({project.dimension:,} numbers of 16 bits). "
+            "Nobody can copy what nobody has shown. All signatures go on chain in one batch.",
+            chain("commit"),
+        ),
+        (
+            "Reveal",
+            "each trainer",
+            f"Publishes the update on IPFS ({entry.bytes.get('update', 0):,} bytes) and opens its commitment."
+            + commits,
+            "",
+        ),
+        (
+            "Witness",
+            "two of three witnesses",
+            "Each fetches the bytes itself, decodes them, checks them against the hash, and signs one receipt for all.",
+            chain("reveal"),
+        ),
+        (
+            "Filter and score",
+            "the worker",
+            "Compares all updates with each other and with the last five steps, in whole numbers, so that everybody "
+            "who repeats it gets the same result." + _verdicts(report, entry),
+            "",
+        ),
+        (
+            "Publish",
+            "the worker",
+            "The new model and the bundle, which holds everything that the outcome follows from, go to IPFS.",
+            f"model {_code(entry.model_cid)}<br>bundle {_code(entry.bundle_cid or '')}",
+        ),
+        (
+            "Settle",
+            "the contract",
+            "Witnesses repeat the computation and sign it. The contract checks a quorum of signatures, computes the "
+            "pay from the scores itself, and cannot pay more than the round's budget. The round is final.",
+            chain("settle"),
+        ),
+        ("Claim", "each trainer", "Takes out the pay of all rounds in one transaction." + _claims(report, entry), ""),
+    ]
+    items = "".join(
+        f'<li><h3>{escape(name)} <span class="who">by {escape(who)}</span></h3><div>{text}</div>'
+        f'<div class="facts">{facts}</div></li>'
+        for name, who, text, facts in steps
+    )
+    seconds = entry.seconds
+    phases = ", ".join(
+        f"{name} {seconds[name]:.1f} s" for name in ("commit", "reveal", "evaluate", "settle") if name in seconds
+    )
+    return (
+        f"<h2>Follow round {entry.number} from commit to claim</h2>"
+        f"<p>It took {seconds.get('total', 0.0):.1f} seconds ({phases}).</p>"
+        f'<ol class="steps">{items}</ol>'
+    )
+
+
+def _verdicts(report: Report, entry: Round) -> str:
+    names, roles = report.names(), report.roles()
+    rows = []
+    for verdict in entry.verdicts:
+        tag = "good" if verdict.accepted else "bad"
+        rows.append(
+            [
+                escape(names[verdict.trainer]),
+                f'<span class="tag {tag}">{escape(verdict.reason)}</span>',
+                escape(verdict.sentence),
+                escape(role_text(roles[verdict.trainer])),
+            ]
+        )
+    for flag in entry.flagged:
+        if flag.trainer not in {verdict.trainer for verdict in entry.verdicts}:
+            rows.append(
+                [
+                    escape(names.get(flag.trainer, short(flag.trainer))),
+                    f'<span class="tag bad">{escape(flag.reason)}</span>',
+                    escape(flag.detail),
+                    escape(role_text(roles.get(flag.trainer, HONEST))),
+                ]
+            )
+    return _table(["trainer", "verdict", "why", "what it really was"], rows)
+
+
+def _claims(report: Report, entry: Round) -> str:
+    rows = [
+        [
+            escape(trainer.name),
+            escape(report.amount(entry.payouts.get(trainer.address, 0))),
+            escape(report.amount(trainer.claimed)),
+            _code(short(trainer.claim_tx)) if trainer.claim_tx else "nothing to claim",
+        ]
+        for trainer in report.trainers
+    ]
+    return _table(["trainer", "#pay of this round", "#claimed, all rounds", "transaction"], rows)
+
+
+# --- who earned what ------------------------------------------------------------------------------------------------
+
+
+def _attack_index(report: Report) -> dict[str, int]:
+    attacks = list(dict.fromkeys(trainer.role for trainer in report.trainers if trainer.role != HONEST))
+    return {role: index % 3 for index, role in enumerate(attacks)}
+
+
+def _pay(report: Report) -> str:
+    attacks = _attack_index(report)
+    paid = sum(trainer.earned for trainer in report.trainers) or 1
+    bars = [
+        Bar(
+            trainer.name if trainer.role == HONEST else f"{trainer.name} ({role_text(trainer.role)})",
+            trainer.earned / paid,
+            f"{report.amount(trainer.earned)} ({share_text(trainer.earned / paid)})",
+            "--honest" if trainer.role == HONEST else f"--attack-{attacks[trainer.role]}",
+        )
+        for trainer in report.trainers
+    ]
+    chart = bar_chart("Pay by trainer", bars, reference=(1 / len(bars), "equal split"))
+    rows = [
+        [
+            escape(trainer.name),
+            _code(short(trainer.address)),
+            escape(role_text(trainer.role)),
+            str(trainer.examples),
+            escape(report.amount(trainer.earned)),
+            escape(report.amount(trainer.claimed)),
+            f"{trainer.reliability_bps / 100:.1f}%",
+            f"{trainer.usefulness_bps / 10_000:.2f}",
+        ]
+        for trainer in report.trainers
+    ]
+    heads = ["trainer", "address", "role", "#examples", "#earned", "#claimed", "#reliability", "#usefulness"]
+    return f'<h2>Who was paid?</h2><div class="card">{chart}</div>' + _table(heads, rows)
+
+
+def _standing(report: Report) -> str:
+    attacks = _attack_index(report)
+    lines, top = [], 1.0
+    seen: set[str] = set()
+    for trainer in report.trainers:
+        values = [entry.reliability_bps.get(trainer.address, 0) / 100 for entry in report.rounds]
+        points = [(0.0, 0.0), *zip([float(entry.number) for entry in report.rounds], values, strict=True)]
+        top = max([top, *values])
+        honest = trainer.role == HONEST
+        lines.append(
+            Line(
+                "honest trainers" if honest else f"{trainer.name} ({role_text(trainer.role)})",
+                points,
+                "--honest" if honest else f"--attack-{attacks[trainer.role]}",
+                marker="o" if honest else _ATTACK_MARKERS[attacks[trainer.role]],
+                width=1.5 if honest else 2.4,
+                in_legend=not honest or HONEST not in seen,
+            )
+        )
+        seen.add(trainer.role)
+    chart = line_chart("Reliability per round", lines, x_label="round", y_top=top * 1.1, y_text="{:g}%")
+    return (
+        "<h2>Who can be relied on?</h2><p>The contract keeps a standing for every address, across projects. It grows "
+        "with the share of pay earned, so that noise, which no comparison of directions can flag, gains next to "
+        f'nothing; a rejected update lowers it.</p><div class="card">{chart}</div>'
+    )
+
+
+def _rounds(report: Report) -> str:
+    names = report.names()
+    rows = []
+    for entry in report.rounds:
+        flagged = "<br>".join(
+            f"{escape(names.get(flag.trainer, short(flag.trainer)))}: {escape(flag.detail)}" for flag in entry.flagged
+        )
+        rows.append(
+            [
+                str(entry.number),
+                f"{entry.accuracy:.3f}",
+                f"{len(entry.accepted)} of {len(report.trainers)}",
+                flagged or "nobody",
+                f"{sum(step.gas for step in entry.gas):,}",
+                f"{entry.seconds.get('total', 0.0):.1f}",
+            ]
+        )
+    return "<h2>All rounds</h2>" + _table(
+        ["#round", "#accuracy", "#accepted", "flagged, and why", "#gas", "#seconds"], rows
+    )
+
+
+def _money(report: Report) -> str:
+    money = report.money
+    lines = [
+        ("paid in by the owner", money.paid_in),
+        ("claimed by trainers", money.claimed),
+        ("earned, not claimed yet", money.claimable),
+        ("held for a running round", money.held),
+        ("fees to the aggregator", money.fees),
+        ("burned (scores too low to earn it)", money.burned),
+        ("refunded to the owner", money.refunded),
+        ("free for further rounds", money.free),
+    ]
+    rows = [[escape(what), escape(report.amount(amount))] for what, amount in lines]
+    verdict = (
+        '<span class="tag good">adds up</span> The first line equals the sum of the others, and the token\'s own book '
+        f"agrees: the contract holds {escape(report.amount(money.contract_balance))}, of which "
+        f"{escape(report.amount(money.stakes))} are stakes."
+        if money.balanced
+        else '<span class="tag bad">does not add up</span> ' + escape("; ".join(money.findings))
+    )
+    return f"<h2>Where the money is</h2>{_table(['', '#amount'], rows)}<p>{verdict}</p>"
+
+
+def _trust(report: Report) -> str:
+    proven = "".join(f"<li>{escape(line)}</li>" for line in PROVEN)
+    missing = "".join(f"<li>{escape(line)}</li>" for line in NOT_PROVEN)
+    return (
+        f"<h2>What this run proves, and what not</h2><p>{escape(report.headline.trust)}</p>"
+        f"<p><b>It proves</b></p><ul>{proven}</ul><p><b>It does not prove</b></p><ul>{missing}</ul>"
+    )
+
+
+def _drama(report: Report) -> str:
+    if not report.drama:
+        return ""
+    rows = [[str(event.round), escape(event.what), escape(event.outcome)] for event in report.drama]
+    return "<h2>Drama</h2>" + _table(["#round", "what was done", "what came of it"], rows)
+
+
+def _next(steps: Sequence[tuple[str, str]]) -> str:
+    if not steps:
+        return ""
+    blocks = "".join(f"<p>{escape(what)}</p><pre>{escape(command)}</pre>" for what, command in steps)
+    return f"<h2>Your turn</h2>{blocks}"
+
+
+def _foot(report: Report) -> str:
+    parts, project = report.parts, report.project
+    return (
+        f"<footer>Chain {escape(parts.chain)}; IPFS {escape(parts.ipfs)}; database {escape(parts.database)}; broker "
+        f"{escape(parts.broker)}. Project {project.id} at {_code(project.contract)}, paid in {_code(project.token)}, "
+        f"spec {_code(project.spec_cid)}. All figures are in report.json.</footer>"
+    )
+
+
+def _code(text: str) -> str:
+    return f'<code class="id">{escape(text)}</code>'
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of HTML cells; a head that starts with # makes its column one of numbers."""
+    numeric = [head.startswith("#") for head in heads]
+    top = "".join(
+        f"<th{_number_class(right)}>{escape(head.removeprefix('#'))}</th>"
+        for head, right in zip(heads, numeric, strict=True)
+    )
+    body = "".join(
+        "<tr>"
+        + "".join(f"<td{_number_class(right)}>{cell}</td>" for cell, right in zip(row, numeric, strict=True))
+        + "</tr>"
+        for row in rows
+    )
+    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _number_class(right: bool) -> str:
+    return ' class="n"' if right else ""

@@ -1,0 +1,130 @@
+"""The end of a run in text: a table per round and per trainer, the headline in money, one line on trust."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from cohort_devnet.demo.report import HONEST, Money, Report, Round, tokens
+from cohort_devnet.demo.wording import price_text, role_text, share_text, short
+
+
+def print_report(report: Report, console: Console) -> None:
+    """Everything that a reader of the terminal needs."""
+    console.print()
+    console.print(_rounds_table(report))
+    console.print(_detail(report))
+    console.print(_trainers_table(report))
+    for line in _headline(report):
+        console.print(line)
+    console.print(money_line(report.money, report.project.token_decimals, report.project.token_symbol))
+
+
+def _rounds_table(report: Report) -> Table:
+    table = Table(title="Rounds", title_justify="left", title_style="bold", header_style="bold")
+    for head in ("round", "accuracy", "accepted"):
+        table.add_column(head, justify="right")
+    table.add_column("flagged", overflow="fold")
+    for head in ("paid out", "gas", "seconds"):
+        table.add_column(head, justify="right")
+    names = report.names()
+    for entry in report.rounds:
+        flagged = ", ".join(f"{names.get(flag.trainer, short(flag.trainer))} ({flag.reason})" for flag in entry.flagged)
+        table.add_row(
+            str(entry.number),
+            f"{entry.accuracy:.3f}",
+            f"{len(entry.accepted)}/{len(report.trainers)}",
+            flagged or "nobody",
+            report.amount(sum(entry.payouts.values())),
+            f"{sum(step.gas for step in entry.gas):,}",
+            f"{entry.seconds.get('total', 0.0):.1f}",
+        )
+    return table
+
+
+def _detail(report: Report) -> Group:
+    """What the table has no room for: why trainers were flagged, who got what, gas per transaction."""
+    blocks: list[Text | Padding] = []
+    for entry in report.rounds:
+        blocks.append(Text(f"Round {entry.number}", style="bold"))
+        blocks.append(Padding(Text("\n".join(_round_lines(report, entry))), (0, 0, 0, 2)))
+    return Group(*blocks)
+
+
+def _round_lines(report: Report, entry: Round) -> list[str]:
+    names, decimals = report.names(), report.project.token_decimals
+    lines = [f"{names.get(flag.trainer, short(flag.trainer))} {flag.detail}" for flag in entry.flagged]
+    pays = ", ".join(
+        f"{trainer.name} {tokens(entry.payouts.get(trainer.address, 0), decimals)}" for trainer in report.trainers
+    )
+    lines.append(f"paid ({report.project.token_symbol}): {pays}")
+    lines.append("gas: " + ", ".join(f"{step.step} {step.gas:,}" for step in entry.gas))
+    if entry.outcome != "settled":
+        lines.append(f"the round was {entry.outcome}: no outcome was settled in time")
+    return lines
+
+
+def _trainers_table(report: Report) -> Table:
+    table = Table(title="Trainers", title_justify="left", title_style="bold", header_style="bold")
+    table.add_column("trainer")
+    table.add_column("role")
+    for head in ("examples", "earned", "of all pay", "claimed", "reliability", "usefulness"):
+        table.add_column(head, justify="right")
+    paid = report.headline.paid_to_trainers or 1
+    for trainer in report.trainers:
+        table.add_row(
+            f"{trainer.name} {short(trainer.address)}",
+            role_text(trainer.role),
+            str(trainer.examples),
+            report.amount(trainer.earned),
+            share_text(trainer.earned / paid),
+            report.amount(trainer.claimed),
+            f"{trainer.reliability_bps / 100:.1f}%",
+            f"{trainer.usefulness_bps / 10_000:.2f}",
+            style=None if trainer.role == HONEST else "yellow",
+        )
+    return table
+
+
+def _headline(report: Report) -> list[Text]:
+    head, base = report.headline, report.baseline
+    cheats = sum(trainer.role != HONEST for trainer in report.trainers)
+    lines = [
+        f"Accuracy {base.accuracy_final:.3f} (initial {base.accuracy_initial:.3f}, each alone "
+        f"{base.accuracy_local_only_mean:.3f}, honest ones only {base.accuracy_clean_fedavg:.3f}, without a filter "
+        f"{base.accuracy_unfiltered_rounds[-1]:.3f}).",
+    ]
+    if cheats:
+        lines.append(
+            f"The {cheats} cheats earned {report.amount(head.cheats_earned)}, {share_text(head.cheats_earned_part)} of "
+            f"all pay; an equal split would have paid them {report.amount(head.equal_split_would_pay_cheats)}. An "
+            f"honest trainer earned {report.amount(head.mean_honest_earned)} on average."
+        )
+    lines.append(
+        f"A round cost {head.gas_per_round:,} gas: {head.gas_per_round_usd:,.2f} USD {price_text(head.prices)} "
+        f"(assumed), and paid out up to {report.amount(report.project.round_budget)} "
+        f"({head.round_budget_usd:,.0f} USD at {head.prices.token_usd:g} USD each, assumed)."
+    )
+    lines.append(head.trust)
+    return [Text(line) for line in lines]
+
+
+def money_line(money: Money, decimals: int, symbol: str) -> Text:
+    """One line that says whether money adds up, with its terms."""
+    terms = " + ".join(
+        f"{name} {tokens(amount, decimals)}"
+        for name, amount in (
+            ("free", money.free),
+            ("held", money.held),
+            ("claimable", money.claimable),
+            ("claimed", money.claimed),
+            ("fees", money.fees),
+            ("burned", money.burned),
+            ("refunded", money.refunded),
+        )
+    )
+    if money.balanced:
+        return Text(f"Money adds up: paid in {tokens(money.paid_in, decimals)} {symbol} = {terms}.", style="green")
+    return Text("MONEY DOES NOT ADD UP: " + "; ".join(money.findings), style="bold red")
