@@ -7,6 +7,7 @@ loopback interface or behind the operator's own access control.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -37,6 +38,7 @@ IMPORT_OPTIONS = {
     "quieter": "true",
     "progress": "false",
 }
+_VERSION = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9}){2}[0-9A-Za-z.+-]{0,30}", re.ASCII)
 
 
 class KuboStore(IpfsStore):
@@ -91,7 +93,7 @@ class KuboStore(IpfsStore):
 
     def name_and_version(self) -> str:
         version = self._rpc.call_json("version").get("Version")
-        if not isinstance(version, str) or not version.isascii() or not 0 < len(version) <= 60:
+        if not isinstance(version, str) or not _VERSION.fullmatch(version):
             raise IpfsUnavailable(f"version: {ascii(version)[:80]} is not the version of an IPFS node")
         return f"kubo {version}"
 

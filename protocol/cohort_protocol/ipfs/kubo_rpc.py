@@ -37,8 +37,10 @@ _NOT_FOUND_IN_TIME = "context deadline exceeded"
 LIBRARY_ERRORS = (
     client_errors.Error,
     multiaddr.exceptions.Error,
+    multiaddr.exceptions.MultiaddrError,
     requests.RequestException,
     urllib3.exceptions.HTTPError,
+    urllib3.exceptions.ProxySchemeUnsupported,
     http.client.HTTPException,
     OSError,
     UnicodeError,
