@@ -1,0 +1,151 @@
+"""What a run was asked to be, and what follows from it: who cheats and how, and the run's money."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import MAX_SLOTS
+from eth_utils import keccak
+
+from cohort_devnet.demo.report import HONEST, Prices
+from cohort_devnet.node import repository_root
+
+MAX_ROUNDS = 500
+DEFAULT_ATTACKS = ("sign_flip", "noise", "replay_step")
+ATTACKS_FOLDER = Path("tests") / "attacks"
+
+TOKEN = 10**18
+"""Base units of one token."""
+ROUND_BUDGET = 1000 * TOKEN
+AGGREGATOR_FEE = 20 * TOKEN
+OWNER_FUNDS = 1_000_000 * TOKEN
+
+WITNESSES = 3
+QUORUM = 2
+
+COMMIT_SECONDS, REVEAL_SECONDS, SETTLE_SECONDS = 60, 60, 120
+"""Upper bounds: a phase ends as soon as everyone has acted."""
+
+PRICES = Prices(gas_price_gwei=1.0, ether_usd=3000.0, token_usd=1.0)
+"""Assumed, to put gas and tokens into one currency; on a rollup gas costs a hundredth of this or less."""
+
+
+class DemoSettingsInvalid(InvalidInput):
+    """The command line asks for a market that cannot be."""
+
+    code = "demo-settings-invalid"
+
+
+@dataclass(frozen=True)
+class DemoSettings:
+    """A run of `cohort demo`. Raises `DemoSettingsInvalid`."""
+
+    report: Path
+    rounds: int = 10
+    trainers: int = 8
+    cheaters: int = 2
+    seed: int = 7
+    ipfs: str = "embedded"
+    """`embedded`, `kubo`, or the URL of a store."""
+    attacks: tuple[str, ...] = DEFAULT_ATTACKS
+    """Names of files in tests/attacks/, or `file.py:function`. Cheats beyond their number start over."""
+    cheat_at: tuple[int, ...] | None = None
+    """Numbers of the trainers that cheat, from 1; None: by the seed."""
+    database_url: str | None = None
+    broker_url: str | None = None
+    port: int = 0
+    keep: bool = False
+    drama: bool = False
+
+    def __post_init__(self) -> None:
+        self._within("--rounds", self.rounds, 1, MAX_ROUNDS)
+        self._within("--trainers", self.trainers, 1, MAX_SLOTS)
+        self._within("--cheaters", self.cheaters, 0, self.trainers)
+        self._within("--seed", self.seed, 0, 2**32 - 1)
+        if self.cheaters and not self.attacks:
+            raise DemoSettingsInvalid("--attacks names no attack: name one, or run with --cheaters 0")
+        if self.keep and self.trainers >= MAX_SLOTS:
+            raise DemoSettingsInvalid(
+                f"--keep leaves a place for one more trainer, and a round has {MAX_SLOTS}: use --trainers {MAX_SLOTS - 1}"
+            )
+        places = self.cheat_at
+        if places is not None and (
+            len(places) != self.cheaters
+            or len(set(places)) != len(places)
+            or not all(1 <= place <= self.trainers for place in places)
+        ):
+            raise DemoSettingsInvalid(
+                f"--cheat-at {','.join(map(str, places))} must name {self.cheaters} different trainers out of "
+                f"1 .. {self.trainers} (see --cheaters)"
+            )
+
+    @staticmethod
+    def _within(option: str, value: int, low: int, high: int) -> None:
+        if not low <= value <= high:
+            raise DemoSettingsInvalid(f"{option} {value} is outside {low} .. {high}")
+
+    # --- roles -------------------------------------------------------------------------------------------------
+
+    def cheats(self) -> dict[int, str]:
+        """Index of each cheating trainer (from 0) -> its training function as `file.py:function`."""
+        if self.cheat_at is not None:
+            places = [place - 1 for place in self.cheat_at]
+        else:
+            places = sorted(range(self.trainers), key=lambda index: keccak(text=f"{self.seed}/cheat/{index}"))
+            places = places[: self.cheaters]
+        return {place: attack_function(self.attacks[n % len(self.attacks)]) for n, place in enumerate(places)}
+
+    def roles(self) -> list[str]:
+        """`honest` or the attack's name, by trainer."""
+        cheats = self.cheats()
+        return [attack_name(cheats[index]) if index in cheats else HONEST for index in range(self.trainers)]
+
+    # --- money -------------------------------------------------------------------------------------------------
+
+    @property
+    def deposit(self) -> int:
+        """What the owner pays in: the budget of every round."""
+        return self.rounds * ROUND_BUDGET
+
+    @property
+    def stake(self) -> int:
+        """Twice an equal share of what a round distributes (protocol, section 2)."""
+        return 2 * (ROUND_BUDGET - AGGREGATOR_FEE) // self.trainers
+
+    @property
+    def min_trainers(self) -> int:
+        """At most half of the places, as the contract asks."""
+        return max(1, min(3, self.trainers // 2))
+
+    # --- places ------------------------------------------------------------------------------------------------
+
+    @property
+    def run_folder(self) -> Path:
+        """Homes, block store, database, broker and logs of the run."""
+        return self.report / "run"
+
+    @property
+    def chain_state(self) -> Path:
+        return self.report / "chain-state.json"
+
+    @property
+    def deployment_file(self) -> Path:
+        return self.report / "deployment.json"
+
+
+def attack_function(attack: str) -> str:
+    """`file.py:function` of an attack by name or by that. Raises `DemoSettingsInvalid` if there is no such file."""
+    where, colon, function = attack.rpartition(":")
+    folder = repository_root() / ATTACKS_FOLDER
+    file = Path(where) if colon else folder / f"{attack}.py"
+    if not file.is_file():
+        known = ", ".join(sorted(path.stem for path in folder.glob("*.py") if not path.stem.startswith("_")))
+        raise DemoSettingsInvalid(f"no attack {attack!r}: use one of {known}, or file.py:function of your own")
+    return f"{file.resolve()}:{function if colon else 'train'}"
+
+
+def attack_name(function: str) -> str:
+    """The role that the report gives to a training function: its file's name."""
+    return Path(function.rpartition(":")[0]).stem
