@@ -97,11 +97,11 @@ interface IRounds {
     error TooManyReveals(uint256 reveals);
     error ReceiptInvalid(uint256 index, address recovered, address expected);
     error WitnessesNotIncreasing(uint256 index);
-    error NothingAdmitted();
     error RowsMismatch(bytes32 found, bytes32 stored);
     error OutcomesMismatch(uint256 outcomes, uint256 rows);
     error RejectedRowHasScore(uint256 row, uint64 score);
     error PaysMoreThanBudget(uint256 pay, uint256 distributable);
+    error NoReveals();
     error CidInvalid(bytes cid);
     error NothingToAdvance(uint256 project, uint256 round, Phase found);
 

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
+
+/// @title PayoutTree: the Merkle tree over one round's pay, built on chain
+/// @dev Leaves are hashed twice, so that no inner node can pass for a leaf. Pairs are sorted; an odd node moves up as
+/// it is. Proofs verify with OpenZeppelin's MerkleProof.
+library PayoutTree {
+    function leafOf(uint256 project, uint32 round, uint8 row, address trainer, uint256 amount)
+        internal
+        pure
+        returns (bytes32)
+    {
+        return keccak256(bytes.concat(keccak256(abi.encode(project, round, row, trainer, amount))));
+    }
+
+    /// @notice Root of `nodes` (at least one). Overwrites the array.
+    function rootOf(bytes32[] memory nodes) internal pure returns (bytes32) {
+        uint256 count = nodes.length;
+        while (count > 1) {
+            uint256 half = count / 2;
+            for (uint256 i; i < half; ++i) {
+                nodes[i] = Hashes.commutativeKeccak256(nodes[2 * i], nodes[2 * i + 1]);
+            }
+            if (count % 2 == 1) nodes[half] = nodes[count - 1];
+            count = half + count % 2;
+        }
+        return nodes[0];
+    }
+}
