@@ -132,16 +132,17 @@ def find_go() -> Path | None:
 class KuboNode:
     """One offline node with its repository in `folder`. Use as a context manager, or `start` and `stop`.
 
-    A folder can be started again later and still holds its blocks; the ports are new each time.
+    A folder can be started again later and still holds its blocks. `api_port` 0: any free port, kept by this object
+    when it is started again, so that its address stays the same.
     """
 
-    def __init__(self, binary: Path, folder: Path) -> None:
+    def __init__(self, binary: Path, folder: Path, api_port: int = 0) -> None:
         self._binary = binary
         self._folder = folder
         self._repository = folder / "repository"
         self._log = folder / "kubo.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._api_port = 0
+        self._api_port = api_port
 
     @property
     def api_url(self) -> str:
@@ -159,17 +160,35 @@ class KuboNode:
         """The node's repository (IPFS_PATH)."""
         return self._repository
 
-    def start(self) -> None:
-        """Start the daemon and wait until its RPC answers. Raises `KuboNodeFailed`; then nothing is left running."""
+    def prepare(self) -> None:
+        """Make the folder ready for `command`. Raises `KuboNodeFailed`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         if not (self._repository / "config").is_file():
             self._command("init", "--profile=test")
+        self._command("config", "Addresses.API", f"/ip4/127.0.0.1/tcp/{self._api_port}")
         # Written by the daemon when its RPC listens; one left by a killed daemon names a port of somebody else.
         (self._repository / "api").unlink(missing_ok=True)
+
+    def command(self) -> list[str]:
+        """The command line: what `start` runs, or a supervisor may run itself after `prepare`."""
+        return [str(self._binary), "daemon", "--offline"]
+
+    def environment(self) -> dict[str, str]:
+        """The environment that goes with `command`."""
+        return _environment(self._repository)
+
+    def start(self) -> None:
+        """Start the daemon and wait until its RPC answers.
+
+        Raises `KuboNodeFailed`, also if it runs already; then nothing new is left running.
+        """
+        if self._process is not None:
+            raise KuboNodeFailed(f"the node in {self._folder} runs already as process {self._process.pid}")
+        self.prepare()
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binary, "daemon", "--offline"],
-                env=_environment(self._repository),
+                self.command(),
+                env=self.environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -225,8 +244,9 @@ class KuboNode:
         while time.monotonic() < deadline:
             if process.poll() is not None:
                 raise KuboNodeFailed(f"the node ended with status {process.returncode}: {self._log_tail()}")
-            self._api_port = self._listening_port()
-            if self._api_port and self._answers():
+            port = self._listening_port()
+            if port and _answers(port):
+                self._api_port = port
                 return
             time.sleep(0.05)
         raise KuboNodeFailed(f"the node did not answer in {_START_TIMEOUT_S:g} s: {self._log_tail()}")
@@ -238,15 +258,6 @@ class KuboNode:
             return 0
         return int(found[1]) if found else 0
 
-    def _answers(self) -> bool:
-        address = f"/ip4/127.0.0.1/tcp/{self._api_port}/http"
-        try:
-            with KuboStore(address, Timeouts(connect_s=2, silence_s=5, total_s=10)) as store:
-                store.name_and_version()
-        except IpfsUnavailable:
-            return False
-        return True
-
     def _log_tail(self) -> str:
         return _tail(self._log.read_bytes())
 
@@ -256,6 +267,16 @@ def temporary_node(binary: Path) -> Iterator[KuboNode]:
     """A running node in a new folder, which is deleted at the end. Raises `KuboNodeFailed`."""
     with tempfile.TemporaryDirectory(prefix="cohort-kubo-") as folder, KuboNode(binary, Path(folder)) as node:
         yield node
+
+
+def _answers(port: int) -> bool:
+    timeouts = Timeouts(connect_s=2, silence_s=5, total_s=10)
+    try:
+        with KuboStore(f"/ip4/127.0.0.1/tcp/{port}/http", timeouts) as store:
+            store.name_and_version()
+    except IpfsUnavailable:
+        return False
+    return True
 
 
 def _pin() -> str:
@@ -302,14 +323,9 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _environment(repository: Path) -> dict[str, str]:
-    # Built, not inherited: IPFS_* variables of the user's own node must not reach this one.
-    return {
-        "HOME": str(repository.parent),
-        "PATH": os.defpath,
-        "TMPDIR": tempfile.gettempdir(),
-        "IPFS_PATH": str(repository),
-        "IPFS_TELEMETRY": "off",
-    }
+    # Variables for the user's own node must not reach this one.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("IPFS_")}
+    return {**inherited, "IPFS_PATH": str(repository), "IPFS_TELEMETRY": "off"}
 
 
 def _tail(output: bytes) -> str:

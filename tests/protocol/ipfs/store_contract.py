@@ -187,6 +187,7 @@ class StoreContract:
         blocks = blocks_of(content(3 * CHUNK_BYTES + 1, HELD))
         rig.plant(*blocks)
         cid = blocks[-1].cid
+        rig.store.unpin(cid)
         assert rig.store.has(cid)
         assert not rig.store.pinned(cid)
         rig.store.pin(cid)
