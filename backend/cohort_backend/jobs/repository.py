@@ -85,9 +85,9 @@ def finish(session: Session, job_id: int, owner: str, now: float | None = None) 
         return None
     job.last_error = None
     if job.rerun:
-        job.rerun, job.attempts = False, 0
+        job.attempts = 0
         _queue(job, _now(now))
-        job.sent_at = _now(now)
+        job.sent_at = job.run_after
         announce(session, job)
     else:
         _end(job, DONE, _now(now))
@@ -104,10 +104,8 @@ def fail(
     if job is None:
         return None
     job.last_error = error[:MAX_ERROR]
-    if retry and job.attempts < job.max_attempts:
-        _queue(job, _now(now) + min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (job.attempts - 1)))
-    else:
-        _end(job, FAILED, _now(now))
+    pause = min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (job.attempts - 1))
+    _retry_or_end(job, _now(now), pause, exhausted=not retry or job.attempts >= job.max_attempts)
     session.flush()
     return job
 
@@ -120,7 +118,6 @@ def postpone(session: Session, job_id: int, owner: str, delay: float, now: float
         return None
     job.attempts -= 1
     _queue(job, _now(now) + (0.0 if job.rerun else delay))
-    job.rerun = False
     session.flush()
     return job
 
@@ -191,18 +188,25 @@ def _held(session: Session, job_id: int, owner: str) -> Job | None:
 
 
 def _queue(job: Job, run_after: float) -> None:
-    job.state, job.run_after = QUEUED, run_after
+    # The next attempt reads everything anew, which answers whoever asked meanwhile.
+    job.state, job.run_after, job.rerun = QUEUED, run_after, False
     job.lease_owner = job.lease_until = job.sent_at = None
 
 
 def _end(job: Job, state: str, now: float) -> None:
-    job.state, job.finished_at, job.rerun = state, now, False
+    job.state, job.finished_at = state, now
     job.lease_owner = job.lease_until = None
 
 
 def _take_back(job: Job, why: str, now: float) -> None:
     job.last_error = f"{why} in attempt {job.attempts}"
-    if job.attempts < job.max_attempts:
-        _queue(job, now)
-    else:
+    _retry_or_end(job, now, 0.0, exhausted=job.attempts >= job.max_attempts)
+
+
+def _retry_or_end(job: Job, now: float, pause: float, *, exhausted: bool) -> None:
+    if exhausted and not job.rerun:
         _end(job, FAILED, now)
+        return
+    if exhausted:
+        job.attempts = 0  # somebody asked for it while it ran: that is a new job with the same key
+    _queue(job, now + pause)

@@ -1,0 +1,114 @@
+"""Intake of witnesses' words on the outcome of a round."""
+
+from __future__ import annotations
+
+import time
+
+from cohort_protocol.canonical import canonical_json
+from cohort_protocol.commitments import (
+    MarketId,
+    SettlementStatement,
+    check_signature,
+    outcomes_hash,
+    settlement_message,
+)
+from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.phases import Phase
+from cohort_protocol.service.messages import SettlementRefusal, SettlementSignature
+from eth_account.messages import SignableMessage, encode_defunct
+from sqlalchemy.orm import Session
+
+from cohort_backend.database import Database
+from cohort_backend.projects.changes import announce_change
+from cohort_backend.rounds.lookup import find_round
+from cohort_backend.settlements import repository
+from cohort_backend.settlements.errors import ProposalChanged, WordChanged
+from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
+from cohort_backend.updates.receipts import require_witness
+from cohort_backend.updates.service import Status, parse_signature
+
+
+def statement_of(proposal: Proposal) -> SettlementStatement:
+    """What witnesses sign when they agree."""
+    return SettlementStatement(
+        project=proposal.project,
+        round=proposal.round,
+        admitted_hash=proposal.admitted_hash,
+        policy_hash=proposal.policy_hash,
+        outcomes_hash=outcomes_hash(proposal.outcome_pairs()),
+        previous_model=proposal.previous_model,
+        next_model=proposal.next_model,
+        next_model_cid=bytes(Cid.parse(proposal.next_model_cid)),
+        bundle_cid=bytes(Cid.parse(proposal.bundle_cid)),
+    )
+
+
+def refusal_message(refusal: SettlementRefusal) -> SignableMessage:
+    """What a witness signs when it refuses: EIP-191 over the canonical JSON without the signature."""
+    return encode_defunct(canonical_json(refusal.model_dump(mode="json", exclude={"signature"})))
+
+
+def record_signature(
+    database: Database, market: MarketId, project: int, round: int, intake: SettlementSignature
+) -> Status:
+    """Records that a witness agrees with the proposed outcome.
+
+    Raises `UnknownProject`, `UnknownRound`, `NotAWitness`, `ProposalChanged`, `SignatureInvalid`, `WordChanged`,
+    `PhaseNotAllowed`.
+    """
+    signature = parse_signature(intake.signature)
+    with database.read() as session:
+        here = find_round(session, project, round)
+        require_witness(here.project, intake.witness)
+        message = settlement_message(market, statement_of(_proposed(session, project, round, intake.bundle_cid)))
+    check_signature(message, signature, intake.witness)
+    with database.write() as session:
+        _proposed(session, project, round, intake.bundle_cid)
+        key = (project, round, intake.bundle_cid, intake.witness)
+        if session.get(ProposalSignature, key) is not None:
+            return "already-recorded"
+        if session.get(ProposalRefusal, key) is not None:
+            raise WordChanged(f"{intake.witness} has refused this outcome: a word given cannot be taken back")
+        find_round(session, project, round).require(Phase.SETTLE)
+        session.add(ProposalSignature(**_key_columns(key), signature=signature, received_at=time.time()))
+        announce_change(session, project)
+    return "recorded"
+
+
+def record_refusal(database: Database, market: MarketId, project: int, round: int, intake: SettlementRefusal) -> Status:
+    """Records that a witness computed something else.
+
+    Raises as `record_signature`.
+    """
+    signature = parse_signature(intake.signature)
+    check_signature(refusal_message(intake), signature, intake.witness)
+    with database.write() as session:
+        here = find_round(session, project, round)
+        require_witness(here.project, intake.witness)
+        _proposed(session, project, round, intake.bundle_cid)
+        key = (project, round, intake.bundle_cid, intake.witness)
+        if session.get(ProposalRefusal, key) is not None:
+            return "already-recorded"
+        if session.get(ProposalSignature, key) is not None:
+            raise WordChanged(f"{intake.witness} has signed this outcome: a word given cannot be taken back")
+        here.require(Phase.SETTLE)
+        session.add(
+            ProposalRefusal(**_key_columns(key), detail=intake.detail, signature=signature, received_at=time.time())
+        )
+        announce_change(session, project)
+    return "recorded"
+
+
+def _key_columns(key: tuple[int, int, str, str]) -> dict[str, int | str]:
+    return dict(zip(("project", "round", "bundle_cid", "witness"), key, strict=True))
+
+
+def _proposed(session: Session, project: int, round: int, bundle_cid: str) -> Proposal:
+    found = repository.proposal(session, project, round)
+    if found is None or found.bundle_cid != bundle_cid:
+        proposed = "none" if found is None else f"bundle {found.bundle_cid}"
+        raise ProposalChanged(
+            f"bundle {bundle_cid} is not the outcome proposed for round {project}/{round} ({proposed}): read the state "
+            "again and check what is proposed now"
+        )
+    return found
