@@ -308,6 +308,39 @@ class RoundView(AbiStruct):
     payout_root: bytes
     """Set when closed and any row exists."""
 
+    @property
+    def commits(self) -> int:
+        """Commitments that can still become, or have become, a row."""
+        return self.batch_count + self.self_count
+
+    def phase_at(self, timestamp: int, min_trainers: int) -> Phase:
+        """The phase at a time, if nobody acts until then: twin of `RoundState.phaseAt`. `min_trainers` from the
+        project's terms. A VOID or DEFAULTED round is `closed` only once somebody called `closeRound`."""
+        if self.opened_at == 0:
+            return Phase.NONE
+        if self.closed:
+            return self.phase
+        if timestamp < self.commit_end:
+            return Phase.COMMIT
+        if self.commits < min_trainers:
+            return Phase.VOID
+        if timestamp < self.reveal_start:
+            return Phase.GUARD
+        if timestamp < self.reveal_end:
+            return Phase.REVEAL
+        if self.admitted < min_trainers:
+            return Phase.VOID
+        return Phase.SETTLE if timestamp < self.settle_end else Phase.DEFAULTED
+
+    def everyone_committed(self, slots: int) -> bool:
+        """Whether the commit phase can end now. `slots` from the project's terms."""
+        return self.commits >= min(self.eligible, slots)
+
+    @property
+    def everyone_revealed(self) -> bool:
+        """Whether the reveal phase can end now."""
+        return self.admitted + self.refused >= self.commits
+
     def claimed(self, row: int) -> bool:
         """Whether the pay of `row` has been taken out."""
         return bool(self.claimed_bits >> row & 1)

@@ -20,9 +20,10 @@ def pays(
     """Pay of each row of a settled round, in base units, in row order.
 
     With c the scores (fixed point, 2^30 = an average contribution), D = `distributable` (base units), S =
-    `score_floor` and n the number of rows: floor(D * c_a / max(sum c, S)), at most floor(D * share_cap / n). What
-    is left of D is burned. Raises `InvalidInput` for lists of different length, for scores out of range, and for a
-    rejected row (reason other than 0) with a score.
+    `score_floor` and n the number of rows: floor(D * c_a / max(sum c, S)), at most floor(D * share_cap / n).
+
+    Raises `InvalidInput` for lists of different length, for scores out of range, and for a rejected row (reason other
+    than 0) with a score.
     """
     rows = len(scores)
     if rows != len(reasons) or not 0 < rows <= MAX_SLOTS:
@@ -37,6 +38,15 @@ def pays(
     total = max(sum(scores), score_floor)
     most = distributable * share_cap // rows
     return [min(distributable * score // total, most) for score in scores]
+
+
+def undistributed(pay: Sequence[int], distributable: int) -> tuple[int, int]:
+    """(back to free, burned) of what a settled round leaves of D: less than one base unit per row is rounding dust and
+    goes back to the project, more is burned, so that an owner gains nothing by low scores."""
+    left = distributable - sum(pay)
+    if left < 0:
+        raise InvalidInput(f"the pay adds up to {sum(pay)}, more than the {distributable} that the round distributes")
+    return (left, 0) if left < len(pay) else (0, left)
 
 
 def void_pay(distributable: int, slots: int) -> int:

@@ -1,0 +1,137 @@
+"""`cohort devnet`: a local chain with the contracts on it, for trying things out."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cohort_protocol.chain.client import ChainClient
+from cohort_protocol.chain.journal import FileJournal
+from cohort_protocol.chain.sender import TransactionSender
+from cohort_protocol.chain.token import Token
+from cohort_protocol.identifiers import parse_address
+
+from cohort_devnet.accounts import demo_account, fund
+from cohort_devnet.compiler import ensure_artifacts
+from cohort_devnet.deployment import Deployment, deploy
+from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilFailed, AnvilNode, DevnetControl, repository_root
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="A local chain (Anvil) with the Cohort contracts and a worthless test token. Never for real money.",
+)
+
+DEFAULT_HOME = Path(".cohort/devnet")
+DEFAULT_URL = "http://127.0.0.1:8545"
+
+Home = Annotated[
+    Path, typer.Option("--home", help="Folder of deployment.json, the chain's state and log, and the journal.")
+]
+Url = Annotated[str, typer.Option("--url", help=f"JSON-RPC URL of a running local chain (id {DEVNET_CHAIN_ID}).")]
+Seed = Annotated[int, typer.Option("--seed", help="Seed of the deployer's key, which anyone can compute.", min=0)]
+
+
+def _deployer(client: ChainClient, home: Path, seed: int) -> TransactionSender:
+    account = demo_account(seed, "deployer")
+    fund(DevnetControl(client), [account.address])
+    return TransactionSender(client, account, FileJournal(home / f"transactions-{account.address}.json"))
+
+
+def _deployment(client: ChainClient, home: Path, seed: int) -> tuple[Deployment, bool]:
+    """The deployment of `home`, made now if there is none; and whether it was made now."""
+    path = home / "deployment.json"
+    if path.exists():
+        known = Deployment.load(path)
+        known.verify(client)
+        return known, False
+    fresh = deploy(client, _deployer(client, home, seed), ensure_artifacts(repository_root()))
+    fresh.save(path)
+    return fresh, True
+
+
+def _show(deployment: Deployment, home: Path, url: str) -> None:
+    typer.echo(f"chain      {url} (id {deployment.chain_id})")
+    typer.echo(f"market     {deployment.market}")
+    typer.echo(f"verifier   {deployment.verifier}")
+    typer.echo(f"token      {deployment.token}")
+    typer.echo(f"written to {home / 'deployment.json'}")
+
+
+def _forget_chain(home: Path) -> None:
+    """What was written about an earlier chain says nothing about an empty one."""
+    for stale in (home / "state.json", home / "deployment.json", *home.glob("transactions-*.json")):
+        stale.unlink(missing_ok=True)
+
+
+@app.command()
+def up(
+    home: Home = DEFAULT_HOME,
+    port: Annotated[int, typer.Option(help="Port of the JSON-RPC interface; 0 takes a free one.", min=0)] = 8545,
+    seed: Seed = 0,
+    heartbeat: Annotated[
+        int, typer.Option(help="Mine an empty block every so many seconds, so that deadlines pass; 0: never.", min=0)
+    ] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last run and start an empty chain.")] = False,
+) -> None:
+    """Start a local chain, deploy the contracts, and stay in the foreground until Ctrl-C.
+
+    Prints the URL and the addresses. Transactions are mined at once. The chain goes on from HOME/state.json, which is
+    written every second, unless --fresh is given.
+
+    Example: cohort devnet up --port 0 --home /tmp/devnet
+    """
+    state = home / "state.json"
+    if fresh or not state.exists():
+        _forget_chain(home)
+    # SIGTERM must end the chain as well, so it takes the way of Ctrl-C.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with AnvilNode(home, port=port, state=state, heartbeat=heartbeat or None) as node:
+        deployment, _ = _deployment(ChainClient(node.url, DEVNET_CHAIN_ID), home, seed)
+        _show(deployment, home, node.url)
+        typer.echo("ready; Ctrl-C ends it")
+        try:
+            status = node.wait()
+        except KeyboardInterrupt:
+            typer.echo(f"stopping; the state stays in {state}, and `cohort devnet up` goes on from it")
+            return
+    raise AnvilFailed(f"the chain ended by itself with status {status}; its log is {node.log}")
+
+
+@app.command("deploy")
+def deploy_command(url: Url = DEFAULT_URL, home: Home = DEFAULT_HOME, seed: Seed = 0) -> None:
+    """Deploy the contracts on a local chain that runs already.
+
+    Does nothing if those of HOME/deployment.json are on it; refuses every chain that is not a local one.
+    """
+    deployment, made = _deployment(ChainClient(url, DEVNET_CHAIN_ID), home, seed)
+    _show(deployment, home, url)
+    typer.echo("deployed" if made else "was deployed already")
+
+
+@app.command("fund")
+def fund_command(
+    address: Annotated[str, typer.Argument(help="Who gets it: an owner, a trainer, anyone.")],
+    url: Url = DEFAULT_URL,
+    home: Home = DEFAULT_HOME,
+    ether: Annotated[int, typer.Option(help="What the address then holds for gas, in ether.", min=0)] = 100,
+    tokens: Annotated[int, typer.Option(help="Whole test tokens to mint for the address.", min=0)] = 1000,
+    seed: Seed = 0,
+) -> None:
+    """Give an address play money: ether for gas, test tokens for stakes and budgets.
+
+    Example: cohort devnet fund 0x70997970C51812dc3A010C7d01b50e0d17dc79C8 --tokens 500
+    """
+    client = ChainClient(url, DEVNET_CHAIN_ID)
+    receiver = parse_address(address)
+    deployment = Deployment.load(home / "deployment.json")
+    deployment.verify(client)
+    token = Token(client, deployment.token)
+    fund(DevnetControl(client), [receiver], ether)
+    if tokens:
+        amount = tokens * 10 ** token.decimals()
+        # Each call is meant to mint, so each is an intent of its own.
+        intent = f"mint {amount} for {receiver} after block {client.block_number()}"
+        _deployer(client, home, seed).execute(token.mint(receiver, amount), intent)
+    typer.echo(f"{receiver} holds {ether} ether and {token.balance_of(receiver)} base units of {token.symbol()}")
