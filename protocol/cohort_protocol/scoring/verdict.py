@@ -94,14 +94,15 @@ def verdicts(
 
 
 def decimal(value: int, digits: int = 3) -> str:
-    """A fixed-point value with `digits` significant decimals at least, towards zero: -0.613, 0.0000305, 12.5."""
+    """A fixed-point value with `digits` significant digits (more before the point), rounded half up in size:
+    -0.613, 0.0000305, 1138."""
     sign, size = ("-" if value < 0 else ""), abs(value)
     places = digits
     while size and places < 12 and size * 10**places // ONE < 10 ** (digits - 1):
         places += 1
     while places and size * 10 ** (places - 1) // ONE >= 10 ** (digits - 1):
         places -= 1
-    scaled = size * 10**places // ONE
+    scaled = (size * 10**places + ONE // 2) // ONE
     if scaled == 0:
         return "0"
     whole, fraction = divmod(scaled, 10**places)
