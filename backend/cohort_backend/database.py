@@ -99,7 +99,7 @@ class Database:
     def __init__(self, engine: Engine, send_jobs: SendJobs | None = None) -> None:
         self.engine = engine
         self.send_jobs = send_jobs
-        self._writer = engine.execution_options(**{_WRITE: True})
+        self.writer = engine.execution_options(**{_WRITE: True})
 
     @classmethod
     def open(cls, url: str, send_jobs: SendJobs | None = None) -> Database:
@@ -118,14 +118,14 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that changes nothing and is always rolled back."""
-        with _mapped_errors(), Session(self.engine) as session:
+        with mapped_errors(), Session(self.engine) as session:
             yield session
 
     @contextmanager
     def write(self) -> Iterator[Session]:
         """A transaction that commits at the end of the block, or not at all if the block raises. Messages for jobs
         that were enqueued in it are sent after the commit."""
-        with _mapped_errors(), Session(self._writer, expire_on_commit=False) as session:
+        with mapped_errors(), Session(self.writer, expire_on_commit=False) as session:
             with session.begin():
                 yield session
             messages: list[JobMessage] = session.info.pop("job_messages", [])
@@ -138,7 +138,7 @@ class Database:
 
 
 @contextmanager
-def _mapped_errors() -> Iterator[None]:
+def mapped_errors() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:

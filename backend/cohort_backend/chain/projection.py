@@ -95,7 +95,7 @@ def rebuild(session: Session, also: Iterable[int] = ()) -> set[int]:
     for table in reversed(Base.metadata.sorted_tables):
         if table in {model.__table__ for model in PROJECTION}:
             session.execute(delete(table))
-    session.expire_all()
+    session.expunge_all()  # objects of the rows that are gone
     for row in repository.stored_events(session):
         _apply(session, load_event(row))
     _announce(session, touched | set(session.scalars(select(Project.id))))
