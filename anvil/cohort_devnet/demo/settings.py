@@ -68,7 +68,7 @@ class DemoSettings:
             raise DemoSettingsInvalid("--attacks names no attack: name one, or run with --cheaters 0")
         if self.keep and self.trainers >= MAX_SLOTS:
             raise DemoSettingsInvalid(
-                f"--keep leaves a place for one more trainer, and a round has {MAX_SLOTS}: use --trainers {MAX_SLOTS - 1}"
+                f"--keep leaves a place for one more trainer, a round has {MAX_SLOTS}: use --trainers {MAX_SLOTS - 1}"
             )
         places = self.cheat_at
         if places is not None and (

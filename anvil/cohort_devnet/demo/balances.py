@@ -1,0 +1,89 @@
+"""`cohort devnet balances`: re-adds all money from a kept chain state, with nothing of the service running."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cohort_protocol.chain.client import ChainClient
+from cohort_protocol.chain.token import Token
+from rich.console import Console
+from rich.table import Table
+
+from cohort_devnet.demo.money import re_add
+from cohort_devnet.demo.report import Money, Report, tokens
+from cohort_devnet.demo.tables import money_line
+from cohort_devnet.deployment import Deployment
+from cohort_devnet.node import AnvilNode
+
+LINES = (
+    ("paid_in", "paid in by the owner"),
+    ("claimed", "claimed by trainers"),
+    ("claimable", "earned, not claimed yet"),
+    ("held", "held for a running round"),
+    ("fees", "fees to the aggregator"),
+    ("burned", "burned"),
+    ("refunded", "refunded to the owner"),
+    ("free", "free for further rounds"),
+    ("stakes", "stakes, beside the project's money"),
+    ("contract_balance", "held by the contract, by the token's own book"),
+    ("supply", "all tokens there are"),
+)
+
+
+def balances(
+    state: Annotated[Path, typer.Option(help="Chain state that a run left behind. It is read, never changed.")] = Path(
+        "demo-report/chain-state.json"
+    ),
+    deployment: Annotated[
+        Path | None, typer.Option(help="Where the contracts are. Default: deployment.json beside the state.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Report to compare with. Default: report.json beside the state, if it is there.")
+    ] = None,
+    project: Annotated[int, typer.Option(min=1, help="Project on chain.")] = 1,
+) -> None:
+    """Re-add all money of a run from its kept chain, without our service, and compare with its report.
+
+    Starts a chain from the state, reads token balances, transfers and events, and ends it again. Exits 1 if anything
+    does not add up or differs from the report.
+    """
+    where = Deployment.load(deployment or state.with_name("deployment.json"))
+    with tempfile.TemporaryDirectory(prefix="cohort-balances-") as folder, AnvilNode.load(state, Path(folder)) as node:
+        client = ChainClient(node.url, where.chain_id)
+        where.verify(client)
+        token = Token(client, where.token)
+        money = re_add(client, where.market, where.token, project)
+        decimals, symbol = token.decimals(), token.symbol()
+    console = Console()
+    console.print(_table(money, decimals, symbol))
+    console.print(money_line(money, decimals, symbol))
+    differences = _compare(money, report or state.with_name("report.json"), required=report is not None)
+    for line in differences:
+        console.print(line, style="bold red")
+    if differences or not money.balanced:
+        raise typer.Exit(1)
+
+
+def _table(money: Money, decimals: int, symbol: str) -> Table:
+    table = Table(header_style="bold")
+    table.add_column("re-added from the chain")
+    table.add_column(symbol, justify="right")
+    table.add_column("base units", justify="right")
+    for name, meaning in LINES:
+        amount = getattr(money, name)
+        table.add_row(meaning, tokens(amount, decimals), str(amount))
+    return table
+
+
+def _compare(money: Money, path: Path, required: bool) -> list[str]:
+    if not path.exists() and not required:
+        return []
+    stated = Report.load(path).money
+    names = [name for name in Money.model_fields if name != "findings"]
+    different = [name for name in names if getattr(stated, name) != getattr(money, name)]
+    if not different:
+        typer.echo(f"The same numbers as in {path}.")
+    return [f"{path} says {name} {getattr(stated, name)}, the chain {getattr(money, name)}" for name in different]
