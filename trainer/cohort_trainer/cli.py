@@ -12,9 +12,9 @@ import sys
 from typing import Annotated, Any
 
 import typer
+from cohort_protocol.errors import CohortError
 from typer.core import TyperCommand, TyperGroup
 
-from cohort_protocol.errors import CohortError
 from cohort_trainer.errors import CommandNotInstalled
 from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
 from cohort_trainer.logs import LogFormat, configure

@@ -78,7 +78,10 @@ TABLE: tuple[ExitCode, ...] = (
         "The training function failed; the message has its words. Nothing was committed for that round.",
     ),
     ExitCode(
-        43, "record", ("record-broken",), "The record of a round is damaged. Restore the home folder, or skip the round."
+        43,
+        "record",
+        ("record-broken",),
+        "The record of a round is damaged. Restore the home folder, or skip the round.",
     ),
     ExitCode(50, "not-installed", ("command-not-installed",), "Install the extra that the message names."),
     INTERRUPTED,

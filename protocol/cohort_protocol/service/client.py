@@ -67,7 +67,8 @@ M = TypeVar("M", bound=BaseModel)
 class ServiceClient:
     """One method per endpoint. Thread-safe. Close it, or use it in a `with` statement.
 
-    `timeout`: seconds for one whole attempt, from connecting to the last byte (long-polls: on top of their wait).
+    `timeout` (may be changed at any time): seconds for one whole attempt, from connecting to the last byte; for
+    long-polls on top of their wait.
     Every method raises `ServiceRefused` (the service says no) or `ServiceUnavailable` (no answer to be believed).
     """
 
@@ -79,7 +80,7 @@ class ServiceClient:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.base_url = _checked_url(base_url)
-        self._timeout = timeout
+        self.timeout = timeout
         self._retries = retries
         self._sleep = sleep
         self._http = httpx.Client(
@@ -195,7 +196,7 @@ class ServiceClient:
         pause = FIRST_PAUSE
         for attempt in range(self._retries + 1):
             try:
-                return self._attempt(method, path, body, answer, max_bytes, self._timeout + extra_seconds)
+                return self._attempt(method, path, body, answer, max_bytes, self.timeout + extra_seconds)
             except _Retry as retry:
                 if attempt == self._retries:
                     raise retry.error from retry.__cause__

@@ -1,0 +1,47 @@
+"""Token amounts for people. Everything else counts in base units (ints)."""
+
+from __future__ import annotations
+
+import re
+
+from cohort_protocol.identifiers import MAX_UINT256
+
+from cohort_trainer.errors import OwnerInputInvalid
+
+MAX_DECIMALS = 77
+_BASE_UNITS = re.compile(r"\d{1,78}")
+_TOKENS = re.compile(r"(\d{1,60})(?:\.(\d{1,77}))? tokens?")
+
+
+def format_amount(value: int, decimals: int, symbol: str) -> str:
+    """Exact: 1500000 base units of a token with 6 decimals are "1.5 SYM"."""
+    whole, part = divmod(abs(value), 10**decimals)
+    digits = str(part).rjust(decimals, "0").rstrip("0") if part else ""
+    sign = "-" if value < 0 else ""
+    return f"{sign}{whole:,}{'.' + digits if digits else ''} {symbol}"
+
+
+def parse_amount(value: str | int, decimals: int) -> int:
+    """Base units from a whole number ("1500000", 1500000) or from tokens ("1.5 tokens").
+
+    Raises `OwnerInputInvalid`, also for more decimals than the token has: nothing is rounded away.
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int):
+        raise OwnerInputInvalid(f"{value!r} is not an amount; {_ALLOWED}")
+    text = str(value).strip()
+    tokens = _TOKENS.fullmatch(text)
+    if tokens:
+        part = (tokens[2] or "").rstrip("0")
+        if len(part) > decimals:
+            raise OwnerInputInvalid(f"{text!r} has more decimals than the token, which has {decimals}")
+        amount = int(tokens[1]) * 10**decimals + int(part.ljust(decimals, "0") or "0")
+    elif _BASE_UNITS.fullmatch(text):
+        amount = int(text)
+    else:
+        raise OwnerInputInvalid(f"{text[:80]!r} is not an amount; {_ALLOWED}")
+    if amount > MAX_UINT256:
+        raise OwnerInputInvalid(f"{text[:80]!r} is more than any token has")
+    return amount
+
+
+_ALLOWED = 'allowed are base units ("1500000") and tokens ("1.5 tokens")'

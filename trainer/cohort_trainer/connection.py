@@ -1,0 +1,89 @@
+"""What a home talks to: service, chain, market, IPFS. Only the chain is believed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Self
+
+import structlog
+from cohort_protocol.chain import ChainClient, FileJournal, Market, Token, TransactionSender
+from cohort_protocol.errors import Unavailable
+from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.service.client import ServiceClient
+from eth_account.signers.local import LocalAccount
+
+from cohort_trainer.errors import WrongMarket
+from cohort_trainer.home import HomeConfig
+
+log = structlog.get_logger(__name__)
+
+
+class Connection:
+    """The parts of one market, by the addresses in a home's configuration. Nothing is contacted before it is used."""
+
+    def __init__(self, config: HomeConfig) -> None:
+        self.config = config
+        self.service = ServiceClient(config.service_url)
+        self.chain = ChainClient(config.chain_url, expected_chain_id=config.chain_id)
+        self.market = Market(self.chain, config.market)
+        self._store: IpfsStore | None = None
+
+    @property
+    def store(self) -> IpfsStore:
+        """The IPFS store. Raises `StoreUrlInvalid`, `IpfsUnavailable`."""
+        if self._store is None:
+            self._store = connect_store(self.config.ipfs_url)
+        return self._store
+
+    def token(self, address: str) -> Token:
+        return Token(self.chain, address)
+
+    def sender(self, account: LocalAccount, transactions: Path) -> TransactionSender:
+        """Sends with the home's key through its transaction journal."""
+        return TransactionSender(
+            self.chain, account, FileJournal(transactions), confirmations=self.config.confirmations
+        )
+
+    def check_chain(self) -> None:
+        """Raises `WrongChain` or `NoContract` unless the configured market is where the configuration says."""
+        self.chain.check()
+        self.chain.require_code(self.config.market)
+
+    def check_service(self) -> bool:
+        """Whether the service answers. Raises `WrongMarket` if it serves another market than this home's."""
+        try:
+            info = self.service.market()
+        except Unavailable as error:
+            log.warning("service-unavailable", detail=str(error), next="going on without it where possible")
+            return False
+        found = (info.chain_id, info.market, info.verifier)
+        expected = (self.config.chain_id, self.config.market, self.config.verifier)
+        if found != expected:
+            raise WrongMarket(
+                f"the service at {self.config.service_url} serves chain {found[0]}, market {found[1]}, verifier "
+                f"{found[2]}; this home is set to chain {expected[0]}, market {expected[1]}, verifier {expected[2]}"
+            )
+        return True
+
+    def now(self) -> int:
+        """The chain's time, unix seconds: what its deadlines are compared with.
+
+        The timestamp of the block being built; a node that has none gives its newest block's.
+        """
+        try:
+            return self.chain.block("pending").timestamp
+        except Unavailable:
+            return self.chain.block("latest").timestamp
+
+    def close(self) -> None:
+        self.service.close()
+        self.chain.close()
+        if self._store is not None:
+            self._store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

@@ -1,0 +1,306 @@
+"""The steps of one round for one trainer, each safe to run again after a crash at any point.
+
+What is decided stands in the journal before it leaves this machine (see `journal.py`). The service is asked first
+because it is cheap; what it does not do, or not in time, this trainer does on chain itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import structlog
+from cohort_protocol.chain import TransactionReverted, TransactionSender
+from cohort_protocol.commitments import commit_message, commitment, derive_salt, sign
+from cohort_protocol.errors import Unavailable
+from cohort_protocol.identifiers import parse_bytes32, to_hex
+from cohort_protocol.ipfs.unixfs import cid_of
+from cohort_protocol.phases import Phase
+from cohort_protocol.service.errors import ServiceRefused
+from cohort_protocol.service.messages import CommitIntake, RevealIntake
+from cohort_protocol.update import CodecError, decode_update, encode_update, update_commitment, update_size
+from eth_account.signers.local import LocalAccount
+
+from cohort_trainer.connection import Connection
+from cohort_trainer.errors import RecordBroken
+from cohort_trainer.journal import RoundJournal, RoundRecord
+from cohort_trainer.models import ModelSource
+from cohort_trainer.projects import VerifiedProject
+from cohort_trainer.rounds.facts import NO_HASH, RoundFacts, commitment_on_chain, reveal_is_final, reveal_state
+from cohort_trainer.rounds.training import LocalTraining
+
+log = structlog.get_logger(__name__)
+
+NOT_YET = {"wrong-phase", "not-found", "not-committed", "unavailable"}
+"""Refusals of a service that has not indexed the newest blocks: the same request is right a moment later."""
+
+OTHER_COMMITMENT = "commitment-differs"
+"""The service has another commitment of this key for this round: it was signed elsewhere, so none is sent from here."""
+
+
+SELF_REFUSED = "self-commit"
+
+
+def self_due(opened_at: int, commit_end: int) -> int:
+    """When (unix seconds) a trainer no longer waits for the service: an eighth of the window before tC, 2 to 60 s.
+
+    The service posts its batch a quarter of the window before tC, so this comes after it.
+    """
+    return commit_end - min(60, max(2, (commit_end - opened_at) // 8))
+
+
+class Step(StrEnum):
+    """What a step left to do."""
+
+    DONE = "done"
+    """Nothing until the round moves on."""
+    AGAIN = "again"
+    """The same soon: somebody did not answer, or is not there yet."""
+
+
+@dataclass
+class RoundSteps:
+    """One trainer in one project. Not for two threads."""
+
+    connection: Connection
+    project: VerifiedProject
+    account: LocalAccount
+    journal: RoundJournal
+    models: ModelSource
+    training: LocalTraining
+    sender: TransactionSender
+
+    # --- train ------------------------------------------------------------------------------------------------------
+
+    def train(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> RoundRecord:
+        """The record of the round, training first if there is none.
+
+        `hints`: model commitment -> CID, as the service tells. Raises `ModelUnavailable`, `TrainingFailed`,
+        `RecordBroken`.
+        """
+        assert facts.view is not None
+        record = self.journal.load(facts.number)
+        if record is not None:
+            return record
+        model, previous = self.fetch_models(facts, hints)
+        log.info("training", project=self.project.id, round=facts.number, examples=len(self.training.dataset))
+        update = self.training.update(facts.number, model, previous, self.training.seed)
+        return self._decide(facts, update)
+
+    def fetch_models(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> tuple[np.ndarray, np.ndarray | None]:
+        """The round's model and the last one that differed from it (int64[d] each); None for the latter if there was
+        none or the training does not read it."""
+        assert facts.view is not None
+        current = facts.view.model
+        model = self.models.fetch(current, hints)
+        if not self.training.needs_previous_step:
+            return model, None
+        for number in range(facts.number - 1, 0, -1):
+            before = self.connection.market.round_of(self.project.id, number).model
+            if before != current:
+                return model, self.models.fetch(before, hints)
+        return model, None
+
+    def _decide(self, facts: RoundFacts, update: np.ndarray) -> RoundRecord:
+        assert facts.view is not None
+        project, identity = self.project.id, self.project.identity
+        update_hash = update_commitment(update)
+        salt = self._salt(facts.number)
+        promised = commitment(identity, project, facts.number, self.account.address, update_hash, salt)
+        expiry = facts.view.settle_end
+        message = commit_message(identity, project, facts.number, self.account.address, promised, expiry)
+        record = RoundRecord(
+            project=project,
+            round=facts.number,
+            trainer=self.account.address,
+            model=to_hex(facts.view.model),
+            update=to_hex(update_hash),
+            commitment=to_hex(promised),
+            expiry=expiry,
+            signature=to_hex(sign(message, self.account)),
+            train_reference=self.training.reference,
+            seed=self.training.seed,
+        )
+        return self.journal.begin(record, encode_update(update))
+
+    def _salt(self, round: int) -> bytes:
+        return derive_salt(bytes(self.account.key), self.project.identity, self.project.id, round)
+
+    # --- commit -----------------------------------------------------------------------------------------------------
+
+    def commit(self, facts: RoundFacts, record: RoundRecord) -> Step:
+        """Brings the commitment to the chain: through the service, or by an own transaction when the service does
+        not. Raises `RecordBroken` if the round on chain is another than the one that was trained for."""
+        assert facts.view is not None
+        if parse_bytes32(record.model) != facts.view.model:
+            raise RecordBroken(
+                f"round {facts.number} of project {self.project.id} now starts from model {to_hex(facts.view.model)}, "
+                f"this trainer has committed to an update of {record.model} (the chain was reorganised). A second "
+                "commitment is never made: this round is sat out"
+            )
+        if record.committed_self:
+            return Step.DONE
+        batch_posted = facts.view.batch_hash != NO_HASH
+        due = self_due(facts.view.opened_at, facts.view.commit_end)
+        if not record.committed and record.refusal is None and not batch_posted and facts.now < due:
+            record = self._commit_by_service(record)
+        if record.refusal is not None and record.refusal.startswith((OTHER_COMMITMENT, SELF_REFUSED)):
+            return Step.DONE
+        if batch_posted and self._is_on_chain(facts, record):
+            return Step.DONE
+        # Training and the service's answer may have taken a while since `facts`.
+        if batch_posted or self.connection.now() >= due:
+            return self._commit_self(facts, record)
+        return Step.DONE if record.committed else Step.AGAIN
+
+    def _commit_by_service(self, record: RoundRecord) -> RoundRecord:
+        intake = CommitIntake(
+            trainer=record.trainer, commitment=record.commitment, expiry=record.expiry, signature=record.signature
+        )
+        try:
+            self.connection.service.post_commit(record.project, record.round, intake)
+        except ServiceRefused as error:
+            if error.code in NOT_YET:
+                log.debug("commit-not-yet", round=record.round, code=error.code)
+                return record
+            log.warning("commit-refused", project=record.project, round=record.round, code=error.code, why=error.detail)
+            return self.journal.change(record, refusal=f"{error.code}: {error.detail}")
+        except Unavailable as error:
+            log.warning("commit-waits-for-service", project=record.project, round=record.round, detail=str(error))
+            return record
+        log.info("committed", project=record.project, round=record.round, commitment=record.commitment)
+        return self.journal.change(record, committed=True)
+
+    def _commit_self(self, facts: RoundFacts, record: RoundRecord) -> Step:
+        """The path that needs nobody but the chain."""
+        if self._is_on_chain(facts, record):
+            self.journal.change(record, committed_self=True)
+            return Step.DONE
+        log.info(
+            "committing-on-chain",
+            project=record.project,
+            round=record.round,
+            why="the batch left us out" if facts.view and facts.view.batch_hash != NO_HASH else "the service is late",
+        )
+        request = self.connection.market.commit_self(record.project, record.round, parse_bytes32(record.commitment))
+        try:
+            self.sender.execute(request, f"commit-self {record.project}/{record.round}")
+        except TransactionReverted as error:
+            log.warning("commit-impossible", project=record.project, round=record.round, why=str(error))
+            self.journal.change(record, refusal=f"{SELF_REFUSED} {error.name}: {error}"[:500])
+            return Step.DONE
+        self.journal.change(record, committed_self=True)
+        log.info("committed-on-chain", project=record.project, round=record.round, commitment=record.commitment)
+        return Step.DONE
+
+    def _is_on_chain(self, facts: RoundFacts, record: RoundRecord) -> bool:
+        found = commitment_on_chain(self.connection, self.project, facts, self.account.address)
+        return found is not None and found == parse_bytes32(record.commitment)
+
+    # --- reveal -----------------------------------------------------------------------------------------------------
+
+    def reveal(self, facts: RoundFacts, record: RoundRecord) -> Step:
+        """Publishes the update and opens the commitment. Never before the commit phase is final on chain.
+
+        Raises `RecordBroken` if the update that was committed to is lost and cannot be made again.
+        """
+        if record.revealed or (record.refusal is not None and not self._is_on_chain(facts, record)):
+            return Step.DONE
+        if not reveal_is_final(self.connection, self.project, facts):
+            return Step.AGAIN
+        if not self._is_on_chain(facts, record):
+            log.warning(
+                "not-in-round", project=record.project, round=record.round, why="the commitment is not on chain"
+            )
+            self.journal.change(record, refusal="not-in-round: the commitment did not reach the chain in time")
+            return Step.DONE
+        if reveal_state(self.connection, self.project, facts, self.account.address):
+            self.journal.change(record, revealed=True)
+            return Step.DONE
+        try:
+            record = self._publish(facts, record)
+        except Unavailable as error:
+            log.warning("reveal-waits-for-ipfs", project=record.project, round=record.round, detail=str(error))
+            return Step.AGAIN
+        return self._reveal_by_service(facts, record)
+
+    def _publish(self, facts: RoundFacts, record: RoundRecord) -> RoundRecord:
+        data = self._update_bytes(facts, record)
+        cid = str(cid_of(data))
+        if record.cid != cid:
+            record = self.journal.change(record, cid=cid)
+        self.connection.store.put(data)
+        return record
+
+    def _reveal_by_service(self, facts: RoundFacts, record: RoundRecord) -> Step:
+        assert record.cid is not None
+        assert facts.view is not None
+        intake = RevealIntake(
+            trainer=record.trainer, update=record.update, salt=to_hex(self._salt(record.round)), cid=record.cid
+        )
+        try:
+            self.connection.service.post_reveal(record.project, record.round, intake)
+        except ServiceRefused as error:
+            if error.code in NOT_YET:
+                return Step.AGAIN
+            log.warning("reveal-refused", project=record.project, round=record.round, code=error.code, why=error.detail)
+            self.journal.change(record, reveal_refusal=f"{error.code}: {error.detail}")
+            return Step.DONE
+        except Unavailable as error:
+            log.warning(
+                "reveal-waits-for-service",
+                project=record.project,
+                round=record.round,
+                seconds_left=facts.view.reveal_end - facts.now,
+                published=record.cid,
+                note="a reveal needs receipts of witnesses, who only learn of it through the service; stake is safe",
+                detail=str(error),
+            )
+            return Step.AGAIN
+        self.journal.change(record, revealed=True)
+        log.info("revealed", project=record.project, round=record.round, cid=record.cid)
+        return Step.DONE
+
+    def _update_bytes(self, facts: RoundFacts, record: RoundRecord) -> bytes:
+        """The file of the update that was committed to; made again with the same seed if the disk lost it."""
+        size = update_size(self.project.terms.dimension)
+        data = self.journal.update_file(record.round, size)
+        if data is not None and self._hash_of(data) == record.update:
+            return data
+        log.warning("update-lost", project=record.project, round=record.round, next="training again to compare")
+        if record.train_reference != self.training.reference:
+            before = record.train_reference or "the built-in function"
+            raise RecordBroken(
+                f"the update of round {record.round} is lost; it was trained with {before}, which is not what this "
+                "process runs. Restart with the same --train"
+            )
+        model, previous = self.fetch_models(facts, {})
+        again = self.training.update(record.round, model, previous, record.seed)
+        found = to_hex(update_commitment(again))
+        if found != record.update:
+            raise RecordBroken(
+                f"the update of round {record.round} is lost, and training again gives {found} instead of "
+                f"{record.update} (other data, device or library versions): this round cannot be revealed"
+            )
+        data = encode_update(again)
+        self.journal.keep_update(record.round, data)
+        return data
+
+    def _hash_of(self, data: bytes) -> str | None:
+        try:
+            return to_hex(update_commitment(decode_update(data, self.project.terms.dimension)))
+        except CodecError:
+            return None
+
+    # --- the end ----------------------------------------------------------------------------------------------------
+
+    def act(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> Step:
+        """The step that the phase asks for."""
+        if not facts.taking_part or facts.phase not in (Phase.COMMIT, Phase.REVEAL):
+            return Step.DONE
+        if facts.phase is Phase.COMMIT:
+            return self.commit(facts, self.train(facts, hints))
+        record = self.journal.load(facts.number)
+        return Step.DONE if record is None else self.reveal(facts, record)
