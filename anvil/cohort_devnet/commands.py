@@ -15,6 +15,7 @@ from cohort_protocol.identifiers import parse_address
 
 from cohort_devnet.accounts import demo_account, fund
 from cohort_devnet.compiler import ensure_artifacts
+from cohort_devnet.demo.balances import balances
 from cohort_devnet.deployment import Deployment, deploy
 from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilFailed, AnvilNode, DevnetControl, repository_root
 
@@ -135,3 +136,6 @@ def fund_command(
         intent = f"mint {amount} for {receiver} after block {client.block_number()}"
         _deployer(client, home, seed).execute(token.mint(receiver, amount), intent)
     typer.echo(f"{receiver} holds {ether} ether and {token.balance_of(receiver)} base units of {token.symbol()}")
+
+
+app.command()(balances)

@@ -29,6 +29,7 @@ LINES = (
     ("free", "free for further rounds"),
     ("stakes", "stakes, beside the project's money"),
     ("contract_balance", "held by the contract, by the token's own book"),
+    ("unasked", "of it sent there without a call"),
     ("supply", "all tokens there are"),
 )
 

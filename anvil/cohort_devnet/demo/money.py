@@ -54,6 +54,9 @@ class ProjectBook:
     burned: int = 0
     refunded: int = 0
     stakes: int = 0
+    """Of members who have not taken theirs back."""
+    staked: int = 0
+    """All stakes ever paid in."""
     budgets: dict[int, int] = field(default_factory=dict)
     """Round -> budget, of rounds that are not closed."""
     row_pay: dict[int, int] = field(default_factory=lambda: defaultdict(int))
@@ -112,6 +115,7 @@ def _book(book: ProjectBook, event: MarketEvent) -> None:
             book.free += event.amount
         case MemberJoined():
             book.stakes += event.stake
+            book.staked += event.stake
         case StakeWithdrawn():
             book.stakes -= event.amount
         case RoundOpened():
@@ -202,8 +206,12 @@ def re_add(client: ChainClient, market_address: str, token_address: str, project
 
     balance, supply = token.balance_of(market.address, last), token.total_supply(last)
     owed = sum(book.in_contract + book.fees for book in of_token.values()) - withdrawn.get(token.address, 0)
-    if balance != owed:
-        findings.append(f"the contract holds {balance}, its projects, fees and stakes come to {owed}")
+    asked = sum(book.deposited + book.staked for book in of_token.values())
+    unasked = sum(transfer.amount for transfer in transfers if transfer.receiver == market.address) - asked
+    if balance != owed + unasked or unasked < 0:
+        findings.append(
+            f"the contract holds {balance}; its projects, fees and stakes come to {owed}, and {unasked} came unasked"
+        )
     for holder, amount in held.items():
         if (found := token.balance_of(holder, last)) != amount:
             findings.append(f"{holder} holds {found}, by transfers it should be {amount}")
@@ -222,6 +230,7 @@ def re_add(client: ChainClient, market_address: str, token_address: str, project
         burned=book.burned,
         stakes=book.stakes,
         contract_balance=balance,
+        unasked=unasked,
         supply=supply,
         balanced=not findings,
         findings=findings,

@@ -170,9 +170,11 @@ class Money(ReportPart):
     fees: SignedDecimal
     burned: SignedDecimal
     stakes: SignedDecimal
-    """Held by the contract for the trainers."""
+    """Held by the contract for this project's trainers."""
     contract_balance: SignedDecimal
-    """The token's own book: what the contract holds in all."""
+    """The token's own book: what the contract holds in all, for every project."""
+    unasked: SignedDecimal = 0
+    """Part of it that somebody sent to the contract without a call: in nobody's ledger."""
     supply: SignedDecimal
     """All tokens there are; equals the sum over all holders."""
     balanced: bool
