@@ -29,7 +29,7 @@ def _chain() -> None:
         sa.Column("number", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("timestamp", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("number", name="pk_chain_blocks"),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_chain_blocks")),
     )
     op.create_table(
         "chain_cursor",
@@ -40,8 +40,8 @@ def _chain() -> None:
         sa.Column("block_number", sa.BigInteger(), nullable=False),
         sa.Column("block_hash", sa.LargeBinary(length=32), nullable=True),
         sa.Column("block_timestamp", sa.BigInteger(), nullable=False),
-        sa.CheckConstraint("id = 1", name="ck_chain_cursor_single_row"),
-        sa.PrimaryKeyConstraint("id", name="pk_chain_cursor"),
+        sa.CheckConstraint("id = 1", name=op.f("ck_chain_cursor_single_row")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_chain_cursor")),
     )
     op.create_table(
         "chain_events",
@@ -52,18 +52,20 @@ def _chain() -> None:
         sa.Column("name", sa.String(length=64), nullable=False),
         sa.Column("project", sa.BigInteger(), nullable=True),
         sa.Column("payload", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("block_number", "log_index", name="pk_chain_events"),
+        sa.PrimaryKeyConstraint("block_number", "log_index", name=op.f("pk_chain_events")),
     )
-    op.create_index("ix_chain_events_project_block_number", "chain_events", ["project", "block_number"], unique=False)
-    op.create_index("ix_chain_events_transaction_hash", "chain_events", ["transaction_hash"], unique=False)
+    op.create_index(
+        op.f("ix_chain_events_project_block_number"), "chain_events", ["project", "block_number"], unique=False
+    )
+    op.create_index(op.f("ix_chain_events_transaction_hash"), "chain_events", ["transaction_hash"], unique=False)
     op.create_table(
         "chain_receipts",
         sa.Column("transaction_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("block_number", sa.BigInteger(), nullable=False),
         sa.Column("gas_used", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("transaction_hash", name="pk_chain_receipts"),
+        sa.PrimaryKeyConstraint("transaction_hash", name=op.f("pk_chain_receipts")),
     )
-    op.create_index("ix_chain_receipts_block_number", "chain_receipts", ["block_number"], unique=False)
+    op.create_index(op.f("ix_chain_receipts_block_number"), "chain_receipts", ["block_number"], unique=False)
     op.create_table(
         "chain_transactions",
         sa.Column("chain_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -75,7 +77,7 @@ def _chain() -> None:
         sa.Column("hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("block_number", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("chain_id", "sender", "intent", "attempt", name="pk_chain_transactions"),
+        sa.PrimaryKeyConstraint("chain_id", "sender", "intent", "attempt", name=op.f("pk_chain_transactions")),
     )
     op.create_index(
         "uq_chain_transactions_nonce",
@@ -93,7 +95,7 @@ def _projects() -> None:
         sa.Column("project", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("changed_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", name="pk_project_versions"),
+        sa.PrimaryKeyConstraint("project", name=op.f("pk_project_versions")),
     )
     op.create_table(
         "projects",
@@ -134,14 +136,14 @@ def _projects() -> None:
         sa.Column("fees", EXACT, nullable=False),
         sa.Column("burned", EXACT, nullable=False),
         sa.Column("refunded", EXACT, nullable=False),
-        sa.PrimaryKeyConstraint("id", name="pk_projects"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
     )
-    op.create_index("ix_projects_owner", "projects", ["owner"], unique=False)
+    op.create_index(op.f("ix_projects_owner"), "projects", ["owner"], unique=False)
     op.create_table(
         "spec_documents",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
         sa.Column("content", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("digest", name="pk_spec_documents"),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_spec_documents")),
     )
     op.create_table(
         "project_models",
@@ -149,8 +151,8 @@ def _projects() -> None:
         sa.Column("round", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("commitment", sa.LargeBinary(length=32), nullable=False),
         sa.Column("cid", sa.String(length=64), nullable=True),
-        sa.ForeignKeyConstraint(["project"], ["projects.id"], name="fk_project_models_project_projects"),
-        sa.PrimaryKeyConstraint("project", "round", name="pk_project_models"),
+        sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_project_models_project_projects")),
+        sa.PrimaryKeyConstraint("project", "round", name=op.f("pk_project_models")),
     )
 
 
@@ -180,8 +182,8 @@ def _rounds() -> None:
         sa.Column("paid", EXACT, nullable=False),
         sa.Column("fee", EXACT, nullable=False),
         sa.Column("burned", EXACT, nullable=False),
-        sa.ForeignKeyConstraint(["project"], ["projects.id"], name="fk_rounds_project_projects"),
-        sa.PrimaryKeyConstraint("project", "number", name="pk_rounds"),
+        sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_rounds_project_projects")),
+        sa.PrimaryKeyConstraint("project", "number", name=op.f("pk_rounds")),
     )
     op.create_table(
         "commits",
@@ -193,9 +195,9 @@ def _rounds() -> None:
         sa.Column("reveal_state", sa.Integer(), nullable=False),
         sa.Column("skip_reason", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["project", "round"], ["rounds.project", "rounds.number"], name="fk_commits_project_round_rounds"
+            ["project", "round"], ["rounds.project", "rounds.number"], name=op.f("fk_commits_project_round_rounds")
         ),
-        sa.PrimaryKeyConstraint("project", "round", "trainer", name="pk_commits"),
+        sa.PrimaryKeyConstraint("project", "round", "trainer", name=op.f("pk_commits")),
     )
     op.create_table(
         "round_transactions",
@@ -206,9 +208,11 @@ def _rounds() -> None:
         sa.Column("block_number", sa.BigInteger(), nullable=False),
         sa.Column("log_index", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["project", "round"], ["rounds.project", "rounds.number"], name="fk_round_transactions_project_round_rounds"
+            ["project", "round"],
+            ["rounds.project", "rounds.number"],
+            name=op.f("fk_round_transactions_project_round_rounds"),
         ),
-        sa.PrimaryKeyConstraint("project", "round", "transaction_hash", name="pk_round_transactions"),
+        sa.PrimaryKeyConstraint("project", "round", "transaction_hash", name=op.f("pk_round_transactions")),
     )
     op.create_table(
         "rows",
@@ -223,11 +227,11 @@ def _rounds() -> None:
         sa.Column("pay", EXACT, nullable=True),
         sa.Column("claimed", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(
-            ["project", "round"], ["rounds.project", "rounds.number"], name="fk_rows_project_round_rounds"
+            ["project", "round"], ["rounds.project", "rounds.number"], name=op.f("fk_rows_project_round_rounds")
         ),
-        sa.PrimaryKeyConstraint("project", "round", "row", name="pk_rows"),
+        sa.PrimaryKeyConstraint("project", "round", "row", name=op.f("pk_rows")),
     )
-    op.create_index("ix_rows_trainer_project", "rows", ["trainer", "project"], unique=False)
+    op.create_index(op.f("ix_rows_trainer_project"), "rows", ["trainer", "project"], unique=False)
 
 
 def _trainers() -> None:
@@ -238,7 +242,7 @@ def _trainers() -> None:
         sa.Column("usefulness_bps", sa.Integer(), nullable=False),
         sa.Column("rounds", sa.BigInteger(), nullable=False),
         sa.Column("rejections", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("address", name="pk_trainers"),
+        sa.PrimaryKeyConstraint("address", name=op.f("pk_trainers")),
     )
     op.create_table(
         "members",
@@ -250,10 +254,10 @@ def _trainers() -> None:
         sa.Column("has_left", sa.Boolean(), nullable=False),
         sa.Column("earned", EXACT, nullable=False),
         sa.Column("claimed", EXACT, nullable=False),
-        sa.ForeignKeyConstraint(["project"], ["projects.id"], name="fk_members_project_projects"),
-        sa.PrimaryKeyConstraint("project", "trainer", name="pk_members"),
+        sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_members_project_projects")),
+        sa.PrimaryKeyConstraint("project", "trainer", name=op.f("pk_members")),
     )
-    op.create_index("ix_members_trainer", "members", ["trainer"], unique=False)
+    op.create_index(op.f("ix_members_trainer"), "members", ["trainer"], unique=False)
 
 
 def _rewards() -> None:
@@ -269,11 +273,11 @@ def _rewards() -> None:
         sa.ForeignKeyConstraint(
             ["project", "round", "row"],
             ["rows.project", "rows.round", "rows.row"],
-            name="fk_claims_project_round_row_rows",
+            name=op.f("fk_claims_project_round_row_rows"),
         ),
-        sa.PrimaryKeyConstraint("project", "round", "row", name="pk_claims"),
+        sa.PrimaryKeyConstraint("project", "round", "row", name=op.f("pk_claims")),
     )
-    op.create_index("ix_claims_trainer_project", "claims", ["trainer", "project"], unique=False)
+    op.create_index(op.f("ix_claims_trainer_project"), "claims", ["trainer", "project"], unique=False)
 
 
 def _updates() -> None:
@@ -286,8 +290,8 @@ def _updates() -> None:
         sa.Column("expiry", EXACT, nullable=False),
         sa.Column("signature", sa.LargeBinary(length=65), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "trainer", name="pk_commit_intents"),
-        sa.UniqueConstraint("project", "round", "commitment", name="uq_commit_intents_project_round_commitment"),
+        sa.PrimaryKeyConstraint("project", "round", "trainer", name=op.f("pk_commit_intents")),
+        sa.UniqueConstraint("project", "round", "commitment", name=op.f("uq_commit_intents_project_round_commitment")),
     )
     op.create_table(
         "reveal_intents",
@@ -298,7 +302,7 @@ def _updates() -> None:
         sa.Column("salt", sa.LargeBinary(length=32), nullable=False),
         sa.Column("cid", sa.String(length=64), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "trainer", name="pk_reveal_intents"),
+        sa.PrimaryKeyConstraint("project", "round", "trainer", name=op.f("pk_reveal_intents")),
     )
     op.create_table(
         "reveal_sets",
@@ -306,14 +310,14 @@ def _updates() -> None:
         sa.Column("round", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("reveals_hash", sa.LargeBinary(length=32), nullable=False),
         sa.Column("trainers", sa.JSON(), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "reveals_hash", name="pk_reveal_sets"),
+        sa.PrimaryKeyConstraint("project", "round", "reveals_hash", name=op.f("pk_reveal_sets")),
     )
     op.create_table(
         "round_intake",
         sa.Column("project", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("round", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("batch_closed_at", sa.Float(precision=53), nullable=True),
-        sa.PrimaryKeyConstraint("project", "round", name="pk_round_intake"),
+        sa.PrimaryKeyConstraint("project", "round", name=op.f("pk_round_intake")),
     )
     op.create_table(
         "update_refusals",
@@ -323,7 +327,7 @@ def _updates() -> None:
         sa.Column("witness", sa.String(length=42), nullable=False),
         sa.Column("code", sa.String(length=40), nullable=False),
         sa.Column("detail", sa.String(length=500), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "trainer", "witness", name="pk_update_refusals"),
+        sa.PrimaryKeyConstraint("project", "round", "trainer", "witness", name=op.f("pk_update_refusals")),
     )
     op.create_table(
         "receipts",
@@ -338,9 +342,9 @@ def _updates() -> None:
         sa.ForeignKeyConstraint(
             ["project", "round", "reveals_hash"],
             ["reveal_sets.project", "reveal_sets.round", "reveal_sets.reveals_hash"],
-            name="fk_receipts_project_round_reveals_hash_reveal_sets",
+            name=op.f("fk_receipts_project_round_reveals_hash_reveal_sets"),
         ),
-        sa.PrimaryKeyConstraint("project", "round", "reveals_hash", "witness", name="pk_receipts"),
+        sa.PrimaryKeyConstraint("project", "round", "reveals_hash", "witness", name=op.f("pk_receipts")),
     )
 
 
@@ -357,7 +361,7 @@ def _settlements() -> None:
         sa.Column("next_model_cid", sa.String(length=64), nullable=False),
         sa.Column("bundle_cid", sa.String(length=64), nullable=False),
         sa.Column("created_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", name="pk_settlement_proposals"),
+        sa.PrimaryKeyConstraint("project", "round", name=op.f("pk_settlement_proposals")),
     )
     op.create_table(
         "settlement_refusals",
@@ -368,7 +372,7 @@ def _settlements() -> None:
         sa.Column("detail", sa.String(length=500), nullable=False),
         sa.Column("signature", sa.LargeBinary(length=65), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "bundle_cid", "witness", name="pk_settlement_refusals"),
+        sa.PrimaryKeyConstraint("project", "round", "bundle_cid", "witness", name=op.f("pk_settlement_refusals")),
     )
     op.create_table(
         "settlement_signatures",
@@ -378,7 +382,7 @@ def _settlements() -> None:
         sa.Column("witness", sa.String(length=42), nullable=False),
         sa.Column("signature", sa.LargeBinary(length=65), nullable=False),
         sa.Column("received_at", sa.Float(precision=53), nullable=False),
-        sa.PrimaryKeyConstraint("project", "round", "bundle_cid", "witness", name="pk_settlement_signatures"),
+        sa.PrimaryKeyConstraint("project", "round", "bundle_cid", "witness", name=op.f("pk_settlement_signatures")),
     )
 
 
@@ -401,9 +405,9 @@ def _jobs() -> None:
         sa.Column("created_at", sa.Float(precision=53), nullable=False),
         sa.Column("started_at", sa.Float(precision=53), nullable=True),
         sa.Column("finished_at", sa.Float(precision=53), nullable=True),
-        sa.PrimaryKeyConstraint("id", name="pk_jobs"),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
     )
-    op.create_index("ix_jobs_state_run_after", "jobs", ["state", "run_after"], unique=False)
+    op.create_index(op.f("ix_jobs_state_run_after"), "jobs", ["state", "run_after"], unique=False)
     op.create_index(
         "uq_jobs_unfinished",
         "jobs",
