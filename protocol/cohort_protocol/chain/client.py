@@ -21,6 +21,7 @@ from cohort_protocol.chain.errors import (
     BroadcastRefused,
     ChainError,
     ChainUnavailable,
+    FeeTooHigh,
     InsufficientFunds,
     MethodUnsupported,
     NoContract,
@@ -168,6 +169,14 @@ class ChainClient:
             gas_limit=_quantity(found.get("gasLimit"), "block"),
         )
 
+    def next_base_fee(self) -> int:
+        """wei per gas that the next block charges (EIP-1559); 0 on a chain without."""
+        found = self.rpc("eth_feeHistory", ["0x1", "latest", []])
+        fees = found.get("baseFeePerGas") if isinstance(found, dict) else None
+        if not isinstance(fees, list) or not fees:
+            return 0
+        return _quantity(fees[-1], "eth_feeHistory")
+
     def balance(self, address: str, ref: BlockRef = "latest") -> int:
         """wei"""
         return _quantity(self.rpc("eth_getBalance", [parse_address(address), _ref(ref)]), "eth_getBalance")
@@ -282,6 +291,8 @@ def _map_rpc_error(error: Web3RPCError, method: str, what: str) -> ChainError:
     if "insufficient funds" in lower:
         return InsufficientFunds(f"{what}: the account cannot pay for gas and value: {text}")
     if method == "eth_sendRawTransaction":
+        if "less than block base fee" in lower:
+            return FeeTooHigh(f"the node refuses the transaction until gas is cheaper: {text}")
         if "already known" in lower or "already imported" in lower or "known transaction" in lower:
             return AlreadyKnown(text)
         if "nonce too low" in lower or "nonce is too low" in lower:

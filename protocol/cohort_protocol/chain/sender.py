@@ -2,7 +2,9 @@
 
 The caller names what a transaction is for (its intent). Whatever happens - a crash between signing and broadcast, an
 answer that never came, two threads at once, a restart - the same intent leads to one successful transaction.
-Fees follow EIP-1559 under a cap.
+Fees follow EIP-1559 under a cap, with room for the base fee to double. A recorded transaction is never signed again
+with a higher fee (two signed transactions for one intent could both be mined after a reorg): if gas becomes dearer
+than that, it waits until gas is cheaper.
 """
 
 from __future__ import annotations
@@ -240,9 +242,8 @@ class TransactionSender:
         if gas is None:
             estimate = self.client.estimate_gas(request, self.address)
             gas = estimate + estimate * GAS_MARGIN_PERCENT // 100 + GAS_MARGIN_BASE
-        block = self.client.block()
-        max_fee, tip = self.fees.fees(block.base_fee)
-        gas = min(gas, block.gas_limit)
+        gas = min(gas, self.client.block().gas_limit)
+        max_fee, tip = self.fees.fees(self.client.next_base_fee())
         chain_id = self.client.chain_id
         needed = gas * max_fee + request.value
         balance = self.client.balance(self.address)
