@@ -62,6 +62,7 @@ ROUND = RoundSituation(
     handed_in=0,
     sets=(),
     evaluating=False,
+    unevaluable="",
     proposal=None,
 )
 
@@ -202,6 +203,8 @@ def test_reveal_phase(changes: dict, now: int, steps: tuple, wake_at: int | None
     [
         ({}, (Evaluate(7, 1),), TF),
         ({"evaluating": True}, NOTHING, TF),
+        ({"unevaluable": "commitment-mismatch: ..."}, NOTHING, TF),
+        ({"unevaluable": "x", "proposal": ProposalSituation(2, 0)}, (Settle(7, 1),), None),
         ({"proposal": ProposalSituation(0, 0)}, NOTHING, TF),
         ({"proposal": ProposalSituation(1, 0)}, NOTHING, TF),
         ({"proposal": ProposalSituation(1, 1)}, NOTHING, TF),
@@ -246,6 +249,7 @@ SITUATIONS = st.fixed_dictionaries(
             st.builds(_set, st.integers(0, 8), st.integers(0, 8), st.booleans(), st.sampled_from([H1, H2])), max_size=3
         ).map(tuple),
         "evaluating": st.booleans(),
+        "unevaluable": st.sampled_from(["", "no outcome"]),
         "proposal": st.none() | st.builds(ProposalSituation, st.integers(0, 3), st.integers(0, 3)),
         "free": st.sampled_from([0, 100]),
         "members": st.integers(0, 9),

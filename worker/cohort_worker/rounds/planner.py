@@ -64,6 +64,8 @@ class RoundSituation:
     sets: tuple[SetSituation, ...]
     evaluating: bool
     """A job that computes the outcome is queued or runs."""
+    unevaluable: str
+    """Why no outcome can ever follow from the rows as admitted; empty unless an evaluation found so."""
     proposal: ProposalSituation | None
     """Ours, if it speaks of the rows as admitted on chain."""
 
@@ -226,6 +228,8 @@ def _settle(project: ProjectSituation, current: RoundSituation) -> Plan:
     if current.proposal is None:
         if current.evaluating:
             return Plan((), current.settle_end, "the evaluation")
+        if current.unevaluable:
+            return Plan((), current.settle_end, f"the end of the round: it has no outcome ({current.unevaluable})")
         return Plan((Evaluate(project.project, current.number),), current.settle_end, "")
     if current.proposal.signatures >= project.quorum:
         return _due(Settle(project.project, current.number))

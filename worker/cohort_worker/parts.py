@@ -1,0 +1,80 @@
+"""The parts that every task of the worker works with: built once per process, shared by its threads."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from cohort_backend.chain.journal import DatabaseJournal
+from cohort_backend.database import Database, SendJobs
+from cohort_backend.jobs.service import new_owner
+from cohort_protocol.chain import ChainClient, Market, TransactionSender
+from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.store import IpfsStore
+from eth_account.signers.local import LocalAccount
+
+from cohort_worker.chain_index.indexer import ChainIndexer
+from cohort_worker.keystore import load_account
+from cohort_worker.rounds.planner import Rules
+from cohort_worker.settings import WorkerSettings
+
+TRANSACTION_SECONDS = 30.0
+"""How long a task waits for a receipt before it gives its thread to others. The transaction stays in the journal; the
+task comes back to it."""
+
+
+@dataclass(frozen=True)
+class WorkerParts:
+    """Everything is safe under threads."""
+
+    settings: WorkerSettings
+    database: Database
+    client: ChainClient
+    market: Market
+    store: IpfsStore
+    indexer: ChainIndexer
+    sender: TransactionSender
+    owner: str
+    """Name of this process on the leases of its jobs."""
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(open_delay=self.settings.open_delay)
+
+    def close(self) -> None:
+        """Gives back connections."""
+        self.client.close()
+        self.store.close()
+        self.database.close()
+
+
+def build_parts(
+    settings: WorkerSettings, send_jobs: SendJobs | None, account: LocalAccount | None = None
+) -> WorkerParts:
+    """Opens what the settings name. Asks neither chain nor IPFS: they may come later.
+
+    account: the aggregator's key, if the caller has it; else it is read from the keystore. Raises `KeystoreUnreadable`,
+    `DatabaseUrlInvalid`, `StoreUrlInvalid`, `InvalidInput`.
+    """
+    account = account or load_account(settings.aggregator_keystore, settings.aggregator_password_file)
+    database = Database.open(settings.database_url.get_secret_value(), send_jobs)
+    client = ChainClient(settings.chain_url.get_secret_value(), settings.chain_id)
+    indexer = ChainIndexer(
+        database,
+        client,
+        settings.market,
+        start_block=settings.start_block,
+        confirmations=settings.confirmations,
+    )
+    journal = DatabaseJournal(database, settings.chain_id, account.address)
+    return WorkerParts(
+        settings=settings,
+        database=database,
+        client=client,
+        market=Market(client, settings.market),
+        store=connect_store(settings.ipfs_url.get_secret_value()),
+        indexer=indexer,
+        sender=TransactionSender(
+            client, account, journal, confirmations=settings.confirmations, timeout=TRANSACTION_SECONDS
+        ),
+        owner=new_owner(),
+    )

@@ -1,0 +1,63 @@
+"""Moves a project as far as it can be moved now: look, do what is due, read the chain, look again."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import structlog
+from cohort_backend.chain.repository import chain_now
+from cohort_protocol.chain import TransactionReverted
+
+from cohort_worker.parts import WorkerParts
+from cohort_worker.rounds.planner import Plan, Step, plan
+from cohort_worker.rounds.situation import read_situation
+from cohort_worker.rounds.steps import perform
+
+log = structlog.get_logger(__name__)
+
+MOST_STEPS = 50
+"""Steps in a row for one project before others get the thread."""
+
+
+def look(parts: WorkerParts, project: int) -> Plan:
+    """What is due in a project now, as far as it is indexed."""
+    with parts.database.read() as session:
+        now = chain_now(session)
+        situation = read_situation(session, project, now, parts.sender.address)
+    if situation is None:
+        return Plan((), None, "the indexer: there is no such project yet")
+    return plan(situation, now, parts.rules)
+
+
+def advance_project(parts: WorkerParts, project: int, stopping: threading.Event) -> bool:
+    """Does everything that is due in the project. Returns True if it is to be looked at again soon: a step was refused
+    or its effect is not indexed yet, or the process is about to end.
+
+    Raises what the sender, the chain and the database raise.
+    """
+    done_before: Step | None = None
+    for _ in range(MOST_STEPS):
+        found = look(parts, project)
+        if not found.steps:
+            log.debug("nothing_due", project=project, waiting_for=found.waiting_for, wake_at=found.wake_at)
+            return False
+        step = found.steps[0]
+        if step == done_before or stopping.is_set():
+            return True
+        started = time.monotonic()
+        try:
+            perform(parts, step)
+        except TransactionReverted as error:
+            # Somebody else did it, or it is not due on chain. The contract decides; our picture is what is wrong.
+            log.info(
+                "step_refused",
+                step=type(step).__name__,
+                project=project,
+                reason=error.name,
+                detail=str(error),
+                seconds=round(time.monotonic() - started, 3),
+            )
+        parts.indexer.catch_up()
+        done_before = step
+    return True

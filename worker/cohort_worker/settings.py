@@ -1,0 +1,37 @@
+"""Settings of the worker process, from the environment (prefix COHORT_) or from the options of `cohort worker`.
+
+Read when asked, never at import. `deploy/settings.md` is the reference.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cohort_backend.settings import MarketSettings
+from pydantic import Field
+
+
+class WorkerSettings(MarketSettings):
+    """The worker. The only key that it holds is the aggregator's, which can post and settle rounds and moves nobody's
+    money but its own fees."""
+
+    aggregator_keystore: Path
+    """Encrypted JSON keystore of the aggregator's key (Web3 Secret Storage, as eth-account writes it)."""
+    aggregator_password_file: Path
+    """File with the keystore's password."""
+    open_delay: Annotated[int, Field(ge=0, le=86400)] = 15
+    """Seconds after the newest join until the first round opens with free slots."""
+    concurrency: Annotated[int, Field(ge=1, le=64)] = 4
+    """Threads that work on jobs."""
+    tick_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25
+    """How often the chain is asked for its newest block. Only what others do waits for it: after our own
+    transactions we look at once."""
+    look_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """How often lost jobs are sent again and deadlines are looked at."""
+    lease_seconds: Annotated[float, Field(ge=1, le=600)] = 5.0
+    """How long a job stays taken by a process that no longer says so: extended while it works."""
+    retry_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    """Pause before a job is tried again when chain, IPFS or database did not answer."""
+    grace_seconds: Annotated[float, Field(ge=0, le=60)] = 1.5
+    """After SIGTERM, how long running jobs may finish before the process ends. Cutting one short loses nothing."""

@@ -1,0 +1,53 @@
+"""Settles a round: the proposed outcome, with the signatures of a quorum of witnesses as evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from cohort_backend.projects import repository as projects
+from cohort_backend.rounds import repository as rounds
+from cohort_backend.settlements import repository as settlements
+from cohort_backend.settlements.models import ProposalSignature
+from cohort_protocol.chain.types import NextModel, Outcome, Row
+from cohort_protocol.commitments import encode_evidence
+from cohort_protocol.identifiers import RoundKey
+from cohort_protocol.ipfs.cid import Cid
+
+from cohort_worker.parts import WorkerParts
+from cohort_worker.rounds.sending import send
+from cohort_worker.rounds.situation import current_proposal
+
+
+def evidence_of(witnesses: Sequence[str], quorum: int, signatures: Sequence[ProposalSignature]) -> bytes | None:
+    """abi.encode((uint8 witness, bytes signature)[]) of the first `quorum` signatures by witness index; None if there
+    are fewer. witnesses: the project's list, whose order gives the indices."""
+    indexed = sorted((witnesses.index(one.witness), one.signature) for one in signatures if one.witness in witnesses)
+    return encode_evidence(indexed[:quorum]) if len(indexed) >= quorum else None
+
+
+def settle(parts: WorkerParts, project_id: int, round_number: int) -> None:
+    """Sends the settlement, if the proposal still speaks of the rows on chain and enough witnesses have signed it.
+
+    Raises as `TransactionSender.execute`.
+    """
+    key = RoundKey(project_id, round_number)
+    with parts.database.read() as session:
+        project, current = projects.get(session, project_id), rounds.get(session, project_id, round_number)
+        proposal = current_proposal(session, current) if current is not None else None
+        if project is None or proposal is None:
+            return
+        signatures = settlements.signatures(session, project_id, round_number, proposal.bundle_cid)
+        evidence = evidence_of(project.witnesses, project.quorum, signatures)
+        rows = [Row(row.trainer, row.update) for row in rounds.rows(session, project_id, round_number)]
+    if evidence is None:
+        return
+    request = parts.market.settle(
+        project_id,
+        round_number,
+        rows,
+        [Outcome(score, reason) for score, reason in proposal.outcome_pairs()],
+        NextModel(proposal.next_model, bytes(Cid.parse(proposal.next_model_cid))),
+        bytes(Cid.parse(proposal.bundle_cid)),
+        evidence,
+    )
+    send(parts, key, "settle", request, proposal.bundle_cid[-16:], rows=len(rows), bundle=proposal.bundle_cid)
