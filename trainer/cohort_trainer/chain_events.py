@@ -24,18 +24,19 @@ def find_events(
     indexed: Sequence[int | str | None],
     start_block: int,
     *,
+    newest_block: int | None = None,
     first_hit: bool = False,
     span: int = SPAN,
 ) -> list[E]:
     """Events of `kind` whose indexed fields equal `indexed` (None: any), in the order of the chain.
 
-    Searches from the newest block down to `start_block`; with `first_hit` it stops at the newest range of `span`
-    blocks that holds any: what belongs to one round lies close together and near the end.
+    Searches from `newest_block` (None: the chain's) down to `start_block`; with `first_hit` it stops at the newest
+    range of `span` blocks that holds any: what belongs to one round lies close together and near the end.
     Raises `ChainUnavailable`, `LogMalformed`.
     """
     topics = [_topic_of(kind.__name__), *(_topic(value) for value in indexed)]
     found: list[E] = []
-    upper = chain.block_number()
+    upper = chain.block_number() if newest_block is None else newest_block
     while upper >= start_block:
         lower = max(start_block, upper - span + 1)
         logs = fetch_logs(chain, market, lower, upper, topics, span)

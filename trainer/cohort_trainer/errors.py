@@ -95,6 +95,12 @@ class NotAMember(TrainerError, NotFound):
     code = "not-a-member"
 
 
+class StillLeaving(TrainerError, Conflict):
+    """The trainer has left a project but not withdrawn its stake, so it cannot join again yet."""
+
+    code = "still-leaving"
+
+
 class RecordBroken(TrainerError):
     """The record of a round on disk contradicts itself. Going on could send two different things for one round."""
 
