@@ -67,6 +67,7 @@ class Preview:
             return format_amount(value, self.decimals, self.symbol)
 
         windows = terms.windows
+        coin = JOIN_GAS * self.gas_price / 10**18
         rounds = min(self.rounds_funded, self.rounds_left)
         return [
             f"Project {self.project.id}: {spec.title}",
@@ -89,7 +90,7 @@ class Preview:
             f"{money(self.most * rounds)}, on average {money(self.equal_share * rounds)}",
             f"  At stake     {money(terms.stake)} now, returned when you leave and the round that runs has ended",
             f"  You hold     {money(self.token_balance)}",
-            f"  Gas          up to {JOIN_GAS:,} to join, about {JOIN_GAS * self.gas_price / 1e18:.6f} of the chain's coin",
+            f"  Gas          up to {JOIN_GAS:,} to join, about {coin:.6f} of the chain's coin",
             "               at today's price; commits and reveals are posted for you",
         ]
 
@@ -147,6 +148,7 @@ def join(connection: Connection, project: VerifiedProject, sender: TransactionSe
         # Approving twice does no harm, so that this intent need not outlive a crash.
         moment = connection.chain.block_number()
         sender.execute(token.approve(market.address, project.terms.stake), f"approve stake {project.id} at {moment}")
+    intent = f"join {project.id} time {_times_joined(connection, project.id, trainer)}"
     try:
         sender.execute(market.join(project.id), intent)
     except TransactionReverted as error:
