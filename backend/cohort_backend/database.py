@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from cohort_protocol.errors import InvalidInput, Unavailable
 from cohort_protocol.identifiers import MAX_UINT256
-from sqlalchemy import Dialect, Engine, MetaData, String, TypeDecorator, create_engine, event, make_url
+from sqlalchemy import Dialect, Engine, MetaData, String, TypeDecorator, create_engine, event, inspect, make_url
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -77,8 +77,8 @@ def insert_new(session: Session, model: type[Base], **values: Any) -> bool:
     the transaction goes on (on PostgreSQL a failed INSERT would end it)."""
     insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
     session.flush()
-    result = session.execute(insert(model).values(**values).on_conflict_do_nothing())
-    return result.rowcount == 1  # type: ignore[attr-defined]
+    added = insert(model).values(**values).on_conflict_do_nothing().returning(*inspect(model).primary_key)
+    return session.execute(added).first() is not None
 
 
 class JobMessage(NamedTuple):

@@ -164,7 +164,7 @@ def failed(session: Session, limit: int = 50) -> list[Job]:
 
 def counts(session: Session) -> dict[str, int]:
     """Jobs by state."""
-    return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples())
+    return {state: count for state, count in session.execute(select(Job.state, func.count()).group_by(Job.state))}
 
 
 def forget_done(session: Session, before: float) -> int:

@@ -69,4 +69,5 @@ def version(session: Session, project: int) -> int:
 def versions(session: Session, projects: Collection[int]) -> dict[int, int]:
     """Current versions of some projects."""
     query = select(ProjectVersion.project, ProjectVersion.version)
-    return dict(session.execute(query.where(ProjectVersion.project.in_(list(projects)))).tuples())
+    found = session.execute(query.where(ProjectVersion.project.in_(list(projects))))
+    return {project: version for project, version in found}
