@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import getpass
 import json
-import os
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cohort_trainer.errors import Declined
+from cohort_trainer.terminal import TRAINER_PASSWORD, ask_password, confirm, make_home
 
 if TYPE_CHECKING:
     from cohort_trainer.home import Home
     from cohort_trainer.sdk import Trainer
 
-PASSWORD_VARIABLE = "COHORT_TRAINER_PASSWORD"
 RETRY_SECONDS = 2.0
 """Pause between attempts of `run` to reach chain and IPFS before its first round."""
 
@@ -36,7 +32,7 @@ HomeOption = Annotated[
 ]
 PasswordOption = Annotated[
     Path | None,
-    typer.Option("--password-file", help=f"File with the password; else {PASSWORD_VARIABLE}, else you are asked."),
+    typer.Option("--password-file", help=f"File with the password; else {TRAINER_PASSWORD}, else you are asked."),
 ]
 ProjectArgument = Annotated[int, typer.Argument(min=1, help="Number of the project.")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
@@ -68,29 +64,21 @@ def init(
     cohort trainer init --home ~/cohort --api http://127.0.0.1:8000 --chain http://127.0.0.1:8545
     --ipfs file:///srv/cohort/ipfs
     """
-    from cohort_trainer.home import Home, HomeConfig
-    from cohort_trainer.wallet import account_from_key_file, new_account
-
-    _refuse_existing(home)
-    if chain_id is None or market is None or verifier is None:
-        chain_id, market, verifier = _market_from_service(api, chain_id, market, verifier, yes)
-    account = account_from_key_file(key_file) if key_file is not None else new_account()
-    config = _validated(
-        HomeConfig,
-        address=account.address,
+    make_home(
+        home,
         service_url=api,
         chain_url=chain,
+        ipfs_url=ipfs,
         chain_id=chain_id,
         market=market,
         verifier=verifier,
         start_block=start_block,
-        ipfs_url=ipfs,
         confirmations=confirmations,
+        key_file=key_file,
+        password_file=password_file,
+        variable=TRAINER_PASSWORD,
+        yes=yes,
     )
-    password = _password(password_file, confirm=True)
-    made = Home.create(home, config, account, password)
-    print(f"Home made at {made.root}. Your address: {account.address}")
-    print("Keep a copy of keystore.json and the password: nobody else has them, and your pay goes to this key.")
     print("Next: send the address some coin for gas and tokens for the stake, then `cohort trainer join`.")
 
 
@@ -118,7 +106,7 @@ def join(
             from cohort_trainer.rounds.training import own_data
 
             print(f"  Your file    {data}: {len(own_data(shown.project, data))} examples, fits")
-        _confirm(f"Join project {project} with your stake?", yes)
+        confirm(f"Join project {project} with your stake?", yes)
         member = trainer.join(project, shown)
         print(f"Joined. You can take part from round {member.joined_round + 1}: cohort trainer run {project} ...")
 
@@ -233,7 +221,7 @@ def leave(
     cohort trainer leave 1 --home ~/cohort
     """
     with _unlocked(home, password_file) as trainer:
-        _confirm(f"Leave project {project}? A round that runs can still be finished.", yes)
+        confirm(f"Leave project {project}? A round that runs can still be finished.", yes)
         member = trainer.leave(project)
         print(f"Left. Your last round is {member.left_round}; after it: cohort trainer withdraw {project}")
 
@@ -253,69 +241,12 @@ def withdraw(project: ProjectArgument, home: HomeOption, password_file: Password
 # --- shared by the commands -------------------------------------------------------------------------------------------
 
 
-def _password(file: Path | None, confirm: bool = False) -> Any:
-    from cohort_trainer.wallet import find_password
-
-    def prompt() -> str:
-        while True:
-            first = getpass.getpass("Password of the keystore: ", stream=sys.stderr)
-            if not confirm or first == getpass.getpass("Once more: ", stream=sys.stderr):
-                return first
-            print("The two differ.", file=sys.stderr)
-
-    return find_password(file, os.environ, PASSWORD_VARIABLE, prompt if sys.stdin.isatty() else None)
-
-
 def _unlocked(home: Path, password_file: Path | None) -> Trainer:
     from cohort_trainer.home import Home
     from cohort_trainer.sdk import Trainer
 
     opened = Home.open(home)
-    return Trainer.unlock(opened, _password(password_file))
-
-
-def _refuse_existing(home: Path) -> None:
-    """Before a password is asked for."""
-    from cohort_trainer.errors import HomeExists
-
-    for name in ("config.toml", "keystore.json"):
-        if (home / name).exists():
-            raise HomeExists(f"{home / name} exists: this is a home already. Nothing was changed")
-
-
-def _market_from_service(
-    api: str, chain_id: int | None, market: str | None, verifier: str | None, yes: bool
-) -> tuple[int, str, str]:
-    from cohort_protocol.service.client import ServiceClient
-
-    with ServiceClient(api) as service:
-        info = service.market()
-    found = (chain_id or info.chain_id, market or info.market, verifier or info.verifier)
-    print(f"The service at {api} says:\n  chain id {found[0]}\n  market   {found[1]}\n  verifier {found[2]}")
-    _confirm("Does this agree with a source that you trust?", yes)
-    return found
-
-
-def _validated(model: Any, **fields: Any) -> Any:
-    from pydantic import ValidationError
-
-    from cohort_trainer.errors import HomeInvalid
-
-    try:
-        return model(**fields)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise HomeInvalid(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-
-
-def _confirm(question: str, yes: bool) -> None:
-    """Raises `Declined` unless the answer is yes; where nobody can answer, --yes must be given."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
-        raise Declined(f"{question} Nobody can answer here: add --yes if you mean it. Nothing was sent")
-    if not typer.confirm(question, err=True):
-        raise Declined("you answered no; nothing was sent")
+    return Trainer.unlock(opened, ask_password(password_file, TRAINER_PASSWORD))
 
 
 def _projects(home: Home, project: int | None) -> list[int]:

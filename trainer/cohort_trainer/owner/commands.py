@@ -1,0 +1,258 @@
+"""`cohort project ...`: create, fund, watch and end a project as its owner."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from cohort_trainer.terminal import OWNER_PASSWORD, ask_password, confirm, make_home
+
+if TYPE_CHECKING:
+    from cohort_protocol.service.messages import ProjectState
+
+    from cohort_trainer.owner.sdk import Owner
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Create, fund, watch and end a project as its owner.\n\nThe money sits in the contract's escrow: a round that has "
+    "opened is paid whatever happens, the rest comes back to you.",
+    epilog="Start: cohort project init --home ~/owner ...; cohort project create --home ~/owner --spec spec.toml "
+    '--terms terms.toml --deposit "5000 tokens"; cohort project watch 1 --home ~/owner',
+)
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="COHORT_OWNER_HOME", help="Folder with key, settings and records.")
+]
+PasswordOption = Annotated[
+    Path | None,
+    typer.Option("--password-file", help=f"File with the password; else {OWNER_PASSWORD}, else you are asked."),
+]
+ProjectArgument = Annotated[int, typer.Argument(min=1, help="Number of the project.")]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+
+@app.command()
+def init(
+    home: HomeOption,
+    api: Annotated[str, typer.Option(help="URL of the service, such as http://127.0.0.1:8000.")],
+    chain: Annotated[str, typer.Option(help="URL of a chain node: http(s)://... or ipc:///path.")],
+    ipfs: Annotated[str, typer.Option(help="IPFS: file:///folder (embedded store) or http://host:5001 (Kubo).")],
+    chain_id: Annotated[int | None, typer.Option(help="Chain id. Default: as the service says.")] = None,
+    market: Annotated[str | None, typer.Option(help="Address of the market. Default: as the service says.")] = None,
+    verifier: Annotated[str | None, typer.Option(help="Address of the verifier. Default: as the service says.")] = None,
+    start_block: Annotated[int, typer.Option(min=0, help="Block of the market's deployment.")] = 0,
+    confirmations: Annotated[int, typer.Option(min=0, help="Blocks to finality: 0 on a devnet, 64 on mainnet.")] = 0,
+    key_file: Annotated[Path | None, typer.Option(help="Use the key in this file (64 hex digits).")] = None,
+    password_file: PasswordOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Make a home folder: an encrypted key and the addresses of one market.
+
+    Take chain id, market and verifier from a source you trust: the service is only a convenience, and what it returns
+    to sign is compared with them.
+
+    Example:
+
+    cohort project init --home ~/owner --api http://127.0.0.1:8000 --chain http://127.0.0.1:8545
+    --ipfs file:///srv/cohort/ipfs
+    """
+    make_home(
+        home,
+        service_url=api,
+        chain_url=chain,
+        ipfs_url=ipfs,
+        chain_id=chain_id,
+        market=market,
+        verifier=verifier,
+        start_block=start_block,
+        confirmations=confirmations,
+        key_file=key_file,
+        password_file=password_file,
+        variable=OWNER_PASSWORD,
+        yes=yes,
+    )
+    print("Next: send the address some coin for gas and the tokens you mean to pay, then `cohort project create`.")
+
+
+@app.command()
+def create(
+    home: HomeOption,
+    spec: Annotated[Path, typer.Option(help="The spec: model, data, training, policy (.toml or .json).")],
+    terms: Annotated[Path, typer.Option(help="The terms: money, windows, witnesses, aggregators (.toml or .json).")],
+    deposit: Annotated[str, typer.Option(help='Base units ("5000000") or tokens ("5000 tokens").')],
+    label: Annotated[str, typer.Option(help="To create the same project a second time: any new word.")] = "",
+    as_json: JsonOption = False,
+    password_file: PasswordOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Create and fund a project through the service, after showing its cost.
+
+    The first model is made here from its seed. What the service returns to sign is compared byte for byte with what
+    these files ask for; anything else is refused. Running it again after a crash goes on where it was.
+
+    Example:
+
+    cohort project create --home ~/owner --spec spec.toml --terms terms.toml --deposit "5000 tokens"
+
+    spec.toml:
+
+    title = "Digits"; [model] family = "digits-cnn", exponent = -14, seed = 7; [data] shape = [1, 8, 8], classes = 10,
+    scale = 16.0; [policy] name = "peer"
+
+    terms.toml:
+
+    token = "0x..."; round_budget = "100 tokens"; aggregator_fee = "1 tokens"; stake = "25 tokens"; rounds = 10;
+    slots = 8; min_trainers = 3; quorum = 2; share_cap = 4; witnesses = ["0x...", ...]; aggregators = ["0x..."];
+    [windows] commit = 600, guard = 0, reveal = 600, settle = 600
+    """
+    from cohort_trainer.owner.drafts import read_file
+
+    with _unlocked(home, password_file) as owner:
+        plan = owner.plan(read_file(spec), read_file(terms), deposit)
+        if not as_json:
+            print("\n".join(owner.preview(plan)))
+        confirm("Create and fund this project?", yes)
+        project = owner.create(plan, label)
+        if as_json:
+            print(json.dumps({"project": project, "spec_cid": str(plan.spec_cid), "deposit": str(plan.deposit)}))
+        else:
+            print(f"Project {project} is created and funded. Trainers: cohort trainer join {project}")
+
+
+@app.command()
+def fund(
+    project: ProjectArgument,
+    amount: Annotated[str, typer.Argument(help='Base units or "250 tokens".')],
+    home: HomeOption,
+    password_file: PasswordOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Add to a project's escrow.
+
+    Example:
+
+    cohort project fund 1 "250 tokens" --home ~/owner
+    """
+    with _unlocked(home, password_file) as owner:
+        confirm(f"Add {amount} to the escrow of project {project}?", yes)
+        print(f"{owner.fund(project, amount)} base units added to the escrow of project {project}.")
+
+
+@app.command()
+def status(
+    project: ProjectArgument, home: HomeOption, as_json: JsonOption = False, password_file: PasswordOption = None
+) -> None:
+    """Where a project stands, from the chain: round, trainers, money.
+
+    Example:
+
+    cohort project status 1 --home ~/owner
+    """
+    from dataclasses import asdict
+
+    from cohort_trainer.amounts import format_amount
+
+    with _unlocked(home, password_file) as owner:
+        one = owner.status(project)
+    ledger = asdict(one.ledger)
+    if as_json:
+        money = {name: str(value) for name, value in ledger.items()}
+        found: dict[str, Any] = {"project": one.project, "title": one.title, "owner": one.owner, "round": one.round}
+        found |= {"rounds": one.rounds, "phase": one.phase.name.lower(), "ended": one.ended, "members": one.members}
+        print(json.dumps({**found, "ledger": money, "balanced": one.ledger.balanced}))
+        return
+    print(f"Project {one.project}: {one.title}{' (ended)' if one.ended else ''}")
+    print(f"  round {one.round} of {one.rounds} ({one.phase.name.lower()}), {one.members} trainers")
+    for name, value in ledger.items():
+        print(f"  {name:<10} {format_amount(value, one.decimals, one.symbol)}")
+    print(f"  the ledger {'balances' if one.ledger.balanced else 'DOES NOT BALANCE'}")
+
+
+@app.command()
+def watch(project: ProjectArgument, home: HomeOption, password_file: PasswordOption = None) -> None:
+    """Follow a project's rounds as the service reports them, until it is finished. Ctrl-C stops watching.
+
+    Example:
+
+    cohort project watch 1 --home ~/owner
+    """
+    with _unlocked(home, password_file) as owner:
+        owner.watch(project, lambda state: print(_state_line(state), flush=True))
+
+
+@app.command()
+def end(
+    project: ProjectArgument, home: HomeOption, password_file: PasswordOption = None, yes: YesOption = False
+) -> None:
+    """Open no further round. Only between rounds; then `refund` brings back what is free.
+
+    Example:
+
+    cohort project end 1 --home ~/owner
+    """
+    with _unlocked(home, password_file) as owner:
+        confirm(f"End project {project}? It cannot be started again.", yes)
+        owner.end(project)
+        print(f"Project {project} has ended. What is free comes back with: cohort project refund {project}")
+
+
+@app.command()
+def refund(project: ProjectArgument, home: HomeOption, password_file: PasswordOption = None) -> None:
+    """Take back the free escrow of an ended project. What trainers have earned stays theirs.
+
+    Example:
+
+    cohort project refund 1 --home ~/owner
+    """
+    with _unlocked(home, password_file) as owner:
+        print(f"{owner.refund(project)} base units of project {project} sent back to its owner.")
+
+
+@app.command()
+def model(
+    project: ProjectArgument,
+    home: HomeOption,
+    out: Annotated[Path, typer.Option(help="File to write (safetensors).")],
+    round_number: Annotated[
+        int | None, typer.Option("--round", min=0, help="After this round. Default: newest.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="The integers that the commitment is about, not floats.")] = False,
+    password_file: PasswordOption = None,
+) -> None:
+    """Fetch the model after a round, checked against its commitment on chain.
+
+    Examples:
+
+    cohort project model 1 --home ~/owner --out model.safetensors
+
+    cohort project model 1 --home ~/owner --round 3 --raw --out round3.safetensors
+    """
+    with _unlocked(home, password_file) as owner:
+        number = owner.save_model(project, out, round_number, raw)
+        print(f"Model of project {project} after round {number} written to {out}.")
+
+
+def _unlocked(home: Path, password_file: Path | None) -> Owner:
+    from cohort_trainer.home import Home
+    from cohort_trainer.owner.sdk import Owner
+
+    opened = Home.open(home)
+    return Owner.unlock(opened, ask_password(password_file, OWNER_PASSWORD))
+
+
+def _state_line(state: ProjectState) -> str:
+    """One line per change of a project."""
+    end = "finished" if state.finished else "ended" if state.ended else ""
+    round = state.round
+    if round is None:
+        return f"project {state.project}: no round yet {end}".rstrip()
+    paid = sum(row.pay or 0 for row in round.rows)
+    parts = [f"{len(round.committed)}/{round.eligible} committed", f"{len(round.revealed)} revealed"]
+    parts += [f"{len(round.rows)} admitted", f"{len(round.refusals)} refused"]
+    if round.phase.terminal:
+        parts.append(f"{paid} base units paid")
+    return f"project {state.project} round {round.number} {round.phase.name.lower()}: {', '.join(parts)} {end}".rstrip()

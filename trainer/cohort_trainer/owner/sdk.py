@@ -1,0 +1,306 @@
+"""The owner as a library: what the `cohort project` commands do, callable from Python.
+
+with Owner.unlock(home, password) as owner:
+    plan = owner.plan(spec_values, terms_values, "5000 tokens")
+    project = owner.create(plan)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import structlog
+from cohort_protocol.chain import FileJournal
+from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
+from cohort_protocol.chain.events import ProjectCreated, ProjectFunded, ProjectRefunded, decode_receipt
+from cohort_protocol.chain.transactions import TransactionReceipt, TransactionRequest
+from cohort_protocol.chain.types import Ledger, RoundView
+from cohort_protocol.errors import NotFound
+from cohort_protocol.identifiers import to_hex
+from cohort_protocol.phases import Phase
+from cohort_protocol.service.messages import ProjectRequest, ProjectState
+from cohort_protocol.update import encode_model, floats_from_model
+from eth_account.signers.local import LocalAccount
+from pydantic import SecretStr
+from safetensors.numpy import save
+
+from cohort_trainer.amounts import format_amount, parse_amount
+from cohort_trainer.connection import Connection
+from cohort_trainer.durable_files import write_durably
+from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid
+from cohort_trainer.home import Home
+from cohort_trainer.models import ModelSource
+from cohort_trainer.owner.drafts import ProjectPlan, check_draft, make_plan, parse_spec_draft, parse_terms, plan_id
+from cohort_trainer.projects import VerifiedProject, verify_project
+
+log = structlog.get_logger(__name__)
+
+WATCH_WAIT = 20.0
+
+
+class NoSuchRound(OwnerInputInvalid, NotFound):
+    """The project has no model after that round (yet)."""
+
+    code = "no-such-round"
+
+
+@dataclass(frozen=True)
+class OwnerStatus:
+    """A project, from the chain."""
+
+    project: int
+    title: str
+    owner: str
+    round: int
+    rounds: int
+    phase: Phase
+    ended: bool
+    members: int
+    ledger: Ledger
+    symbol: str
+    decimals: int
+
+
+class Owner:
+    """One home, unlocked. Close it, or use it in a `with` statement."""
+
+    def __init__(self, home: Home, account: LocalAccount) -> None:
+        self.home = home
+        self.account = account
+        self.connection = Connection(home.config)
+        self.sender = self.connection.sender(account, home.transactions)
+
+    @classmethod
+    def unlock(cls, home: Home, password: SecretStr) -> Self:
+        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
+        return cls(home, home.unlock(password))
+
+    @property
+    def address(self) -> str:
+        return self.account.address
+
+    # --- creating ---------------------------------------------------------------------------------------------------
+
+    def plan(self, spec: Mapping[str, Any], terms: Mapping[str, Any], deposit: str | int) -> ProjectPlan:
+        """Spec and terms from an owner's files (see `drafts`), the first model, and what it will cost.
+
+        Amounts in base units or as "12.5 tokens". Raises `OwnerInputInvalid`, `NoContract` (the token).
+        """
+        self.connection.check_chain()
+        if not isinstance(terms.get("token"), str):
+            raise OwnerInputInvalid('the terms name no token: token = "0x..."')
+        decimals = self.connection.token(terms["token"]).decimals()
+        draft = parse_spec_draft(spec)
+        request = parse_terms(terms, decimals, draft)
+        return make_plan(draft, request, parse_amount(deposit, decimals), self.home.config.verifier)
+
+    def preview(self, plan: ProjectPlan) -> list[str]:
+        """What creating the project costs, for the prompt."""
+        token = self.connection.token(plan.terms.token)
+        symbol, decimals = token.symbol(), token.decimals()
+        terms, windows = plan.terms, plan.terms.windows
+
+        def money(value: int) -> str:
+            return format_amount(value, decimals, symbol)
+
+        return [
+            f"Project: {plan.spec.title}",
+            f"  Model        {plan.spec.model.family}, {terms.dimension:,} parameters, first weights from seed "
+            f"{plan.spec.model.seed}",
+            f"  Spec         {plan.spec_cid}",
+            f"  Policy       {plan.spec.policy.name}, score floor {terms.score_floor}",
+            f"  A round      {money(terms.round_budget)}: {money(terms.distributable)} to trainers by score, "
+            f"{money(terms.aggregator_fee)} to who settles",
+            f"  Rounds       {terms.rounds} at most, {money(plan.total_cost)} in all",
+            f"  Trainers     {terms.slots} slots, at least {terms.min_trainers}; each stakes {money(terms.stake)}; "
+            f"none gets more than {terms.share_cap} times an equal share",
+            f"  Phases       commit {windows.commit} s, guard {windows.guard} s, reveal {windows.reveal} s, settle "
+            f"{windows.settle} s (upper bounds)",
+            f"  Witnesses    {terms.quorum} of {len(terms.witnesses)}: {', '.join(terms.witnesses)}",
+            f"  Aggregators  {', '.join(terms.aggregators)}",
+            f"  Deposit      {money(plan.deposit)} now: pays for {plan.rounds_funded} rounds; you hold "
+            f"{money(token.balance_of(self.address))}",
+            "  Back to you  what no round has set aside, once you end the project; pay that a settled round leaves",
+            "               undistributed is burned, so that a useless round is no gain to you",
+        ]
+
+    def publish(self, plan: ProjectPlan) -> None:
+        """Puts first model and spec on IPFS. Their CIDs are in the plan."""
+        self.connection.store.put(plan.first_model)
+        self.connection.store.put(plan.spec.to_bytes())
+
+    def draft(self, plan: ProjectPlan) -> list[TransactionRequest]:
+        """Asks the service for the transactions and checks that they are what was asked for.
+
+        Raises `DraftTampered`, `ServiceRefused` (the service finds spec or terms wrong), `WrongMarket`, `Unavailable`.
+        """
+        self.connection.check_service()
+        request = ProjectRequest(owner=self.address, spec=plan.spec, terms=plan.request, deposit=plan.deposit)
+        answer = self.connection.service.draft_project(request)
+        return check_draft(answer, plan, self.connection.market, self.connection.token(plan.terms.token))
+
+    def create(self, plan: ProjectPlan, label: str = "") -> int:
+        """Publishes, asks the service, checks, signs, sends; the new project's number.
+
+        The same plan and `label` creates one project, however often this runs: a crash in the middle is mended by
+        running it again. Raises as `draft`, and `BalanceTooLow`, `TransactionReverted`, `TransactionLost`.
+        """
+        self.publish(plan)
+        *approvals, create = self.draft(plan)
+        name = plan_id(plan, label)
+        intent = f"create project {name}"
+        if FileJournal(self.home.transactions).find(intent) is None:
+            # Not sent before: the deposit is still the owner's.
+            self._check_balance(plan)
+            for request in approvals:
+                self.sender.execute(request, f"approve deposit {name}")
+        receipt = self.sender.execute(create, intent)
+        return self._created(receipt, plan)
+
+    def _check_balance(self, plan: ProjectPlan) -> None:
+        token = self.connection.token(plan.terms.token)
+        held = token.balance_of(self.address)
+        if held < plan.deposit:
+            raise BalanceTooLow(
+                f"the deposit is {plan.deposit} base units, {self.address} holds {held} of {token.address}"
+            )
+
+    def _created(self, receipt: TransactionReceipt, plan: ProjectPlan) -> int:
+        events = decode_receipt(receipt, self.connection.market.address)
+        created = [event for event in events if isinstance(event, ProjectCreated) and event.owner == self.address]
+        if len(created) != 1 or created[0].terms != plan.terms:
+            raise DraftTampered(
+                f"transaction {to_hex(receipt.hash)} did not create the project that was asked for: look at it before "
+                "you do anything else"
+            )
+        log.info("project-created", project=created[0].project, transaction=to_hex(receipt.hash))
+        return created[0].project
+
+    # --- money ------------------------------------------------------------------------------------------------------
+
+    def fund(self, project: int, amount: str | int) -> int:
+        """Adds to the escrow; base units that arrived. Raises `BalanceTooLow`, `UnknownProject`."""
+        self._finish_sending()
+        market = self.connection.market
+        token = self.connection.token(market.terms_of(project).token)
+        value = parse_amount(amount, token.decimals())
+        held = token.balance_of(self.address)
+        if held < value:
+            raise BalanceTooLow(f"funding takes {value} base units, {self.address} holds {held} of {token.address}")
+        moment = self.connection.chain.block_number()
+        if token.allowance(self.address, market.address) < value:
+            self.sender.execute(token.approve(market.address, value), f"approve {value} for {project} at {moment}")
+        receipt = self.sender.execute(market.fund(project, value), f"fund {project} with {value} at {moment}")
+        events = decode_receipt(receipt, market.address)
+        return sum(event.amount for event in events if isinstance(event, ProjectFunded))
+
+    def end(self, project: int) -> None:
+        """No round opens any more. Only between rounds. Raises `TransactionReverted` with the contract's reason."""
+        market = self.connection.market
+        if not market.progress_of(project).ended:
+            self.sender.execute(market.end_project(project), f"end {project}")
+
+    def refund(self, project: int) -> int:
+        """Sends the free escrow of an ended project back to its owner; base units."""
+        market = self.connection.market
+        moment = self.connection.chain.block_number()
+        request = market.refund(project)
+        market.simulate(request, self.address)
+        receipt = self.sender.execute(request, f"refund {project} at {moment}")
+        events = decode_receipt(receipt, market.address)
+        return sum(event.amount for event in events if isinstance(event, ProjectRefunded))
+
+    def _finish_sending(self) -> None:
+        for entry in self.sender.resume():
+            try:
+                self.sender.wait(entry)
+            except (TransactionReverted, NonceTaken) as error:
+                log.warning("earlier-transaction-failed", intent=entry.intent, detail=str(error))
+
+    # --- watching ---------------------------------------------------------------------------------------------------
+
+    def project(self, project: int) -> VerifiedProject:
+        """Raises `UnknownProject`, `ProjectUnsafe`, `Unavailable`."""
+        return verify_project(self.connection, self.home, project)
+
+    def status(self, project: int) -> OwnerStatus:
+        """Where a project stands, from the chain alone."""
+        market = self.connection.market
+        verified = self.project(project)
+        token = self.connection.token(verified.terms.token)
+        progress = market.progress_of(project)
+        view: RoundView | None = market.round_of(project, progress.round, "pending") if progress.round else None
+        return OwnerStatus(
+            project=project,
+            title=verified.spec.title,
+            owner=verified.owner,
+            round=progress.round,
+            rounds=verified.terms.rounds,
+            phase=view.phase if view is not None else Phase.NONE,
+            ended=progress.ended,
+            members=market.member_count(project),
+            ledger=market.ledger_of(project),
+            symbol=token.symbol(),
+            decimals=token.decimals(),
+        )
+
+    def watch(self, project: int, show: Callable[[ProjectState], None]) -> None:
+        """Calls `show` with every change that the service reports, until the project is finished."""
+        version = -1
+        while True:
+            state = self.connection.service.state(project, version, WATCH_WAIT if version >= 0 else 0.0)
+            if state.version != version or state.finished:
+                show(state)
+            version = state.version
+            if state.finished:
+                return
+
+    # --- the model --------------------------------------------------------------------------------------------------
+
+    def model(self, project: int, round: int | None = None) -> tuple[VerifiedProject, int, np.ndarray]:
+        """(project, round, int64[d]): the model after `round` (0: the first; None: the newest), checked against its
+        commitment on chain. Raises `NoSuchRound`, `ModelUnavailable`."""
+        market = self.connection.market
+        verified = self.project(project)
+        progress = market.progress_of(project)
+        newest = progress.round
+        if newest and not market.round_of(project, newest, "pending").phase.terminal:
+            newest -= 1
+        number = newest if round is None else round
+        if not 0 <= number <= newest:
+            raise NoSuchRound(f"project {project} has models after rounds 0 .. {newest}, not after {number}")
+        commitment = progress.model if number == progress.round else market.round_of(project, number + 1).model
+        return verified, number, ModelSource(self.connection, self.home, verified).fetch(commitment, {})
+
+    def save_model(self, project: int, out: Path, round: int | None = None, raw: bool = False) -> int:
+        """Writes the model after a round as safetensors and returns the round.
+
+        Default: one float32 tensor per parameter, under its name in the architecture; `raw`: the one int64 tensor
+        that the commitment on chain is about.
+        """
+        verified, number, model = self.model(project, round)
+        if raw:
+            data = encode_model(model)
+        else:
+            weights = floats_from_model(model, verified.spec.model.exponent)
+            tensors, start = {}, 0
+            for shape in verified.architecture.parameter_shapes():
+                size = int(np.prod(shape.shape))
+                tensors[shape.name] = weights[start : start + size].reshape(shape.shape)
+                start += size
+            data = save(tensors, {"project": str(project), "round": str(number), "family": verified.spec.model.family})
+        write_durably(out, data, mode=0o644)
+        return number
+
+    def close(self) -> None:
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
