@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 import requests
 from eth_utils import keccak, to_checksum_address
-from web3 import HTTPProvider, IPCProvider, Web3
+from web3 import HTTPProvider, IPCProvider
 from web3._utils.threads import Timeout as IpcTimeout
-from web3.exceptions import BadResponseFormat, RequestTimedOut, TooManyRequests, Web3Exception, Web3RPCError
+from web3.exceptions import RequestTimedOut, Web3Exception
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
 
 from cohort_protocol.chain.errors import (
@@ -28,6 +28,7 @@ from cohort_protocol.chain.errors import (
     NonceOccupied,
     NonceTooLow,
     RangeTooLarge,
+    TransactionReverted,
     WrongChain,
 )
 from cohort_protocol.chain.reverts import decode_revert
@@ -39,6 +40,8 @@ BlockRef = int | str
 """A block number, or "latest", "pending", "safe", "finalized", "earliest"."""
 
 _TAGS = ("latest", "pending", "safe", "finalized", "earliest")
+_EVM_FAILURES = ("evm error", "out of gas", "invalid opcode", "gas required exceeds")
+"""How nodes say that a contract failed without reverting."""
 _RETRIES = 3
 _BACKOFF = 0.1
 """Seconds before the second attempt, doubled after: covers a keep-alive connection that the node closed, no more.
@@ -57,7 +60,7 @@ class ChainClient:
         self.expected_chain_id = expected_chain_id
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._connection: tuple[int, Web3] | None = None
+        self._connection: tuple[int, HTTPProvider | IPCProvider] | None = None
         self._chain_id: int | None = None
         self._parts = urlsplit(url)
         if self._parts.scheme not in ("http", "https", "ipc"):
@@ -65,13 +68,13 @@ class ChainClient:
 
     # -- connection
 
-    def _web3(self) -> Web3:
+    def _provider(self) -> HTTPProvider | IPCProvider:
         with self._lock:
             if self._connection is None or self._connection[0] != os.getpid():
-                self._connection = (os.getpid(), Web3(self._provider(), middleware=[]))
+                self._connection = (os.getpid(), self._connect())
             return self._connection[1]
 
-    def _provider(self) -> HTTPProvider | IPCProvider:
+    def _connect(self) -> HTTPProvider | IPCProvider:
         if self._parts.scheme == "ipc":
             return IPCProvider(self._parts.path, timeout=int(max(1, self.timeout)))
         options: dict[str, Any] = {"timeout": self.timeout}
@@ -98,26 +101,30 @@ class ChainClient:
         `BroadcastRefused` where the node refused a transaction.
         """
         what = what or method
+        response = self._request(method, list(params), what)
+        if not isinstance(response, dict) or ("result" not in response and "error" not in response):
+            raise AnswerMalformed(f"{what}: the chain at {self._shown} answered something that is not JSON-RPC")
+        if response.get("error") is not None:
+            raise _map_rpc_error(response["error"], method, what)
+        return response.get("result")
+
+    def _request(self, method: str, params: list[Any], what: str) -> Any:
+        """The decoded JSON of the answer. Causes are named by type where their text could quote the URL."""
         try:
-            return self._web3().manager.request_blocking(method, list(params))  # type: ignore[arg-type]
-        except Web3RPCError as error:
-            raise _map_rpc_error(error, method, what) from error
-        except requests.Timeout as error:
+            return self._provider().make_request(method, params)  # type: ignore[arg-type]
+        except (requests.Timeout, RequestTimedOut, IpcTimeout) as error:
             raise ChainUnavailable(
                 f"{what}: the chain at {self._shown} did not answer within {self.timeout:g} s"
             ) from error
-        except (RequestTimedOut, IpcTimeout) as error:
-            raise ChainUnavailable(
-                f"{what}: the chain at {self._shown} did not answer within {self.timeout:g} s"
-            ) from error
+        except requests.HTTPError as error:
+            status = error.response.status_code if error.response is not None else "an error"
+            raise ChainUnavailable(f"{what}: the chain at {self._shown} answered HTTP status {status}") from error
         except requests.RequestException as error:
-            raise ChainUnavailable(f"{what}: the chain at {self._shown} is not reachable: {error}") from error
-        except TooManyRequests as error:
-            raise ChainUnavailable(f"{what}: the chain at {self._shown} limits our rate: {error}") from error
-        except BadResponseFormat as error:
-            raise AnswerMalformed(f"{what}: the chain at {self._shown} did not answer JSON-RPC: {error}") from error
+            raise ChainUnavailable(
+                f"{what}: the chain at {self._shown} is not reachable ({type(error).__name__})"
+            ) from error
         except Web3Exception as error:
-            raise ChainError(f"{what}: {error}") from error
+            raise ChainUnavailable(f"{what}: the chain at {self._shown} failed ({type(error).__name__})") from error
         except OSError as error:
             raise ChainUnavailable(f"{what}: the chain at {self._shown} is not reachable: {error}") from error
         except ValueError as error:
@@ -280,14 +287,15 @@ def _request_fields(request: TransactionRequest, sender: str) -> dict[str, str]:
     return fields
 
 
-def _map_rpc_error(error: Web3RPCError, method: str, what: str) -> ChainError:
+def _map_rpc_error(detail: Any, method: str, what: str) -> ChainError:
     """JSON-RPC errors have codes that nodes use differently, so the text decides where the code does not."""
-    detail = (error.rpc_response or {}).get("error") or {}
     code = detail.get("code") if isinstance(detail, dict) else None
     text = str(detail.get("message", "") if isinstance(detail, dict) else detail)[:500]
     lower = text.lower()
     if code == 3 or "revert" in lower:
         return decode_revert(_revert_data(detail.get("data") if isinstance(detail, dict) else None), what)
+    if method in ("eth_call", "eth_estimateGas") and any(word in lower for word in _EVM_FAILURES):
+        return TransactionReverted(f"{what} fails: {text}")
     if "insufficient funds" in lower:
         return InsufficientFunds(f"{what}: the account cannot pay for gas and value: {text}")
     if method == "eth_sendRawTransaction":
