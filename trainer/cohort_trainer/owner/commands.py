@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Create, fund, watch and end a project as its owner.\n\nThe money sits in the contract's escrow: a round that has "
-    "opened is paid whatever happens, the rest comes back to you.",
+    help="Create, fund, watch and end a project as its owner.\n\nThe money sits in the contract's escrow: a round that "
+    "has opened is paid whatever happens, the rest comes back to you.",
     epilog="Start: cohort project init --home ~/owner ...; cohort project create --home ~/owner --spec spec.toml "
     '--terms terms.toml --deposit "5000 tokens"; cohort project watch 1 --home ~/owner',
 )
@@ -79,6 +79,32 @@ def init(
 
 
 @app.command()
+def example(
+    folder: Annotated[Path, typer.Argument(help="Where spec.toml and terms.toml are written.")] = Path("."),
+    token: Annotated[str | None, typer.Option(help="Address of the token to pay in.")] = None,
+    witness: Annotated[list[str] | None, typer.Option(help="Address of a witness; repeat it.")] = None,
+    aggregator: Annotated[list[str] | None, typer.Option(help="Address of an aggregator; repeat it.")] = None,
+) -> None:
+    """Write an example spec and terms, each choice with a comment. Overwrites nothing.
+
+    Example:
+
+    cohort project example my-project --token 0x... --witness 0x... --witness 0x... --witness 0x... --aggregator 0x...
+    """
+    from cohort_trainer.errors import HomeExists
+    from cohort_trainer.owner.templates import SPEC_TOML, example_terms
+
+    files = {folder / "spec.toml": SPEC_TOML, folder / "terms.toml": example_terms(token, witness, aggregator)}
+    for path in files:
+        if path.exists():
+            raise HomeExists(f"{path} exists; nothing was written")
+    folder.mkdir(parents=True, exist_ok=True)
+    for path, text in files.items():
+        path.write_text(text)
+        print(f"Wrote {path}")
+
+
+@app.command()
 def create(
     home: HomeOption,
     spec: Annotated[Path, typer.Option(help="The spec: model, data, training, policy (.toml or .json).")],
@@ -94,20 +120,11 @@ def create(
     The first model is made here from its seed. What the service returns to sign is compared byte for byte with what
     these files ask for; anything else is refused. Running it again after a crash goes on where it was.
 
+    `cohort project example` writes both files for you to change.
+
     Example:
 
     cohort project create --home ~/owner --spec spec.toml --terms terms.toml --deposit "5000 tokens"
-
-    spec.toml:
-
-    title = "Digits"; [model] family = "digits-cnn", exponent = -14, seed = 7; [data] shape = [1, 8, 8], classes = 10,
-    scale = 16.0; [policy] name = "peer"
-
-    terms.toml:
-
-    token = "0x..."; round_budget = "100 tokens"; aggregator_fee = "1 tokens"; stake = "25 tokens"; rounds = 10;
-    slots = 8; min_trainers = 3; quorum = 2; share_cap = 4; witnesses = ["0x...", ...]; aggregators = ["0x..."];
-    [windows] commit = 600, guard = 0, reveal = 600, settle = 600
     """
     from cohort_trainer.owner.drafts import read_file
 
@@ -217,9 +234,7 @@ def model(
     project: ProjectArgument,
     home: HomeOption,
     out: Annotated[Path, typer.Option(help="File to write (safetensors).")],
-    round_number: Annotated[
-        int | None, typer.Option("--round", min=0, help="After this round. Default: newest.")
-    ] = None,
+    round_number: Annotated[int | None, typer.Option("--round", min=0, help="After it. Default: newest.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="The integers that the commitment is about, not floats.")] = False,
     password_file: PasswordOption = None,
 ) -> None:

@@ -166,7 +166,7 @@ class Owner:
         held = token.balance_of(self.address)
         if held < plan.deposit:
             raise BalanceTooLow(
-                f"the deposit is {plan.deposit} base units, {self.address} holds {held} of {token.address}"
+                f"the deposit is {plan.deposit} base units, {self.address} holds {held} of token {token.address}"
             )
 
     def _created(self, receipt: TransactionReceipt, plan: ProjectPlan) -> int:
