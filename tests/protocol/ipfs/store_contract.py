@@ -284,6 +284,9 @@ def hostile_trees() -> list[list[Block]]:
     small, empty = raw(b"small"), raw(b"")
     pair = node(link(full, CHUNK_BYTES), link(other, CHUNK_BYTES))
     mebibyte = raw(content(4 * CHUNK_BYTES, 52))
+    # Two levels over few blocks: 174 times the same chunk, then one chunk more.
+    many, last = node(*[link(full, CHUNK_BYTES)] * MAX_LINKS), node(link(full, CHUNK_BYTES))
+    below, beside = MAX_LINKS * CHUNK_BYTES, link(last, CHUNK_BYTES, CHUNK_BYTES + len(last.data))
     unfilled = link(pair, 2 * CHUNK_BYTES, 2 * CHUNK_BYTES + len(pair.data))
     return [
         # one chunk does not need a node
@@ -302,4 +305,9 @@ def hostile_trees() -> list[list[Block]]:
         [full, other, pair, node(unfilled, unfilled)],
         [full, other, pair, node(unfilled)],
         [full, node(link(full, CHUNK_BYTES), link(dag_pb(full.data), CHUNK_BYTES))],
+        # sizes that lie about the nodes, a chunk where a node belongs
+        [full, many, last, node(link(many, below, below), beside)],
+        [full, many, last, node(link(many, below, below + len(many.data)), link(last, 5, beside.tree_bytes))],
+        [full, many, last, node(beside, link(many, below, below + len(many.data)))],
+        [full, many, node(link(many, below, below + len(many.data)), link(full, CHUNK_BYTES))],
     ]

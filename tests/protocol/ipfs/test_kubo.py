@@ -14,6 +14,7 @@ from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.errors import ContentCorrupt
 from cohort_protocol.ipfs.kubo import IMPORT_OPTIONS
+from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.ipfs.unixfs import CHUNK_BYTES, MAX_LINKS, Block, FileImport, cid_of
 
@@ -26,7 +27,8 @@ from tests.protocol.ipfs.trees import KUBO_CIDS, blocks_of, content
 class KuboRig:
     def __init__(self, url: str, lies: ExitStack) -> None:
         self.url = url
-        self.store = connect_store(url)
+        # A node that is online looks for missing blocks as long as it may.
+        self.store = connect_store(url, Timeouts(find_s=3))
         self._lies = lies
 
     def plant(self, *blocks: Block) -> None:

@@ -128,45 +128,48 @@ DATA = b"\x0a\x06\x08\x02\x18\x01\x20\x01"
 
 def test_a_node_written_by_hand_is_read() -> None:
     assert Node.decode(LINK + DATA) == Node((Link(Cid.from_bytes(LEAF), 1, 1),))
+    # As many links as are allowed: 174 = 0xae 0x01, data of 353 bytes = 0xe1 0x02.
+    full = Node.decode(LINK * 174 + b"\x0a\xe1\x02\x08\x02\x18\xae\x01" + b"\x20\x01" * 174)
+    assert len(full.links) == MAX_LINKS
 
 
-@pytest.mark.parametrize(
-    "block",
-    [
-        DATA + LINK,
-        LINK + DATA + DATA,
-        LINK + DATA + b"\x1a\x00",
-        LINK,
-        DATA,
-        b"",
-        LINK * (MAX_LINKS + 1) + b"\x0a\x06\x08\x02\x18\x01" + b"\x20\x01" * (MAX_LINKS + 1),
-        # type raw (0), directory (1), symlink (4)
-        LINK + DATA.replace(b"\x08\x02", b"\x08\x00"),
-        LINK + DATA.replace(b"\x08\x02", b"\x08\x01"),
-        LINK + DATA.replace(b"\x08\x02", b"\x08\x04"),
-        # content inside the node; sizes missing, too many, packed, wrong, padded, over 63 bits
-        LINK + b"\x0a\x09\x08\x02\x12\x01x\x18\x01\x20\x01",
-        LINK + b"\x0a\x04\x08\x02\x18\x01",
-        LINK + b"\x0a\x08\x08\x02\x18\x01\x20\x01\x20\x00",
-        LINK + b"\x0a\x07\x08\x02\x18\x01\x22\x01\x01",
-        LINK + b"\x0a\x06\x08\x02\x18\x02\x20\x01",
-        LINK + b"\x0a\x07\x08\x02\x18\x81\x00\x20\x01",
-        LINK + b"\x0a\x1a\x08\x02\x18" + b"\xff" * 10 + b"\x01\x20" + b"\xff" * 10 + b"\x01",
-        LINK + b"\x0a\x18\x08\x02\x18" + b"\xff" * 9 + b"\x01\x20" + b"\xff" * 9 + b"\x01",
-        LINK + b"\x0a\x16\x08\x02\x18" + b"\xff" * 8 + b"\x7f\x20" + b"\xff" * 8 + b"\x7f",
-        # links with a name, without a hash, without a size, to another kind of CID
-        b"\x12\x2b\x0a\x24" + LEAF + b"\x12\x01a\x18\x01" + DATA,
-        b"\x12\x04\x12\x00\x18\x01" + DATA,
-        b"\x12\x28\x0a\x24" + LEAF + b"\x12\x00" + DATA,
-        b"\x12\x2a\x0a\x24" + b"\x01\x71" + LEAF[2:] + b"\x12\x00\x18\x01" + DATA,
-        b"\x12\x28\x0a\x22" + LEAF[2:] + b"\x12\x00\x18\x01" + DATA,
-        # lengths beyond the end
-        b"\x12\x7f" + LINK[2:] + DATA,
-        LINK + b"\x0a\xff\xff\xff\xff\x07\x08\x02",
-        LINK + b"\x0a",
-        LINK + b"\x0a\x80",
-    ],
-)
+MISSPELT = [
+    DATA + LINK,
+    LINK + DATA + DATA,
+    LINK + DATA + b"\x1a\x00",
+    LINK,
+    DATA,
+    b"",
+    LINK * 175 + b"\x0a\xe3\x02\x08\x02\x18\xaf\x01" + b"\x20\x01" * 175,
+    # type raw (0), directory (1), symlink (4)
+    LINK + DATA.replace(b"\x08\x02", b"\x08\x00"),
+    LINK + DATA.replace(b"\x08\x02", b"\x08\x01"),
+    LINK + DATA.replace(b"\x08\x02", b"\x08\x04"),
+    # content inside the node; sizes missing, too many, packed, wrong, padded, over 63 bits
+    LINK + b"\x0a\x09\x08\x02\x12\x01x\x18\x01\x20\x01",
+    LINK + b"\x0a\x04\x08\x02\x18\x01",
+    LINK + b"\x0a\x08\x08\x02\x18\x01\x20\x01\x20\x00",
+    LINK + b"\x0a\x07\x08\x02\x18\x01\x22\x01\x01",
+    LINK + b"\x0a\x06\x08\x02\x18\x02\x20\x01",
+    LINK + b"\x0a\x07\x08\x02\x18\x81\x00\x20\x01",
+    LINK + b"\x0a\x1a\x08\x02\x18" + b"\xff" * 10 + b"\x01\x20" + b"\xff" * 10 + b"\x01",
+    LINK + b"\x0a\x18\x08\x02\x18" + b"\xff" * 9 + b"\x01\x20" + b"\xff" * 9 + b"\x01",
+    LINK + b"\x0a\x16\x08\x02\x18" + b"\xff" * 8 + b"\x7f\x20" + b"\xff" * 8 + b"\x7f",
+    # links with a name, without a hash, without a size, to another kind of CID
+    b"\x12\x2b\x0a\x24" + LEAF + b"\x12\x01a\x18\x01" + DATA,
+    b"\x12\x04\x12\x00\x18\x01" + DATA,
+    b"\x12\x28\x0a\x24" + LEAF + b"\x12\x00" + DATA,
+    b"\x12\x2a\x0a\x24" + b"\x01\x71" + LEAF[2:] + b"\x12\x00\x18\x01" + DATA,
+    b"\x12\x28\x0a\x22" + LEAF[2:] + b"\x12\x00\x18\x01" + DATA,
+    # lengths beyond the end
+    b"\x12\x7f" + LINK[2:] + DATA,
+    LINK + b"\x0a\xff\xff\xff\xff\x07\x08\x02",
+    LINK + b"\x0a",
+    LINK + b"\x0a\x80",
+]
+
+
+@pytest.mark.parametrize("block", MISSPELT, ids=range(len(MISSPELT)))
 def test_misspelt_nodes_are_refused(block: bytes) -> None:
     with pytest.raises(ContentMalformed):
         Node.decode(block)
