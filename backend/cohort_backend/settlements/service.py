@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 
-from cohort_protocol.canonical import canonical_json
 from cohort_protocol.commitments import (
     MarketId,
     SettlementStatement,
@@ -15,7 +14,7 @@ from cohort_protocol.commitments import (
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.messages import SettlementRefusal, SettlementSignature
-from eth_account.messages import SignableMessage, encode_defunct
+from cohort_protocol.service.words import refusal_message
 from sqlalchemy.orm import Session
 
 from cohort_backend.database import Database
@@ -41,11 +40,6 @@ def statement_of(proposal: Proposal) -> SettlementStatement:
         next_model_cid=bytes(Cid.parse(proposal.next_model_cid)),
         bundle_cid=bytes(Cid.parse(proposal.bundle_cid)),
     )
-
-
-def refusal_message(refusal: SettlementRefusal) -> SignableMessage:
-    """What a witness signs when it refuses: EIP-191 over the canonical JSON without the signature."""
-    return encode_defunct(canonical_json(refusal.model_dump(mode="json", exclude={"signature"})))
 
 
 def record_signature(

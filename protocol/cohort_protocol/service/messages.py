@@ -139,6 +139,33 @@ class TrainerView(Message):
     claimed: DecimalText | None = None
 
 
+class FundingRequest(Message):
+    """POST /v1/projects/{p}/funding: adds to the escrow. Whoever signs the returned transactions pays."""
+
+    amount: DecimalText
+
+
+class TransactionsToSign(Message):
+    """Sign and send in order."""
+
+    transactions: list[TransactionToSign]
+
+
+class ProjectList(Message):
+    """GET /v1/projects?after=N&limit=L: by number."""
+
+    items: list[ProjectView]
+    next: int | None = None
+    """Give it as `after` for the next page; None on the last."""
+
+
+class TrainerList(Message):
+    """GET /v1/projects/{p}/trainers?after=0x..&limit=L: by address."""
+
+    items: list[TrainerView]
+    next: Address | None = None
+
+
 # --- a round --------------------------------------------------------------------------------------------------------
 
 
@@ -193,13 +220,22 @@ class RoundView(Message):
     """Models before the rounds up to five back, oldest first, ending with the current one: their differences are the
     global steps."""
     committed: list[Address]
+    """On chain, or handed in here for the batch."""
     revealed: list[Address]
+    """On chain, or handed in here."""
     rows: list[RowView]
     refusals: list[RefusalView]
     next_model: ModelRef | None = None
     bundle_cid: CidText | None = None
     payout_root: Bytes32 | None = None
     gas: list[GasUsed] = Field(default_factory=list)
+
+
+class RoundList(Message):
+    """GET /v1/projects/{p}/rounds?after=N&limit=L: by number."""
+
+    items: list[RoundView]
+    next: int | None = None
 
 
 class ProjectState(Message):
@@ -336,6 +372,23 @@ class Rewards(Message):
     claimed: DecimalText
     claimable: DecimalText
     items: list[RewardItem]
+
+
+class PartHealth(Message):
+    """One part that the service depends on."""
+
+    part: Literal["database", "chain", "index", "ipfs"]
+    ready: bool
+    detail: str
+    """Name and version, or what is wrong."""
+
+
+class Health(Message):
+    """GET /health/live and /health/ready. Ready: HTTP 200 if all parts are, else 503."""
+
+    status: Literal["live", "ready", "not-ready"]
+    version: str
+    parts: list[PartHealth] = Field(default_factory=list)
 
 
 class Problem(BaseModel):
