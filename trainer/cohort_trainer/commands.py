@@ -123,6 +123,9 @@ def run(
     seed: Annotated[int | None, typer.Option(min=0, help="Seed of the training. Default: from your address.")] = None,
     once: Annotated[bool, typer.Option("--once", help="Stop after one round.")] = False,
     rounds: Annotated[int | None, typer.Option(min=1, help="Stop after this many rounds.")] = None,
+    join_first: Annotated[
+        bool, typer.Option("--join", help="Join with the stake first, without asking, unless you have joined already.")
+    ] = False,
     claim: Annotated[bool, typer.Option("--claim", help="Claim what was earned at the end.")] = False,
     password_file: PasswordOption = None,
 ) -> None:
@@ -138,6 +141,8 @@ def run(
     cohort trainer run 1 --home ~/cohort --data mine.csv --train mine.py:train --device cuda --claim
     """
     with _unlocked(home, password_file) as trainer:
+        if join_first:
+            trainer.join(project)
         count = trainer.run(
             project,
             data,
