@@ -121,6 +121,11 @@ class Supervisor:
         threading.Thread(target=self._watch, args=(record,), name=f"watch {plan.name}", daemon=True).start()
         return record.process.pid
 
+    def names(self) -> list[str]:
+        """Every process that was ever started, in order."""
+        with self._lock:
+            return list(self._records)
+
     def pid(self, name: str) -> int:
         """Pid of the named process (of its last life, if it has ended)."""
         return self._record(name).process.pid

@@ -69,6 +69,11 @@ def cohort(*arguments: str) -> tuple[str, ...]:
     return (*start, *arguments)
 
 
+def python_module(module: str, *arguments: str) -> tuple[str, ...]:
+    """The command line of `python -m module ...` with this very Python."""
+    return (sys.executable, "-m", module, *arguments)
+
+
 class LocalParts:
     """Starts the parts in order and knows their addresses. The supervisor ends them."""
 

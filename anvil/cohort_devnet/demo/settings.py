@@ -25,9 +25,6 @@ OWNER_FUNDS = 1_000_000 * TOKEN
 WITNESSES = 3
 QUORUM = 2
 
-COMMIT_SECONDS, REVEAL_SECONDS, SETTLE_SECONDS = 60, 60, 120
-"""Upper bounds: a phase ends as soon as everyone has acted."""
-
 PRICES = Prices(gas_price_gwei=1.0, ether_usd=3000.0, token_usd=1.0)
 """Assumed, to put gas and tokens into one currency; on a rollup gas costs a hundredth of this or less."""
 
@@ -58,6 +55,10 @@ class DemoSettings:
     port: int = 0
     keep: bool = False
     drama: bool = False
+    commit_seconds: int = 60
+    """Upper bounds of the phases: each ends as soon as everyone has acted."""
+    reveal_seconds: int = 60
+    settle_seconds: int = 120
 
     def __post_init__(self) -> None:
         self._within("--rounds", self.rounds, 1, MAX_ROUNDS)

@@ -17,6 +17,11 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_rounds_table(report))
     console.print(_detail(report))
     console.print(_trainers_table(report))
+    print_headline(report, console)
+
+
+def print_headline(report: Report, console: Console) -> None:
+    """The run in money, in a few lines."""
     for line in _headline(report):
         console.print(line)
     console.print(money_line(report.money, report.project.token_decimals, report.project.token_symbol))

@@ -93,8 +93,8 @@ class MarketWatch:
     def _fail_if_stalled(self, moved: float) -> None:
         if time.monotonic() - moved > STALL_SECONDS:
             raise MarketStalled(
-                f"nothing has moved for {STALL_SECONDS:g} s. Look at the logs in {self.supervisor.folder / 'logs'}; the "
-                f"worker's ends with:\n{self.supervisor.log_tail('worker')}"
+                f"nothing has moved for {STALL_SECONDS:g} s. Look at the logs in {self.supervisor.folder / 'logs'}; "
+                f"the worker's ends with:\n{self.supervisor.log_tail('worker')}"
             )
 
     def _observe(self, state: ProjectState, now: float) -> bool:

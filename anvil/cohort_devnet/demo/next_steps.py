@@ -1,0 +1,81 @@
+"""Your turn: the exact commands that go on from a finished run."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from cohort_devnet.demo.settings import DemoSettings
+
+
+@dataclass(frozen=True)
+class OpenMarket:
+    """Where a market that was left running is."""
+
+    api_url: str
+    chain_url: str
+    ipfs_url: str
+    chain_id: int
+    market: str
+    verifier: str
+    block: int
+    project: int
+    """A project that waits for one more trainer."""
+
+
+def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[str, str]]:
+    """(what it does, command) in order."""
+    report = shlex.quote(_shown(settings.report))
+    steps = [
+        (
+            "Re-add all money from the kept chain, without our service:",
+            f"cohort devnet balances --state {report}/chain-state.json",
+        ),
+        (
+            "Run again with another attack (a file of your own works too: my_attack.py:train):",
+            f"cohort demo --seed {settings.seed} --attacks replay_step --cheaters 2",
+        ),
+    ]
+    if kept is None:
+        again = f"cohort demo --keep --seed {settings.seed} --report {report}"
+        return [*steps, ("Leave a market running, and join it as one more trainer with a CSV of your own:", again)]
+    return [*steps, *_join_steps(settings, kept, report)]
+
+
+def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str) -> list[tuple[str, str]]:
+    home = f"{report}/me"
+    make = " ".join(
+        [
+            f"cohort trainer init --home {home} --api {kept.api_url} --chain {kept.chain_url}",
+            f"--ipfs {shlex.quote(kept.ipfs_url)} --chain-id {kept.chain_id}",
+            f"--market {kept.market} --verifier {kept.verifier} --start-block {kept.block}",
+        ]
+    )
+    return [
+        ("Look at the API, and at one project of it:", f"open {kept.api_url}/docs\ncurl {kept.api_url}/v1/projects/1"),
+        (
+            f"Join project {kept.project}, which waits for one more trainer. First a home with a key of your own "
+            "(it prints your address):",
+            make,
+        ),
+        (
+            "Play money for that address:",
+            f"cohort devnet fund ADDRESS --url {kept.chain_url} --home {report} --seed {settings.seed}",
+        ),
+        (
+            f"Join and train with your own data: a CSV with the header label,x0,...,x63, labels 0 to 9 and pixels 0 to "
+            f"16 ({report}/example-data.csv is one that no other trainer has). The rounds start as soon as you have "
+            "joined:",
+            f"cohort trainer join {kept.project} --home {home} --data {report}/example-data.csv\n"
+            f"cohort trainer run {kept.project} --home {home} --data {report}/example-data.csv --claim",
+        ),
+    ]
+
+
+def _shown(path: Path) -> str:
+    """The path as one would type it here."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path.absolute())
