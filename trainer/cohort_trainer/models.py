@@ -25,7 +25,7 @@ MODELS_KEPT = 4
 """Files in the home's models folder; the oldest go first."""
 
 
-class ModelUnavailable(CohortError, Unavailable):
+class ModelUnavailable(Unavailable):
     """No source gives the model that the chain's commitment names. Trying again later is right."""
 
     code = "model-unavailable"

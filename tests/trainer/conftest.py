@@ -1,0 +1,141 @@
+"""A trainer with a home, a project on a real chain, and a service that the tests can bend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.learning.data import Dataset, write_csv
+from cohort_protocol.spec import DataSpec
+from cohort_protocol.update import decode_model
+from cohort_trainer.home import Home, HomeConfig
+from cohort_trainer.owner.drafts import ProjectPlan, make_plan, parse_spec_draft, parse_terms
+from cohort_trainer.sdk import Trainer
+from eth_account.signers.local import LocalAccount
+from pydantic import SecretStr
+
+from tests.fixtures.chain import Devnet, devnet, devnet_session  # noqa: F401
+from tests.fixtures.scene import BUDGET, Scene
+from tests.trainer.market_service import MarketService
+
+PASSWORD = SecretStr("a password")
+SPEC = {
+    "title": "Three kinds of flowers",
+    "model": {"family": "mlp", "config": {"hidden": [3]}, "seed": 5, "exponent": -14},
+    "data": {"shape": [4], "classes": 3},
+    "training": {"local_epochs": 1, "augment_shift": 0},
+    "policy": {"name": "peer"},
+    "seed": 9,
+}
+
+
+@dataclass
+class Stage:
+    """One project with one real trainer (and perhaps others), not yet joined."""
+
+    devnet: Devnet
+    scene: Scene
+    plan: ProjectPlan
+    store: IpfsStore
+    service: MarketService
+    root: Path
+    account: LocalAccount
+    data: Path
+
+    def home(self, account: LocalAccount | None = None, name: str = "home") -> Home:
+        account = account or self.account
+        root = self.root / name
+        if root.exists():
+            return Home.open(root)
+        return Home.create(root, self.config(account.address), account, PASSWORD, work_factor=2)
+
+    def config(self, address: str, **changes) -> HomeConfig:
+        deployment = self.devnet.deployment
+        fields = {
+            "address": address,
+            "service_url": self.service.url,
+            "chain_url": self.devnet.node.url,
+            "chain_id": deployment.chain_id,
+            "market": deployment.market,
+            "verifier": deployment.verifier,
+            "ipfs_url": f"file://{self.root}/ipfs",
+            **changes,
+        }
+        return HomeConfig(**fields)
+
+    def trainer(self, account: LocalAccount | None = None, name: str = "home") -> Trainer:
+        return Trainer(self.home(account, name), account or self.account)
+
+    def commitments_of(self, address: str) -> dict[int, set[str]]:
+        """Distinct commitments that the service was ever sent, by round."""
+        found: dict[int, set[str]] = {}
+        for (round, trainer), intakes in self.service.commits.items():
+            if trainer == address:
+                found[round] = {intake.commitment for intake in intakes}
+        return found
+
+
+def make_plan_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms) -> ProjectPlan:  # noqa: F811
+    draft = parse_spec_draft(SPEC)
+    values = {
+        "token": devnet.deployment.token,
+        "round_budget": str(BUDGET),
+        "aggregator_fee": "10000",
+        "stake": "5000",
+        "rounds": 3,
+        "slots": 2,
+        "min_trainers": 1,
+        "quorum": 2,
+        "share_cap": 2,
+        "windows": {"commit": 600, "guard": 0, "reveal": 600, "settle": 600},
+        "witnesses": witnesses,
+        "aggregators": [aggregator],
+        **terms,
+    }
+    request = parse_terms(values, 18, draft)
+    return make_plan(draft, request, 3 * BUDGET, devnet.deployment.verifier)
+
+
+@pytest.fixture
+def make_stage(devnet: Devnet, tmp_path: Path) -> Iterator[Callable[..., Stage]]:  # noqa: F811
+    """Builds stages; `terms` change the project's terms (as in an owner's file)."""
+    services = []
+
+    def make(**terms) -> Stage:
+        witnesses = [devnet.account("witness", index).address for index in range(3)]
+        plan = make_plan_for(devnet, witnesses, devnet.account("aggregator").address, **terms)
+        store = connect_store(f"file://{tmp_path}/ipfs")
+        fields = {name: value for name, value in vars(plan.terms).items() if name not in ("witnesses", "aggregators")}
+        deposit = plan.terms.rounds * BUDGET
+        scene = Scene.create(devnet, trainers=0, deposit=deposit, **fields)
+        store.put(plan.spec.to_bytes())
+        first_model = decode_model(plan.first_model, plan.terms.dimension)
+        service = MarketService(scene, store, first_model)
+        service.start()
+        services.append(service)
+        account = devnet.account("trainer", 7)
+        devnet.send(account, devnet.token.mint(account.address, 10**9))
+        return Stage(devnet, scene, plan, store, service, tmp_path, account, write_data(tmp_path / "data.csv"))
+
+    yield make
+    for service in services:
+        service.close()
+
+
+@pytest.fixture
+def stage(make_stage) -> Stage:
+    return make_stage()
+
+
+def write_data(path: Path, examples: int = 24) -> Path:
+    """A small separable data set of the shape that `SPEC` asks for."""
+    random = np.random.default_rng(3)
+    labels = np.arange(examples, dtype=np.int64) % 3
+    inputs = random.normal(size=(examples, 4)).astype(np.float32) + labels[:, None].astype(np.float32)
+    write_csv(path, Dataset(inputs, labels), DataSpec(**SPEC["data"]))
+    return path
