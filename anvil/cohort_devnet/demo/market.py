@@ -71,8 +71,13 @@ class Clock:
 class DemoMarket:
     """One run. `run` leaves the parts running; closing the supervisor ends them."""
 
-    def __init__(self, settings: DemoSettings, display: Display, supervisor: Supervisor) -> None:
+    def __init__(
+        self, settings: DemoSettings, display: Display, supervisor: Supervisor, *, baselines_beside: bool = True
+    ) -> None:
+        """`baselines_beside`: compute the baselines while the market runs; False: afterwards, so that they take no
+        time from it (for measurements)."""
         self.settings = settings
+        self._baselines_beside = baselines_beside
         self.display = display
         self.supervisor = supervisor
         self.clock = Clock()
@@ -125,7 +130,8 @@ class DemoMarket:
             start_trainer(parts, place, self.project, claim=True)
         cheats = ", ".join(f"{place.name} ({place.role})" for place in self.places if place.role != HONEST)
         tell(f"{len(self.places)} trainers started; cheats: {cheats or 'none'}")
-        self._start_baselines()
+        if self._baselines_beside:
+            self._start_baselines()
         self.clock.mark("set-up")
 
     def _start_baselines(self) -> None:
@@ -187,6 +193,8 @@ class DemoMarket:
             self.supervisor.wait(place.name, max(1.0, deadline - time.monotonic()))
         self.supervisor.check()
         self.display.step("every trainer has claimed its pay; the owner has taken back the rest")
+        if not self._baselines_beside:
+            self._start_baselines()
         self.clock.mark("claims")
 
     # --- the report --------------------------------------------------------------------------------------------

@@ -162,7 +162,7 @@ class LocalParts:
             cohort("witness", "run"),
             self.environment()
             | {
-                "COHORT_SERVICE_URL": self.api_url,
+                "COHORT_API": self.api_url,
                 "COHORT_WITNESS_KEYSTORE": str(keystore),
                 "COHORT_WITNESS_PASSWORD_FILE": str(self.password_file),
             },

@@ -1,0 +1,1 @@
+"""Benchmarks: each prints one table and can write it as JSON. See `table.py` for the rows."""

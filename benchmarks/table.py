@@ -1,0 +1,83 @@
+"""The row that every benchmark prints, its table (missed goals first) and its JSON file."""
+
+from __future__ import annotations
+
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure beside what it is compared with."""
+
+    name: str
+    value: float
+    unit: str
+    anchor: float | None = None
+    """The same figure of what we compare with (a peer, or the work without us), measured in the same run or cited."""
+    goal: float | None = None
+    at_most: bool = True
+    """Whether the goal is an upper bound; else a lower one."""
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None without a goal."""
+        if self.goal is None:
+            return None
+        return self.value <= self.goal if self.at_most else self.value >= self.goal
+
+    def as_json(self) -> dict:
+        row = asdict(self)
+        del row["at_most"]
+        return row | {"met": self.met}
+
+
+def ordered(rows: Sequence[Row]) -> list[Row]:
+    """Missed goals first, else as given."""
+    return sorted(rows, key=lambda row: row.met is not False)
+
+
+def print_table(title: str, rows: Sequence[Row], console: Console | None = None) -> None:
+    """Prints the rows, missed goals first."""
+    console = console or Console()
+    table = Table(title=title, title_justify="left", header_style="bold")
+    table.add_column("what", overflow="fold")
+    for head in ("value", "anchor", "goal"):
+        table.add_column(head, justify="right")
+    table.add_column("unit")
+    table.add_column("met")
+    for row in ordered(rows):
+        sign = "<=" if row.at_most else ">="
+        met = {True: "yes", False: "NO", None: ""}[row.met]
+        table.add_row(
+            row.name,
+            _number(row.value),
+            _number(row.anchor) if row.anchor is not None else "",
+            f"{sign} {_number(row.goal)}" if row.goal is not None else "",
+            row.unit,
+            met,
+            style="bold red" if row.met is False else None,
+        )
+    console.print(table)
+
+
+def write_json(path: Path, benchmark: str, rows: Sequence[Row]) -> None:
+    """{"benchmark", "machine", "rows": [{"name", "value", "unit", "anchor", "goal", "met"}]}."""
+    content = {
+        "benchmark": benchmark,
+        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
+        "rows": [row.as_json() for row in rows],
+    }
+    path.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _number(value: float) -> str:
+    if value == 0 or abs(value) >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.3g}"
