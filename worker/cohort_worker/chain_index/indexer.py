@@ -16,8 +16,9 @@ import structlog
 from cohort_backend.chain import projection, repository
 from cohort_backend.database import Database
 from cohort_backend.jobs.service import enqueue_advance
-from cohort_protocol.chain import Block, ChainClient, MarketLogs, TransactionReceipt
+from cohort_protocol.chain import ChainClient, MarketLogs, TransactionReceipt
 from cohort_protocol.chain.events import Claimed, MarketEvent
+from cohort_protocol.chain.transactions import Block
 
 from cohort_worker.chain_index import reorg
 
@@ -38,7 +39,8 @@ class _Range:
     after_hash: bytes | None
     last: Block
     events: Sequence[MarketEvent]
-    timestamps: dict[int, int]
+    blocks: Sequence[Block]
+    """Those with events."""
     receipts: Sequence[TransactionReceipt]
 
 
@@ -107,18 +109,17 @@ class ChainIndexer:
             return None
         last = head if last_number == head.number else self._client.block(last_number)
         events = self._logs.fetch(number + 1, last_number)
-        blocks = {event.at.block_number: event.at.block_hash for event in events}
-        timestamps: dict[int, int] = {}
-        for event_number, event_hash in blocks.items():
+        blocks: list[Block] = []
+        for event_number, event_hash in {event.at.block_number: event.at.block_hash for event in events}.items():
             block = last if event_number == last_number else self._client.block(event_number)
             if block.hash != event_hash:
                 return None  # reorganised meanwhile: the next round recognises it
-            timestamps[event_number] = block.timestamp
+            blocks.append(block)
         receipts = self._receipts(events)
         # Asked last: if this block is still there, all of the above is of one chain.
         if (events or last is not head) and self._client.block(last_number).hash != last.hash:
             return None
-        return _Range(number, hash, last, events, timestamps, receipts)
+        return _Range(number, hash, last, events, blocks, receipts)
 
     def _receipts(self, events: Sequence[MarketEvent]) -> list[TransactionReceipt]:
         """What the transactions that moved rounds have cost, as far as we do not know it yet."""
@@ -141,7 +142,9 @@ class ChainIndexer:
             cursor = repository.lock_cursor(session)
             if (cursor.block_number, cursor.block_hash) != (found.after_number, found.after_hash):
                 return set()  # another indexer was faster
-            touched = projection.apply_events(session, found.events, found.timestamps)
+            touched = projection.apply_events(session, found.events)
+            for block in found.blocks:
+                repository.remember_block(session, number=block.number, hash=block.hash, timestamp=block.timestamp)
             for receipt in found.receipts:
                 repository.add_receipt(
                     session,

@@ -12,7 +12,8 @@ import structlog
 from cohort_backend.chain import projection, repository
 from cohort_backend.database import Database
 from cohort_backend.jobs.service import enqueue_advance
-from cohort_protocol.chain import Block, ChainClient
+from cohort_protocol.chain import ChainClient
+from cohort_protocol.chain.transactions import Block
 from cohort_protocol.identifiers import to_hex
 
 log = structlog.get_logger(__name__)

@@ -1,0 +1,328 @@
+"""A project on a real chain with a real database and block store, and everybody who takes part in its rounds.
+
+Trainers hand in through the backend's own intake, witnesses answer with the witness's own code; what the worker does is
+what the tests are about.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from cohort_backend.database import Database, JobMessage
+from cohort_backend.migrations import upgrade
+from cohort_backend.settlements import service as settlements_service
+from cohort_backend.updates import receipts as receipts_service
+from cohort_backend.updates import service as updates_service
+from cohort_protocol import commitments
+from cohort_protocol.chain.types import ProjectTerms, Windows
+from cohort_protocol.commitments import MarketId
+from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
+from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.ipfs.embedded import EmbeddedStore
+from cohort_protocol.phases import Phase
+from cohort_protocol.scoring import policy_by_name
+from cohort_protocol.service.messages import CommitIntake, RevealIntake, RevealItem, RevealSet
+from cohort_protocol.spec import DataSpec, ModelSpec, PolicySpec, ProjectSpec
+from cohort_protocol.update import encode_model, encode_update, model_commitment, update_commitment
+from cohort_worker.parts import WorkerParts, build_parts
+from cohort_worker.settings import WorkerSettings
+from cohort_worker.witness.history import ChainHistory
+from cohort_worker.witness.receipts import RevealChecker, make_receipt
+from cohort_worker.witness.settlement import check_proposal, fetch_spec, gather_inputs, make_signature
+from eth_account.signers.local import LocalAccount
+
+from tests.fixtures.chain import Devnet
+from tests.fixtures.scene import by_address
+
+DIMENSION = 200
+EXPONENT = -14
+BUDGET = 1_000_000
+PASSWORD = "correct horse"
+
+
+def write_keystore(account: LocalAccount, folder: Path) -> tuple[Path, Path]:
+    """(keystore, password file) of an account, with few rounds of key derivation so that tests are quick."""
+    folder.mkdir(parents=True, exist_ok=True)
+    keystore, password = folder / f"{account.address}.json", folder / f"{account.address}.password"
+    if not keystore.exists():
+        encrypted = account.encrypt(PASSWORD, kdf="pbkdf2", iterations=1000)
+        keystore.write_text(json.dumps(encrypted))
+        password.write_text(PASSWORD + "\n")
+    return keystore, password
+
+
+@dataclass
+class Update:
+    """What a trainer has made in a round."""
+
+    values: np.ndarray
+    cid: Cid
+    commitment: bytes
+    """Of the values."""
+    salt: bytes
+
+
+@dataclass
+class Stage:
+    """One project."""
+
+    devnet: Devnet
+    home: Path
+    store: EmbeddedStore
+    spec: ProjectSpec
+    terms: ProjectTerms
+    project: int
+    owner: LocalAccount
+    aggregator: LocalAccount
+    witnesses: list[LocalAccount]
+    trainers: list[LocalAccount]
+    sent: list[JobMessage] = field(default_factory=list)
+    updates: dict[tuple[int, str], Update] = field(default_factory=dict)
+    _parts: WorkerParts | None = None
+
+    @classmethod
+    def create(cls, devnet: Devnet, home: Path, *, trainers: int = 3, rounds: int = 3, **terms: Any) -> Stage:
+        """Creates and funds a project, and lets everybody join."""
+        store = EmbeddedStore(home / "ipfs")
+        model = np.random.default_rng(1).integers(-(2**30), 2**30, DIMENSION)
+        spec = ProjectSpec(
+            title="stage",
+            model=ModelSpec(
+                family="mlp",
+                initial_cid=str(store.put(encode_model(model))),
+                initial_commitment=to_hex(model_commitment(model)),
+                dimension=DIMENSION,
+                exponent=EXPONENT,
+            ),
+            data=DataSpec(shape=[4], classes=2),
+            policy=PolicySpec(name="peer"),
+        )
+        spec_cid = store.put(spec.to_bytes())
+        witnesses = by_address([devnet.account("witness", index) for index in range(3)])
+        owner, aggregator = devnet.account("owner"), devnet.account("aggregator")
+        fields: dict[str, Any] = {
+            "token": devnet.deployment.token,
+            "verifier": devnet.deployment.verifier,
+            "spec_digest": spec_cid.digest,
+            "policy_hash": policy_by_name("peer").policy_hash(),
+            "initial_model": model_commitment(model),
+            "round_budget": BUDGET,
+            "aggregator_fee": 1000,
+            "stake": 5000,
+            "score_floor": 2**20,
+            "rounds": rounds,
+            "dimension": DIMENSION,
+            "slots": max(4, trainers),
+            "min_trainers": 2,
+            "quorum": 2,
+            "share_cap": 4,
+            "windows": Windows(commit=600, guard=0, reveal=600, settle=600),
+            "witnesses": tuple(witness.address for witness in witnesses),
+            "aggregators": (aggregator.address,),
+            **terms,
+        }
+        agreed = ProjectTerms(**fields)
+        devnet.give_tokens(owner, rounds * BUDGET)
+        devnet.send(owner, devnet.market.create_project(agreed, rounds * BUDGET))
+        stage = cls(
+            devnet,
+            home,
+            store,
+            spec,
+            agreed,
+            devnet.market.project_count(),
+            owner,
+            aggregator,
+            witnesses,
+            by_address([devnet.account("trainer", index) for index in range(trainers)]),
+        )
+        for trainer in stage.trainers:
+            devnet.give_tokens(trainer, agreed.stake)
+            devnet.send(trainer, devnet.market.join(stage.project))
+        return stage
+
+    # --- the worker ---------------------------------------------------------------------------------------------------
+
+    def settings(self, **changes: Any) -> WorkerSettings:
+        """Settings of a worker of this stage's aggregator."""
+        keystore, password = write_keystore(self.aggregator, self.home / "keys")
+        deployment = self.devnet.deployment
+        fields: dict[str, Any] = {
+            "database_url": f"sqlite:///{self.home}/market.db",
+            "broker_url": f"filesystem://{self.home}/broker",
+            "chain_url": self.devnet.node.url,
+            "chain_id": deployment.chain_id,
+            "market": deployment.market,
+            "verifier": deployment.verifier,
+            "start_block": deployment.block,
+            "ipfs_url": f"file://{self.home}/ipfs",
+            "aggregator_keystore": keystore,
+            "aggregator_password_file": password,
+            "open_delay": 0,
+            "retry_seconds": 0.1,
+            **changes,
+        }
+        return WorkerSettings(**fields)
+
+    @property
+    def parts(self) -> WorkerParts:
+        """A worker's parts in this process; messages of jobs end in `sent`."""
+        if self._parts is None:
+            self._parts = build_parts(self.settings(), self.sent.extend, self.aggregator)
+            upgrade(self._parts.database)
+        return self._parts
+
+    @property
+    def database(self) -> Database:
+        return self.parts.database
+
+    def close(self) -> None:
+        if self._parts is not None:
+            self._parts.close()
+
+    # --- what the chain says ------------------------------------------------------------------------------------------
+
+    @property
+    def market(self):
+        return self.devnet.market
+
+    @property
+    def identity(self) -> MarketId:
+        return self.market.identity(self.project)
+
+    @property
+    def round(self) -> int:
+        return self.market.progress_of(self.project).round
+
+    @property
+    def key(self) -> RoundKey:
+        return RoundKey(self.project, self.round)
+
+    def view(self):
+        return self.market.round_of(self.project, self.round, ref="pending")
+
+    def phase(self) -> Phase:
+        return self.view().phase
+
+    # --- trainers -----------------------------------------------------------------------------------------------------
+
+    def update_of(self, trainer: LocalAccount) -> Update:
+        """The trainer's update in the running round: around a direction that all share."""
+        number = self.round
+        found = self.updates.get((number, trainer.address))
+        if found is None:
+            shared = np.random.default_rng(number).normal(size=DIMENSION)
+            own = np.random.default_rng([number, int(trainer.address, 16) % 2**32]).normal(size=DIMENSION)
+            values = np.rint(300 * (shared + 0.5 * own)).astype(np.int16)
+            found = self.updates[number, trainer.address] = Update(
+                values,
+                self.store.put(encode_update(values)),
+                update_commitment(values),
+                commitments.derive_salt(bytes(trainer.key), self.identity, self.project, number),
+            )
+        return found
+
+    def commitment_of(self, trainer: LocalAccount) -> bytes:
+        update = self.update_of(trainer)
+        return commitments.commitment(
+            self.identity, self.project, self.round, trainer.address, update.commitment, update.salt
+        )
+
+    def hand_in_commit(self, trainer: LocalAccount) -> None:
+        """Through the API's intake."""
+        digest, expiry = self.commitment_of(trainer), self.view().settle_end + 3600
+        message = commitments.commit_message(self.identity, self.project, self.round, trainer.address, digest, expiry)
+        updates_service.record_commit(
+            self.database,
+            self.identity,
+            self.project,
+            self.round,
+            CommitIntake(
+                trainer=trainer.address,
+                commitment=to_hex(digest),
+                expiry=expiry,
+                signature=to_hex(commitments.sign(message, trainer)),
+            ),
+        )
+
+    def hand_in_reveal(self, trainer: LocalAccount, cid: Cid | None = None) -> None:
+        """Through the API's intake."""
+        update = self.update_of(trainer)
+        updates_service.record_reveal(
+            self.database,
+            self.identity,
+            self.project,
+            self.round,
+            RevealIntake(
+                trainer=trainer.address,
+                update=to_hex(update.commitment),
+                salt=to_hex(update.salt),
+                cid=str(cid or update.cid),
+            ),
+        )
+
+    # --- witnesses ----------------------------------------------------------------------------------------------------
+
+    def reveal_set(self, trainers: Sequence[LocalAccount] | None = None, **cids: Cid) -> RevealSet:
+        """The set that the service would show. cids: by trainer address, instead of the right one."""
+        items = []
+        for trainer in by_address(self.trainers if trainers is None else trainers):
+            update = self.update_of(trainer)
+            items.append(
+                RevealItem(
+                    trainer=trainer.address,
+                    commitment=to_hex(self.commitment_of(trainer)),
+                    update=to_hex(update.commitment),
+                    salt=to_hex(update.salt),
+                    cid=str(cids.get(trainer.address, update.cid)),
+                )
+            )
+        digest = commitments.reveals_hash(
+            [(item.trainer, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
+        )
+        return RevealSet(reveals_hash=to_hex(digest), reveals=items, receipts_from=[])
+
+    def history(self) -> ChainHistory:
+        """What a witness has read of the chain."""
+        history = ChainHistory(self.devnet.client, self.market, self.devnet.deployment.block)
+        history.refresh()
+        return history
+
+    def post_receipts(self, reveals: RevealSet, witnesses: Sequence[LocalAccount] | None = None) -> None:
+        """What these witnesses (default: two) find, through the API's intake."""
+        found = self.history().round(self.project, self.round)
+        assert found is not None
+        checker = RevealChecker(self.identity, DIMENSION, self.store)
+        for witness in self.witnesses[:2] if witnesses is None else witnesses:
+            findings = checker.check(self.key, reveals, found[1].commitments())
+            receipt = make_receipt(witness, self.identity, self.key, reveals, findings)
+            receipts_service.record_receipt(self.database, self.identity, self.project, self.round, receipt)
+
+    def inputs(self):
+        """What a witness computes the running round's outcome from."""
+        found = self.history().round(self.project, self.round)
+        assert found is not None
+        return gather_inputs(self.identity, self.project, self.terms, fetch_spec(self.store, self.terms), *found)
+
+    def sign_settlement(self, proposal, witnesses: Sequence[LocalAccount] | None = None) -> None:
+        """These witnesses (default: two) check the proposal and sign, through the API's intake."""
+        statement = check_proposal(proposal, self.inputs(), self.store)
+        for witness in self.witnesses[:2] if witnesses is None else witnesses:
+            signature = make_signature(witness, self.identity, statement, proposal.bundle_cid)
+            settlements_service.record_signature(self.database, self.identity, self.project, self.round, signature)
+
+
+def wait_until(condition, seconds: float = 20.0, what: str = "the condition") -> Any:
+    """Polls until `condition()` is true and returns it."""
+    deadline = time.monotonic() + seconds
+    while True:
+        if found := condition():
+            return found
+        assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
+        time.sleep(0.05)
