@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,29 +27,31 @@ class OpenMarket:
 
 
 def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[str, str]]:
-    """(what it does, command) in order."""
+    """(what it does, command) in order. Commands can be pasted as they are, from the folder that this run was started
+    in."""
+    cohort = _command()
     report = shlex.quote(_shown(settings.report))
     steps = [
         (
             "Re-add all money from the kept chain, without our service:",
-            f"cohort devnet balances --state {report}/chain-state.json",
+            f"{cohort} devnet balances --state {report}/chain-state.json",
         ),
         (
             "Run again with another attack (a file of your own works too: my_attack.py:train):",
-            f"cohort demo --seed {settings.seed} --attacks replay_step --cheaters 2",
+            f"{cohort} demo --seed {settings.seed} --attacks replay_step --cheaters 2",
         ),
     ]
     if kept is None:
-        again = f"cohort demo --keep --seed {settings.seed} --report {report}"
+        again = f"{cohort} demo --keep --seed {settings.seed} --report {report}"
         return [*steps, ("Leave a market running, and join it as one more trainer with a CSV of your own:", again)]
-    return [*steps, *_join_steps(settings, kept, report)]
+    return [*steps, *_join_steps(settings, kept, report, cohort)]
 
 
-def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str) -> list[tuple[str, str]]:
+def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str, cohort: str) -> list[tuple[str, str]]:
     home = f"{report}/me"
     make = " ".join(
         [
-            f"cohort trainer init --home {home} --api {kept.api_url} --chain {kept.chain_url}",
+            f"{cohort} trainer init --home {home} --api {kept.api_url} --chain {kept.chain_url}",
             f"--ipfs {shlex.quote(kept.ipfs_url)} --chain-id {kept.chain_id}",
             f"--market {kept.market} --verifier {kept.verifier} --start-block {kept.block}",
         ]
@@ -61,16 +65,25 @@ def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str) -> list[t
         ),
         (
             "Play money for that address:",
-            f"cohort devnet fund ADDRESS --url {kept.chain_url} --home {report} --seed {settings.seed}",
+            f"{cohort} devnet fund ADDRESS --url {kept.chain_url} --home {report} --seed {settings.seed}",
         ),
         (
             f"Join and train with your own data: a CSV with the header label,x0,...,x63, labels 0 to 9 and pixels 0 to "
             f"16 ({report}/example-data.csv is one that no other trainer has). The rounds start as soon as you have "
             "joined:",
-            f"cohort trainer join {kept.project} --home {home} --data {report}/example-data.csv\n"
-            f"cohort trainer run {kept.project} --home {home} --data {report}/example-data.csv --claim",
+            f"{cohort} trainer join {kept.project} --home {home} --data {report}/example-data.csv\n"
+            f"{cohort} trainer run {kept.project} --home {home} --data {report}/example-data.csv --claim",
         ),
     ]
+
+
+def _command() -> str:
+    """`cohort`, or the path of the script in this environment if another one, or none, is on PATH."""
+    script = Path(sys.executable).with_name("cohort")
+    found = shutil.which("cohort")
+    if found is not None and Path(found).resolve() == script.resolve():
+        return "cohort"
+    return shlex.quote(_shown(script))
 
 
 def _shown(path: Path) -> str:
