@@ -88,15 +88,16 @@ def up(
         _forget_chain(home)
     # SIGTERM must end the chain as well, so it takes the way of Ctrl-C.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
-    with AnvilNode(home, port=port, state=state, heartbeat=heartbeat or None) as node:
-        deployment, _ = _deployment(ChainClient(node.url, DEVNET_CHAIN_ID), home, seed)
-        _show(deployment, home, node.url)
-        typer.echo("ready; Ctrl-C ends it")
-        try:
+    node = AnvilNode(home, port=port, state=state, heartbeat=heartbeat or None)
+    try:
+        with node:
+            deployment, _ = _deployment(ChainClient(node.url, DEVNET_CHAIN_ID), home, seed)
+            _show(deployment, home, node.url)
+            typer.echo("ready; Ctrl-C ends it")
             status = node.wait()
-        except KeyboardInterrupt:
-            typer.echo(f"stopping; the state stays in {state}, and `cohort devnet up` goes on from it")
-            return
+    except KeyboardInterrupt:
+        typer.echo(f"ended; the state stays in {state}, and `cohort devnet up` goes on from it")
+        return
     raise AnvilFailed(f"the chain ended by itself with status {status}; its log is {node.log}")
 
 
