@@ -1,0 +1,313 @@
+"""A round from open to settled through the worker's own steps, on a real chain with a real database and store."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+from cohort_backend.chain.models import ChainTransaction
+from cohort_backend.projects import repository as projects
+from cohort_backend.rounds import repository as rounds
+from cohort_backend.settlements import repository as settlements
+from cohort_backend.updates import repository as updates
+from cohort_backend.updates.models import CommitIntent
+from cohort_protocol.chain import TransactionReverted
+from cohort_protocol.chain.types import Windows
+from cohort_protocol.phases import Phase
+from cohort_worker.evaluation.evaluate import evaluate_round
+from cohort_worker.rounds.advance import advance_project, look
+from cohort_worker.rounds.planner import PostCommits, PostReveals
+from cohort_worker.rounds.situation import enough_receipts, read_situation, signed_sets
+from cohort_worker.rounds.steps import blamed_leaf, perform
+from sqlalchemy import select
+
+from tests.worker.stage import Stage
+
+RUNNING = threading.Event()
+
+
+def _advance(stage: Stage) -> bool:
+    stage.parts.indexer.catch_up()
+    return advance_project(stage.parts, stage.project, RUNNING)
+
+
+def _intents(stage: Stage) -> list[str]:
+    with stage.database.read() as session:
+        return [entry.intent for entry in session.scalars(select(ChainTransaction).order_by(ChainTransaction.nonce))]
+
+
+def _evaluate(stage: Stage):
+    assert evaluate_round(stage.parts, stage.project, stage.round)
+    with stage.database.read() as session:
+        found = settlements.proposal(session, stage.project, stage.round)
+    assert found is not None
+    return found
+
+
+def _to_reveal(stage: Stage) -> None:
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    _advance(stage)
+    assert stage.phase() is Phase.REVEAL
+
+
+def _to_settle(stage: Stage) -> None:
+    _to_reveal(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set())
+    _advance(stage)
+    assert stage.phase() is Phase.SETTLE
+
+
+def test_a_round_from_open_to_settled_and_the_next_one_opens(stage: Stage) -> None:
+    _to_settle(stage)
+    proposal = _evaluate(stage)
+    _advance(stage)
+    assert stage.phase() is Phase.SETTLE, "nobody has signed yet"
+    stage.sign_settlement(proposal)
+    _advance(stage)
+    assert stage.round == 2
+    assert stage.phase() is Phase.COMMIT
+    first = stage.market.round_of(stage.project, 1)
+    assert first.phase is Phase.FINAL
+    assert stage.market.progress_of(stage.project).model == proposal.next_model
+    names = [intent.split()[0] for intent in _intents(stage)]
+    assert names == ["open", "commit", "reveal", "settle", "open"], "one transaction per step"
+
+
+def test_a_project_runs_to_its_last_round(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(rounds=2)
+    for _ in range(2):
+        _to_settle(stage)
+        stage.sign_settlement(_evaluate(stage))
+        _advance(stage)
+    assert not look(stage.parts, stage.project).steps
+    ledger = stage.market.ledger_of(stage.project)
+    assert ledger.balanced
+    assert ledger.held == 0
+    with stage.database.read() as session:
+        project = projects.get(session, stage.project)
+        assert project is not None
+        assert project.claimable == ledger.claimable
+
+
+def test_nobody_waits_longer_than_the_windows(make_stage: Callable[..., Stage]) -> None:
+    """One trainer never commits and another never reveals: the others' work counts."""
+    stage = make_stage(trainers=4, windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    _advance(stage)
+    for trainer in stage.trainers[:3]:
+        stage.hand_in_commit(trainer)
+    _advance(stage)
+    assert stage.view().batch_count == 0, "a fourth may come"
+    stage.devnet.control.warp(76)
+    _advance(stage)
+    assert stage.view().batch_count == 3
+    stage.devnet.control.warp_to(stage.view().commit_end)
+    stage.parts.indexer.catch_up()
+    for trainer in stage.trainers[:2]:
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set(stage.trainers[:2]))
+    _advance(stage)
+    assert stage.view().admitted == 0, "the third may reveal"
+    stage.devnet.control.warp(76)
+    _advance(stage)
+    assert stage.view().admitted == 2
+    stage.devnet.control.warp_to(stage.view().reveal_end)
+    stage.parts.indexer.catch_up()
+    stage.sign_settlement(_evaluate(stage))
+    _advance(stage)
+    assert stage.market.round_of(stage.project, 1).phase is Phase.FINAL
+
+
+def test_an_update_without_a_quorum_waits_for_the_end_and_the_others_are_admitted(
+    make_stage: Callable[..., Stage],
+) -> None:
+    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    _to_reveal(stage)
+    lost = stage.trainers[0]
+    nowhere = type(stage.update_of(lost).cid)(0x55, b"\x01" * 32)
+    stage.hand_in_reveal(lost, nowhere)
+    for trainer in stage.trainers[1:]:
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set(**{lost.address: nowhere}))
+    _advance(stage)
+    assert stage.view().admitted == 0, "witnesses may still be able to fetch it"
+    stage.devnet.control.warp(76)
+    _advance(stage)
+    view = stage.view()
+    assert (view.admitted, view.refused, view.phase) == (2, 0, Phase.REVEAL)
+    with stage.database.read() as session:
+        refusals = updates.refusals(session, stage.project, 1)
+    assert {(refusal.trainer, refusal.code) for refusal in refusals} == {(lost.address, "not-fetchable")}
+
+
+def test_a_refused_update_ends_the_phase_without_being_paid(stage: Stage) -> None:
+    _to_reveal(stage)
+    cheat = stage.trainers[1]
+    garbage = stage.store.put(b"\x00" * 300)
+    for trainer in stage.trainers:
+        stage.hand_in_reveal(trainer, garbage if trainer is cheat else None)
+    stage.post_receipts(stage.reveal_set(**{cheat.address: garbage}))
+    _advance(stage)
+    view = stage.view()
+    assert (view.admitted, view.refused, view.phase) == (2, 1, Phase.SETTLE)
+    stage.sign_settlement(_evaluate(stage))
+    _advance(stage)
+    assert stage.round == 2
+
+
+def test_too_few_commitments_void_the_round_and_the_next_one_opens(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    _advance(stage)
+    stage.hand_in_commit(stage.trainers[0])
+    stage.devnet.control.warp(101)
+    _advance(stage)
+    assert stage.round == 2
+    assert stage.market.round_of(stage.project, 1).phase is Phase.VOID
+    assert stage.market.ledger_of(stage.project).balanced
+
+
+def test_a_round_that_nobody_settles_pays_everybody_equally(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    _to_settle(stage)
+    _evaluate(stage)
+    stage.devnet.control.warp(101)
+    _advance(stage)
+    assert stage.market.round_of(stage.project, 1).phase is Phase.DEFAULTED
+    with stage.database.read() as session:
+        pays = {row.pay for row in rounds.rows(session, stage.project, 1)}
+    assert len(pays) == 1
+    assert min(pays) > 0
+
+
+def test_a_step_done_twice_at_once_is_one_transaction(stage: Stage) -> None:
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    stage.parts.indexer.catch_up()
+    errors: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            advance_project(stage.parts, stage.project, RUNNING)
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not errors
+    assert stage.phase() is Phase.REVEAL
+    assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit"]
+
+
+def test_one_bad_leaf_does_not_keep_the_others_out(stage: Stage) -> None:
+    """A signature that went bad after intake (here: in the database) is left out of the batch."""
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    spoilt = stage.trainers[1].address
+    with stage.database.write() as session:
+        intent = session.get(CommitIntent, (stage.project, 1, spoilt))
+        assert intent is not None
+        intent.signature = b"\x11" * 64 + b"\x1b"
+    stage.parts.indexer.catch_up()
+    perform(stage.parts, PostCommits(stage.project, 1))
+    assert stage.view().batch_count == 2
+    stage.parts.indexer.catch_up()
+    with stage.database.read() as session:
+        assert spoilt not in dict(rounds.batch_leaves(session, stage.project, 1))
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "blamed"),
+    [
+        ("NotEligible", {"project": 1, "round": 1, "trainer": "0xAA"}, "0xaa"),
+        ("CommitSignatureExpired", {"index": 1, "expiry": 1, "time": 2}, "0xbb"),
+        ("CommitSignatureInvalid", {"index": 0}, "0xaa"),
+        ("CommitSignatureInvalid", {"index": 9}, None),
+        ("WrongPhase", {}, None),
+    ],
+)
+def test_who_spoilt_a_batch(name: str, arguments: dict, blamed: str | None) -> None:
+    leaves = [CommitIntent(trainer="0xaa"), CommitIntent(trainer="0xbb")]
+    assert blamed_leaf(TransactionReverted("no", name, arguments), leaves) == blamed
+
+
+def test_a_commitment_posted_by_its_trainer_is_not_in_the_batch(stage: Stage) -> None:
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    own = stage.trainers[0]
+    stage.devnet.send(own, stage.market.commit_self(stage.project, 1, stage.commitment_of(own)))
+    _advance(stage)
+    view = stage.view()
+    assert (view.batch_count, view.self_count, view.phase) == (2, 1, Phase.REVEAL)
+
+
+def test_a_late_reveal_does_not_void_receipts_for_the_others(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    _to_reveal(stage)
+    early = stage.trainers[:2]
+    for trainer in early:
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set(early))
+    stage.hand_in_reveal(stage.trainers[2])
+    stage.devnet.control.warp(76)
+    _advance(stage)
+    assert stage.view().admitted == 2
+    stage.post_receipts(stage.reveal_set(stage.trainers[2:]))
+    _advance(stage)
+    assert (stage.view().admitted, stage.phase()) == (3, Phase.SETTLE)
+
+
+def test_only_the_receipts_that_decide_are_sent(stage: Stage) -> None:
+    _to_reveal(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set(), stage.witnesses)
+    with stage.database.read() as session:
+        (signed,) = signed_sets(session, stage.project, 1)
+        assert len(signed.receipts) == 3
+        chosen = enough_receipts(signed, 2)
+        assert len(chosen) == 2
+        assert signed.ready(2, chosen) == signed.ready(2) == 0b111
+        assert signed.ready(4) == 0
+
+
+def test_a_batch_that_a_reorg_undid_is_posted_again(stage: Stage) -> None:
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    fork = stage.devnet.control.snapshot()
+    _advance(stage)
+    assert stage.phase() is Phase.REVEAL
+    stage.devnet.control.revert(fork)
+    stage.devnet.control.mine(1)
+    assert stage.phase() is Phase.COMMIT
+    _advance(stage)
+    assert stage.phase() is Phase.REVEAL
+    assert stage.view().batch_count == 3
+
+
+def test_another_aggregators_project_is_left_alone(stage: Stage) -> None:
+    stage.parts.indexer.catch_up()
+    with stage.database.read() as session:
+        situation = read_situation(session, stage.project, stage.devnet.now(), stage.owner.address)
+    assert situation is not None
+    assert not situation.ours
+    other = replace(stage.parts, sender=stage.devnet.sender(stage.owner))
+    assert not advance_project(other, stage.project, RUNNING)
+    assert stage.round == 0
+
+
+def test_a_set_that_does_not_exist_is_not_posted(stage: Stage) -> None:
+    _to_reveal(stage)
+    perform(stage.parts, PostReveals(stage.project, 1, b"\x07" * 32))
+    assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit"]

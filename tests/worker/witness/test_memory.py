@@ -1,0 +1,120 @@
+"""A witness never signs two outcomes of one round, whenever it dies."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from cohort_protocol.commitments import MarketId, SettlementStatement
+from cohort_worker.witness.memory import Equivocation, MemoryBroken, MemoryInUse, SigningMemory
+from hypothesis import given
+from hypothesis import strategies as st
+
+MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
+STATEMENT = SettlementStatement(
+    project=1,
+    round=2,
+    admitted_hash=b"\x01" * 32,
+    policy_hash=b"\x02" * 32,
+    outcomes_hash=b"\x03" * 32,
+    previous_model=b"\x04" * 32,
+    next_model=b"\x05" * 32,
+    next_model_cid=b"\x06" * 36,
+    bundle_cid=b"\x07" * 36,
+)
+OUTCOME = ("policy_hash", "outcomes_hash", "next_model", "next_model_cid", "bundle_cid")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "witness" / "signed.jsonl"
+
+
+@pytest.mark.parametrize("field", OUTCOME)
+def test_a_second_different_outcome_is_refused_also_after_a_restart(path: Path, field: str) -> None:
+    other = replace(STATEMENT, **{field: b"\x99" * len(getattr(STATEMENT, field))})
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    memory.remember(MARKET, STATEMENT)
+    with pytest.raises(Equivocation, match="round 1/2"):
+        memory.remember(MARKET, other)
+    memory.close()
+    again = SigningMemory(path)
+    again.remember(MARKET, STATEMENT)
+    with pytest.raises(Equivocation):
+        again.remember(MARKET, other)
+    again.close()
+    assert len(path.read_bytes().splitlines()) == 1
+
+
+def test_other_rounds_are_other_rounds(path: Path) -> None:
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    memory.remember(MARKET, replace(STATEMENT, round=3, bundle_cid=b"\x09" * 36))
+    memory.remember(MARKET, replace(STATEMENT, project=2, bundle_cid=b"\x09" * 36))
+    memory.remember(replace(MARKET, chain_id=1), replace(STATEMENT, bundle_cid=b"\x09" * 36))
+    # a reorg admitted other rows: the signature for the old ones can never be used with these
+    memory.remember(MARKET, replace(STATEMENT, admitted_hash=b"\x0a" * 32, bundle_cid=b"\x09" * 36))
+    memory.close()
+
+
+@given(cut=st.integers(1, 400))
+def test_a_torn_last_line_was_never_signed(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+    path = tmp_path_factory.mktemp("memory") / "signed.jsonl"
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    whole = path.read_bytes()
+    memory.remember(MARKET, replace(STATEMENT, round=3))
+    memory.close()
+    both = path.read_bytes()
+    path.write_bytes(both[: max(len(whole), len(both) - cut)])
+    again = SigningMemory(path)
+    again.remember(MARKET, replace(STATEMENT, round=3))
+    assert path.read_bytes() == both
+    with pytest.raises(Equivocation):
+        again.remember(MARKET, replace(STATEMENT, bundle_cid=b"\x09" * 36))
+    again.close()
+
+
+def test_a_damaged_record_stops_the_witness(path: Path) -> None:
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    memory.close()
+    path.write_bytes(b"{}\n" + path.read_bytes())
+    with pytest.raises(MemoryBroken, match="line 1"):
+        SigningMemory(path)
+
+
+def test_two_processes_cannot_share_a_key(path: Path) -> None:
+    memory = SigningMemory(path)
+    with pytest.raises(MemoryInUse, match="runs already"):
+        SigningMemory(path)
+    memory.close()
+    SigningMemory(path).close()
+
+
+def test_a_killed_witness_leaves_its_record_and_no_lock(path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path\n"
+        "from tests.worker.witness.test_memory import MARKET, STATEMENT\n"
+        "from cohort_worker.witness.memory import SigningMemory\n"
+        "memory = SigningMemory(Path(sys.argv[1])); memory.remember(MARKET, STATEMENT)\n"
+        "print('signed', flush=True); time.sleep(60)\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "signed\n"
+    with pytest.raises(MemoryInUse):
+        SigningMemory(path)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    process.stdout.close()
+    memory = SigningMemory(path)
+    with pytest.raises(Equivocation):
+        memory.remember(MARKET, replace(STATEMENT, outcomes_hash=b"\x09" * 32))
+    memory.close()

@@ -1,0 +1,220 @@
+"""What a witness says of revealed updates: every way that one can be wrong, and what is nobody's fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from cohort_protocol import commitments
+from cohort_protocol.commitments import MarketId, check_signature, receipt_message
+from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
+from cohort_protocol.ipfs.cid import DAG_PB, RAW, Cid
+from cohort_protocol.ipfs.embedded import EmbeddedStore
+from cohort_protocol.service.messages import RevealItem, RevealSet
+from cohort_protocol.update import encode_update, update_commitment, update_size
+from cohort_worker.witness.receipts import (
+    Answer,
+    Finding,
+    RevealChecker,
+    RevealSetInvalid,
+    check_reveal,
+    check_set,
+    make_receipt,
+)
+from eth_account import Account
+
+DIMENSION = 50
+MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
+KEY = RoundKey(3, 7)
+WITNESS = Account.from_key(b"\x01" * 32)
+TRAINERS = [f"0x{number:02x}" + "00" * 19 for number in (10, 20, 30)]
+SALT = b"\x05" * 32
+
+
+@dataclass
+class Case:
+    """An item of a set and what the chain has for it."""
+
+    item: RevealItem
+    committed: bytes | None
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> EmbeddedStore:
+    return EmbeddedStore(tmp_path / "ipfs")
+
+
+def _case(store: EmbeddedStore, trainer: str = TRAINERS[0], **changes) -> Case:
+    values = np.arange(DIMENSION, dtype=np.int16) + int(trainer[2:4], 16)
+    update = update_commitment(values)
+    committed = commitments.commitment(MARKET, *KEY, trainer, update, SALT)
+    item = RevealItem(
+        trainer=trainer,
+        commitment=to_hex(committed),
+        update=to_hex(update),
+        salt=to_hex(SALT),
+        cid=str(store.put(encode_update(values))),
+    )
+    return Case(item.model_copy(update=changes), committed)
+
+
+def _check(case: Case, store: EmbeddedStore) -> Finding:
+    return check_reveal(case.item, case.committed, MARKET, KEY, DIMENSION, store)
+
+
+def test_a_right_update_is_endorsed(store: EmbeddedStore) -> None:
+    assert _check(_case(store), store) == Finding(Answer.ENDORSED)
+
+
+def _other_dimension(store: EmbeddedStore) -> Cid:
+    return store.put(encode_update(np.zeros(DIMENSION - 1, np.int16)))
+
+
+def _other_update(store: EmbeddedStore) -> Cid:
+    return store.put(encode_update(np.zeros(DIMENSION, np.int16)))
+
+
+def _one_byte_more(store: EmbeddedStore) -> Cid:
+    return store.put(encode_update(np.zeros(DIMENSION, np.int16)) + b"\x00")
+
+
+def _not_a_file(store: EmbeddedStore) -> Cid:
+    """A dag-pb block that is there, matches its CID and is no UnixFS file."""
+    content = b"this is not a directory of blocks"
+    written = store.put(content)
+    cid = Cid.of_block(DAG_PB, content)
+    path = store._path(cid)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(store._path(written).read_bytes())
+    return cid
+
+
+@pytest.mark.parametrize(
+    ("make", "code"),
+    [
+        (lambda store: store.put(b"garbage"), "update-malformed"),
+        (lambda store: store.put(b""), "update-malformed"),
+        (lambda store: store.put(bytes(update_size(DIMENSION))), "update-malformed"),
+        (_other_dimension, "update-malformed"),
+        (_not_a_file, "update-malformed"),
+        (_one_byte_more, "update-too-large"),
+        (lambda store: store.put(bytes(5_000_000)), "update-too-large"),
+        (_other_update, "commitment-mismatch"),
+    ],
+)
+def test_wrong_bytes_are_refused_in_words(store: EmbeddedStore, make: Callable, code: str) -> None:
+    found = _check(_case(store, cid=str(make(store))), store)
+    assert (found.answer, found.code) == (Answer.REFUSED, code)
+    assert len(found.detail) > 20
+
+
+def test_what_cannot_be_fetched_is_nobodys_fault(store: EmbeddedStore) -> None:
+    found = _check(_case(store, cid=str(Cid(RAW, b"\x03" * 32))), store)
+    assert (found.answer, found.code) == (Answer.UNKNOWN, "not-fetchable")
+
+
+def test_a_damaged_store_is_nobodys_fault(store: EmbeddedStore) -> None:
+    case = _case(store)
+    block = store._path(Cid.parse(case.item.cid))
+    block.write_bytes(block.read_bytes()[:-1] + b"\xff")
+    found = _check(case, store)
+    assert (found.answer, found.code) == (Answer.UNKNOWN, "not-fetchable")
+
+
+def test_a_wrong_opening_sets_neither_bit(store: EmbeddedStore) -> None:
+    found = _check(_case(store, salt=to_hex(b"\x06" * 32)), store)
+    assert (found.answer, found.code) == (Answer.UNKNOWN, "opening-wrong")
+
+
+def test_a_copied_commitment_cannot_be_opened(store: EmbeddedStore) -> None:
+    """The victim's update and salt, the victim's commitment on chain, under the copier's name."""
+    victim = _case(store)
+    copied = Case(victim.item.model_copy(update={"trainer": TRAINERS[1]}), victim.committed)
+    found = _check(copied, store)
+    assert (found.answer, found.code) == (Answer.UNKNOWN, "opening-wrong")
+
+
+def test_what_the_service_says_of_the_commitment_does_not_count(store: EmbeddedStore) -> None:
+    case = _case(store)
+    assert _check(replace(case, committed=b"\x09" * 32), store).code == "opening-wrong"
+    assert _check(replace(case, committed=None), store).code == "not-committed"
+    lying = _case(store, commitment=to_hex(b"\x09" * 32))
+    assert _check(lying, store).answer is Answer.ENDORSED
+
+
+# --- sets and receipts ------------------------------------------------------------------------------------------------
+
+
+def _set(items: list[RevealItem]) -> RevealSet:
+    digest = commitments.reveals_hash(
+        [(item.trainer, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
+    )
+    return RevealSet(reveals_hash=to_hex(digest), reveals=items, receipts_from=[])
+
+
+def test_a_receipt_says_one_thing_of_each(store: EmbeddedStore) -> None:
+    cases = [
+        _case(store, TRAINERS[0]),
+        _case(store, TRAINERS[1], cid=str(store.put(b"garbage"))),
+        _case(store, TRAINERS[2], cid=str(Cid(RAW, b"\x03" * 32))),
+    ]
+    reveals = _set([case.item for case in cases])
+    checker = RevealChecker(MARKET, DIMENSION, store)
+    committed = {case.item.trainer: case.committed for case in cases}
+    findings = checker.check(KEY, reveals, committed)
+    receipt = make_receipt(WITNESS, MARKET, KEY, reveals, findings)
+    assert (receipt.endorsed, receipt.refused) == (0b001, 0b010)
+    assert [(refusal.trainer, refusal.code) for refusal in receipt.refusals] == [
+        (cases[1].item.trainer, "update-malformed"),
+        (cases[2].item.trainer, "not-fetchable"),
+    ]
+    message = receipt_message(MARKET, *KEY, parse_bytes32(reveals.reveals_hash), 0b001, 0b010)
+    check_signature(message, bytes.fromhex(receipt.signature[2:]), WITNESS.address)
+
+
+def test_what_comes_back_is_endorsed_later(store: EmbeddedStore) -> None:
+    case = _case(store)
+    block = store._path(Cid.parse(case.item.cid))
+    hidden = block.with_suffix(".hidden")
+    block.rename(hidden)
+    reveals, committed = _set([case.item]), {case.item.trainer: case.committed}
+    checker = RevealChecker(MARKET, DIMENSION, store)
+    assert checker.check(KEY, reveals, committed)[0].answer is Answer.UNKNOWN
+    hidden.rename(block)
+    assert checker.check(KEY, reveals, committed)[0].answer is Answer.ENDORSED
+    block.unlink()
+    assert checker.check(KEY, reveals, committed)[0].answer is Answer.ENDORSED, "content never changes under a CID"
+
+
+def test_a_set_that_is_none_is_not_signed(store: EmbeddedStore) -> None:
+    items = [_case(store, trainer).item for trainer in TRAINERS]
+    good = _set(items)
+    check_set(good)
+    for bad in (
+        good.model_copy(update={"reveals": []}),
+        good.model_copy(update={"reveals": items[::-1]}),
+        good.model_copy(update={"reveals": [items[0], items[0]]}),
+        good.model_copy(update={"reveals_hash": to_hex(b"\x01" * 32)}),
+        good.model_copy(update={"reveals": [items[0].model_copy(update={"cid": "baaaaaaaa"})]}),
+    ):
+        with pytest.raises(RevealSetInvalid):
+            make_receipt(WITNESS, MARKET, KEY, bad, [Finding(Answer.ENDORSED)] * len(bad.reveals))
+
+
+def test_bits_count_from_the_lowest_address(store: EmbeddedStore) -> None:
+    items = [_case(store, trainer).item for trainer in TRAINERS]
+    findings = [Finding(Answer.UNKNOWN, "not-fetchable", "x")] * 2 + [Finding(Answer.ENDORSED)]
+    assert make_receipt(WITNESS, MARKET, KEY, _set(items), findings).endorsed == 0b100
+
+
+def test_findings_of_another_round_are_forgotten(store: EmbeddedStore) -> None:
+    case = _case(store)
+    reveals = _set([case.item])
+    checker = RevealChecker(MARKET, DIMENSION, store)
+    assert checker.check(KEY, reveals, {case.item.trainer: case.committed})[0].answer is Answer.ENDORSED
+    other = RoundKey(3, 8)
+    assert checker.check(other, reveals, {case.item.trainer: case.committed})[0].code == "opening-wrong"
+    assert len(checker._known) == 0
