@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from cohort_backend.database import Database, JobMessage
 from cohort_backend.migrations import upgrade
+from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements import service as settlements_service
 from cohort_backend.updates import receipts as receipts_service
 from cohort_backend.updates import service as updates_service
@@ -27,7 +28,14 @@ from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.phases import Phase
 from cohort_protocol.scoring import policy_by_name
-from cohort_protocol.service.messages import CommitIntake, RevealIntake, RevealItem, RevealSet
+from cohort_protocol.service.messages import (
+    CommitIntake,
+    ModelRef,
+    RevealIntake,
+    RevealItem,
+    RevealSet,
+    SettlementProposal,
+)
 from cohort_protocol.spec import DataSpec, ModelSpec, PolicySpec, ProjectSpec
 from cohort_protocol.update import encode_model, encode_update, model_commitment, update_commitment
 from cohort_worker.parts import WorkerParts, build_parts
@@ -310,7 +318,22 @@ class Stage:
         assert found is not None
         return gather_inputs(self.identity, self.project, self.terms, fetch_spec(self.store, self.terms), *found)
 
-    def sign_settlement(self, proposal, witnesses: Sequence[LocalAccount] | None = None) -> None:
+    def proposal(self) -> SettlementProposal:
+        """The outcome that the service would show."""
+        with self.database.read() as session:
+            found = settlements.proposal(session, self.project, self.round)
+        assert found is not None
+        return SettlementProposal(
+            admitted_hash=to_hex(found.admitted_hash),
+            policy_hash=to_hex(found.policy_hash),
+            outcomes=found.outcome_pairs(),
+            previous_model=to_hex(found.previous_model),
+            next_model=ModelRef(commitment=to_hex(found.next_model), cid=found.next_model_cid),
+            bundle_cid=found.bundle_cid,
+            signed_by=[],
+        )
+
+    def sign_settlement(self, proposal: SettlementProposal, witnesses: Sequence[LocalAccount] | None = None) -> None:
         """These witnesses (default: two) check the proposal and sign, through the API's intake."""
         statement = check_proposal(proposal, self.inputs(), self.store)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:

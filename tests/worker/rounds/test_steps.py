@@ -10,11 +10,11 @@ import pytest
 from cohort_backend.chain.models import ChainTransaction
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
-from cohort_backend.settlements import repository as settlements
 from cohort_backend.updates import repository as updates
 from cohort_backend.updates.models import CommitIntent
 from cohort_protocol.chain import TransactionReverted
 from cohort_protocol.chain.types import Windows
+from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
 from cohort_worker.evaluation.evaluate import evaluate_round
 from cohort_worker.rounds.advance import advance_project, look
@@ -40,10 +40,7 @@ def _intents(stage: Stage) -> list[str]:
 
 def _evaluate(stage: Stage):
     assert evaluate_round(stage.parts, stage.project, stage.round)
-    with stage.database.read() as session:
-        found = settlements.proposal(session, stage.project, stage.round)
-    assert found is not None
-    return found
+    return stage.proposal()
 
 
 def _to_reveal(stage: Stage) -> None:
@@ -74,7 +71,7 @@ def test_a_round_from_open_to_settled_and_the_next_one_opens(stage: Stage) -> No
     assert stage.phase() is Phase.COMMIT
     first = stage.market.round_of(stage.project, 1)
     assert first.phase is Phase.FINAL
-    assert stage.market.progress_of(stage.project).model == proposal.next_model
+    assert to_hex(stage.market.progress_of(stage.project).model) == proposal.next_model.commitment
     names = [intent.split()[0] for intent in _intents(stage)]
     assert names == ["open", "commit", "reveal", "settle", "open"], "one transaction per step"
 
