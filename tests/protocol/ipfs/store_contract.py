@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import multiprocessing
-import subprocess
-import sys
 import tracemalloc
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
@@ -204,23 +202,6 @@ class StoreContract:
             cids = list(pool.map(rig.store.put, datas))
             back = list(pool.map(lambda cid: rig.store.get(cid, 2 * CHUNK_BYTES), cids))
         assert back == datas
-
-    def test_a_forked_process_does_not_share_connections(self, rig: Rig) -> None:
-        # Forked from a fresh process, where no other thread runs, with a connection already open.
-        script = (
-            "import os, sys\n"
-            "from cohort_protocol.ipfs.connect import connect_store\n"
-            "from cohort_protocol.ipfs.unixfs import cid_of\n"
-            "store = connect_store(sys.argv[1])\n"
-            "cid = store.put(b'before the fork')\n"
-            "children = [os.fork() for _ in range(2)]\n"
-            "data = [bytes([i]) * 700_000 for i in range(10)]\n"
-            "ok = all(store.get(store.put(d), 700_000) == d for d in data) and store.has(cid)\n"
-            "if 0 in children: os._exit(0 if ok else 1)\n"
-            "sys.exit(0 if ok and all(os.waitpid(c, 0)[1] == 0 for c in children) else 1)\n"
-        )
-        done = subprocess.run([sys.executable, "-c", script, rig.url], timeout=100, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
 
     def test_memory_does_not_grow_with_the_content(self, rig: Rig) -> None:
         size = 128 * CHUNK_BYTES

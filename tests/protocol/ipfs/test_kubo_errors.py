@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import http.client
+import io
 import socket
 import time
 import tracemalloc
@@ -191,6 +192,22 @@ def test_a_node_that_answers_with_another_cid() -> None:
         pytest.raises(ContentCorrupt, match=str(cid_of(b"double"))),
     ):
         store.put(b"double")
+
+
+def test_a_node_that_adds_only_the_beginning(monkeypatch: pytest.MonkeyPatch) -> None:
+    # urllib3 takes an answer that comes before the request is through. The CIDs of the beginning would agree.
+    def send(_: requests.Session, request: requests.PreparedRequest, **__: object) -> requests.Response:
+        sent = b""
+        while TWO_CHUNKS[:CHUNK_BYTES] not in sent:
+            sent += next(request.body)
+        response = requests.Response()
+        response.status_code = 200
+        response.raw = io.BytesIO(b'{"Hash":"%s"}' % str(cid_of(TWO_CHUNKS[:CHUNK_BYTES])).encode())
+        return response
+
+    monkeypatch.setattr(requests.Session, "send", send)
+    with connect_store("http://127.0.0.1:9", BRIEF) as store, pytest.raises(IpfsUnavailable, match="whole file"):
+        store.put(TWO_CHUNKS)
 
 
 @pytest.mark.parametrize("encoding", ["identity", "gzip"])
