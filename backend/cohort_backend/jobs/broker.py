@@ -87,7 +87,7 @@ def _connection(broker_url: str) -> tuple[str, dict[str, object]]:
         if parts.netloc or not parts.path.startswith("/") or parts.path == "/":
             raise BrokerUrlInvalid("a broker in a folder is written filesystem:///absolute/folder")
         file_transport.register()
-        return f"{file_transport.SCHEME}://", {"folder": parts.path}
+        return f"{file_transport.SCHEME}://localhost//", {"folder": parts.path}
     if parts.scheme in ("redis", "rediss"):
         return broker_url, {"socket_connect_timeout": CONNECT_SECONDS}
     if parts.scheme in ("amqp", "amqps"):

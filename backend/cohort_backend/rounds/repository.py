@@ -50,12 +50,6 @@ def rows(session: Session, project: int, number: int) -> list[Row]:
     return list(session.scalars(query))
 
 
-def rows_of_trainer(session: Session, project: int, trainer: str) -> list[Row]:
-    """A trainer's rows in a project, by round."""
-    query = select(Row).where(Row.project == project, Row.trainer == trainer).order_by(Row.round)
-    return list(session.scalars(query))
-
-
 def gas(session: Session, project: int, number: int) -> list[tuple[str, bytes, int]]:
     """(step, transaction, gas) of the round's transactions in order, as far as their receipts are recorded."""
     query = (

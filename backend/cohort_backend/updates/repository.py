@@ -70,13 +70,13 @@ def reveal_intents(session: Session, project: int, round: int) -> list[RevealInt
 
 
 def current_set(session: Session, project: int, round: int) -> list[RevealIntent]:
-    """Reveals that are recorded and that the chain has neither admitted nor refused, by increasing trainer: what
-    witnesses are asked about."""
-    decided = select(Commit.trainer).where(
-        Commit.project == project, Commit.round == round, Commit.reveal_state != RevealState.NONE
+    """Reveals that are recorded, committed to on chain, and neither admitted nor refused there; by increasing trainer:
+    what witnesses are asked about."""
+    undecided = select(Commit.trainer).where(
+        Commit.project == project, Commit.round == round, Commit.reveal_state == RevealState.NONE
     )
-    done = set(session.scalars(decided))
-    return [intent for intent in reveal_intents(session, project, round) if intent.trainer not in done]
+    open_trainers = set(session.scalars(undecided))
+    return [intent for intent in reveal_intents(session, project, round) if intent.trainer in open_trainers]
 
 
 def set_hash(reveals: Sequence[RevealIntent]) -> bytes:

@@ -377,7 +377,7 @@ class Rewards(Message):
 class PartHealth(Message):
     """One part that the service depends on."""
 
-    part: Literal["database", "chain", "index", "ipfs"]
+    part: Literal["database", "chain", "ipfs"]
     ready: bool
     detail: str
     """Name and version, or what is wrong."""
