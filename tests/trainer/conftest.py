@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +34,41 @@ SPEC = {
     "policy": {"name": "peer"},
     "seed": 9,
 }
+
+
+class Background:
+    """A call in a thread of its own; `result` waits for it and raises what it raised."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self._outcome: object = None
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._run, args=(call,), daemon=True)
+        self._thread.start()
+
+    def _run(self, call: Callable[[], object]) -> None:
+        try:
+            self._outcome = call()
+        except BaseException as error:  # raised again where the result is asked for
+            self._error = error
+
+    @property
+    def done(self) -> bool:
+        return not self._thread.is_alive()
+
+    def result(self, timeout: float = 30.0):
+        self._thread.join(timeout)
+        assert self.done, "still running"
+        if self._error is not None:
+            raise self._error
+        return self._outcome
+
+
+def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+    """Waits for something that another thread or process brings about."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
 
 
 @dataclass
@@ -70,6 +107,13 @@ class Stage:
 
     def trainer(self, account: LocalAccount | None = None, name: str = "home") -> Trainer:
         return Trainer(self.home(account, name), account or self.account)
+
+    def joined(self, account: LocalAccount | None = None, name: str = "home") -> Trainer:
+        """A trainer who has joined and is expected in every round."""
+        trainer = self.trainer(account, name)
+        trainer.join(self.scene.project)
+        self.scene.trainers.append(trainer.account)
+        return trainer
 
     def commitments_of(self, address: str) -> dict[int, set[str]]:
         """Distinct commitments that the service was ever sent, by round."""

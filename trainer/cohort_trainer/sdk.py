@@ -122,23 +122,29 @@ class Trainer:
         """
         with self.home.exclusive():
             verified = self._patiently(lambda: self._start(project), wait)
-            training = LocalTraining(
-                project=verified,
-                dataset=own_data(verified, data),
-                seed=seed_of(self.address) if seed is None else seed,
-                reference=train,
-                device=device,
-            )
-            steps = RoundSteps(
-                connection=self.connection,
-                project=verified,
-                account=self.account,
-                journal=RoundJournal(self.home.project_folder(project), project),
-                models=ModelSource(self.connection, self.home, verified),
-                training=training,
-                sender=self.sender,
-            )
+            steps = self.steps(verified, data, train=train, device=device, seed=seed)
             return RoundLoop(steps, rounds, on_result).run()
+
+    def steps(
+        self, project: VerifiedProject, data: Path, *, train: str = "", device: str = "cpu", seed: int | None = None
+    ) -> RoundSteps:
+        """The single steps of a round, for callers with a loop of their own; the home must be held (`exclusive`)."""
+        training = LocalTraining(
+            project=project,
+            dataset=own_data(project, data),
+            seed=seed_of(self.address) if seed is None else seed,
+            reference=train,
+            device=device,
+        )
+        return RoundSteps(
+            connection=self.connection,
+            project=project,
+            account=self.account,
+            journal=RoundJournal(self.home.project_folder(project.id), project.id),
+            models=ModelSource(self.connection, self.home, project),
+            training=training,
+            sender=self.sender,
+        )
 
     def run_round(self, project: int, data: Path, **options) -> RoundResult:
         """Takes part in one round, from wherever it stands to its end. Options as for `run`."""

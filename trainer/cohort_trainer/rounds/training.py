@@ -58,6 +58,8 @@ class LocalTraining:
             return
         # Several trainers share a machine, and sums in one order are what makes bytes repeatable.
         torch.set_num_threads(1)
+        # The first optimiser of a process loads a second's worth of torch: better now than in the first round.
+        torch.optim.SGD([torch.zeros(1)], lr=0.1)
         if self.device.startswith("cuda") and not torch.cuda.is_available():
             raise TrainingFailed(f"--device {self.device}: torch sees no CUDA device on this machine; use --device cpu")
         if self.reference:
