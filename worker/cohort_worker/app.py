@@ -11,9 +11,10 @@ import os
 import sys
 import threading
 import time
+import warnings
 
 import structlog
-from celery import Celery, Task, bootsteps, signals
+from celery import Celery, bootsteps, signals
 from cohort_backend.jobs.broker import JobSender, celery_app, task_name
 from cohort_backend.migrations import upgrade
 
@@ -43,13 +44,13 @@ class WorkerProcess:
 
     def _register_tasks(self) -> None:
         for kind in HANDLERS:
-            self.app.task(name=task_name(kind), bind=True, ignore_result=True)(self._task)
-
-    def _task(self, task: Task, job_id: int) -> None:
-        self.runner.run(job_id)
+            self.app.task(name=task_name(kind), ignore_result=True)(self.runner.run)
 
     def run(self) -> int:
         """Runs until SIGTERM or SIGINT; returns the exit status."""
+        # Celery warns root of pickle, which we refuse (JSON only), and would set up logging of its own.
+        warnings.filterwarnings("ignore", message="You're running the worker with superuser privileges")
+        signals.setup_logging.connect(_leave_logging, weak=False)
         upgrade(self.parts.database)
         drop_leases_of_the_dead(self.parts.database)
         signals.worker_shutting_down.connect(self._on_signal, weak=False)
@@ -59,7 +60,6 @@ class WorkerProcess:
             without_gossip=True,
             without_mingle=True,
             without_heartbeat=True,
-            loglevel="WARNING",
             quiet=True,
         )
         worker.start()
@@ -97,6 +97,10 @@ class WorkerProcess:
         self.stopping.set()
         self.scheduler.join(0.2)
         log.info("worker_stopped", jobs_cut_short=sorted(self.leases.held))
+
+
+def _leave_logging(**_: object) -> None:
+    """A receiver of this signal keeps Celery from configuring logging."""
 
 
 def _scheduler_step(process: WorkerProcess) -> type[bootsteps.StartStopStep]:

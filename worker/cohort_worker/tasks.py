@@ -62,9 +62,13 @@ class JobRunner:
         """Does a job, if it is due and ours. Errors end in the job's row and in the log, never in the broker."""
         if self._stopping.is_set():
             return
-        with self._leases.take(job_id) as job:
-            if job is not None:
-                self._work(job)
+        try:
+            with self._leases.take(job_id) as job:
+                if job is not None:
+                    self._work(job)
+        except Unavailable as error:
+            # The database does not answer: the job is still queued, or its lease will run out. The reaper finds it.
+            log.warning("job_left", job=job_id, code=error.code, detail=str(error))
 
     def _work(self, job: Job) -> None:
         started = time.monotonic()

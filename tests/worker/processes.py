@@ -1,0 +1,105 @@
+"""Runs `cohort worker` and `cohort witness run` as the processes that they are, and ends them by pid."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from tests.worker.stage import Stage, wait_until
+
+COHORT = [sys.executable, "-m", "cohort_trainer.cli"]
+
+
+class Running:
+    """A child process with its log (JSON lines)."""
+
+    def __init__(self, arguments: list[str], environment: dict[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*COHORT, *arguments],
+                env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+            )
+
+    def events(self, name: str | None = None) -> list[dict]:
+        """What it has logged so far."""
+        found = []
+        for line in self.log.read_text().splitlines():
+            if line.startswith("{"):
+                event = json.loads(line)
+                if name is None or event.get("event") == name:
+                    found.append(event)
+        return found
+
+    def wait_for(self, name: str, count: int = 1, seconds: float = 30) -> list[dict]:
+        """The events of a name, once there are `count`."""
+
+        def there() -> list[dict]:
+            assert self.process.poll() is None, f"ended with {self.process.returncode}:\n{self.tail()}"
+            found = self.events(name)
+            return found if len(found) >= count else []
+
+        return wait_until(there, seconds, f"{count} x {name} in the log:\n{self.tail()}")
+
+    def tail(self) -> str:
+        return self.log.read_text()[-4000:]
+
+    def kill(self) -> None:
+        """SIGKILL: nothing is cleaned up by the process itself."""
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.wait(10)
+
+    def stop(self) -> int:
+        """SIGTERM; returns the exit status."""
+        if self.process.poll() is None:
+            os.kill(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                self.kill()
+                raise
+        return self.process.returncode
+
+
+def worker_environment(stage: Stage, **changes: object) -> dict[str, str]:
+    """The settings of the stage's worker as environment."""
+    found = {}
+    for name, value in stage.settings(**changes):
+        text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+        found[f"COHORT_{name.upper()}"] = text
+    return found
+
+
+@contextmanager
+def running(make: Callable[[], Running]) -> Iterator[Running]:
+    """A process that is gone at the end of the block whatever happened."""
+    process = make()
+    try:
+        yield process
+    finally:
+        if process.process.poll() is None:
+            process.kill()
+
+
+def worker(stage: Stage, **changes: object) -> Running:
+    """Starts a worker and waits until it takes jobs."""
+    number = len(list(stage.home.glob("worker-*.log")))
+    started = Running(["worker"], worker_environment(stage, **changes), stage.home / f"worker-{number}.log")
+    try:
+        started.wait_for("worker_ready")
+    except BaseException:
+        if started.process.poll() is None:
+            started.kill()
+        raise
+    return started
