@@ -100,8 +100,9 @@ contract SettlementTest is MarketFixture {
     }
 
     function test_DustScoresPayInProportion() public {
-        _send(project, round, _settlement(project, round, _rows(project, round, 0, 8), _outcomes(8, 1)));
-        vm.assertEq(market.ledgerOf(project).claimable, 8 * (D / (ONE / 2)));
+        _send(project, round, _settlement(project, round, _rows(project, round, 0, 8), _outcomes(8, ONE / 32)));
+        vm.assertEq(market.ledgerOf(project).claimable, 8 * (D / 16)); // the floor is ONE / 2
+        vm.assertEq(market.ledgerOf(project).burned, D - 8 * (D / 16));
         _equation(project);
     }
 
