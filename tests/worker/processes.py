@@ -13,7 +13,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from tests.worker.stage import Stage, wait_until
+from tests.worker.stage import Stage, wait_until, write_keystore
 
 COHORT = [sys.executable, "-m", "cohort_trainer.cli"]
 
@@ -102,4 +102,33 @@ def worker(stage: Stage, **changes: object) -> Running:
         if started.process.poll() is None:
             started.kill()
         raise
+    return started
+
+
+def api(stage: Stage) -> tuple[Running, str]:
+    """Starts the API on a free port; returns it and its URL."""
+    port_file = stage.home / "api.port"
+    port_file.unlink(missing_ok=True)
+    started = Running(
+        ["serve", "--port", "0", "--port-file", str(port_file)], worker_environment(stage), stage.home / "api.log"
+    )
+
+    def port() -> str:
+        assert started.process.poll() is None, started.tail()
+        return port_file.read_text() if port_file.exists() else ""
+
+    return started, f"http://127.0.0.1:{wait_until(port, 30, 'the port of the API')}"
+
+
+def witness(stage: Stage, index: int, api_url: str, *options: str, ready: bool = True) -> Running:
+    """Starts a witness and, unless told otherwise, waits until it watches."""
+    keystore, password = write_keystore(stage.witnesses[index], stage.home / "witnesses")
+    deployment = stage.devnet.deployment
+    arguments = ["witness", "run", "--api", api_url, "--chain", stage.devnet.node.url, "--market", deployment.market]
+    arguments += ["--verifier", deployment.verifier, "--ipfs", f"file://{stage.home}/ipfs"]
+    arguments += ["--keystore", str(keystore), "--password-file", str(password), *options]
+    number = len(list(stage.home.glob(f"witness-{index}-*.log")))
+    started = Running(arguments, {}, stage.home / f"witness-{index}-{number}.log")
+    if ready:
+        started.wait_for("project_watched")
     return started

@@ -30,6 +30,9 @@ log = structlog.get_logger(__name__)
 LONGEST_PAUSE = 5.0
 """Seconds between two tries while a part does not answer."""
 
+RESEND_SECONDS = 2.0
+"""A message that led to nothing for so long is taken for lost. Sending one too many costs a millisecond."""
+
 KEEP_DONE_SECONDS = 3600.0
 """How long finished jobs are kept for whoever looks into the table."""
 
@@ -43,6 +46,8 @@ class Scheduler:
         self._send_jobs = send_jobs
         self._stopping = stopping
         self._last_forget = time.monotonic()
+        self._resend_after = 0.0
+        """Seconds. At first 0: what a predecessor took from the broker died with it."""
         settings = parts.settings
         self._threads = [
             threading.Thread(target=self._loop, args=arguments, name=f"cohort-{arguments[0]}", daemon=True)
@@ -90,8 +95,9 @@ class Scheduler:
     def _look_at_jobs(self) -> None:
         database = self._parts.database
         with database.write() as session:
-            lost = repository.reap(session)
+            lost = repository.reap(session, resend_after=self._resend_after)
         self._send_jobs(lost)
+        self._resend_after = RESEND_SECONDS
         for project in self._idle_projects():
             if look(self._parts, project).steps:
                 with database.write() as session:
