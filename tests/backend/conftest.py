@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from cohort_backend import examples
 from cohort_backend.database import Base, Database
 from cohort_backend.migrations import upgrade
 from sqlalchemy import text
 
+from tests.backend.stages import Stages, make_stages
+from tests.fixtures.chain import Devnet
 from tests.fixtures.postgres import PostgresServer, postgres_server
 
 __all__ = ["postgres_server"]
@@ -52,3 +55,14 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     else:
         with request.getfixturevalue("postgres_server").fresh_database() as url:
             yield url
+
+
+@pytest.fixture(scope="session")
+def stages_made(devnet_session: Devnet) -> Stages:
+    """See `make_stages`; the chain is put back afterwards, so that other tests of this process start afresh."""
+    snapshot = devnet_session.control.snapshot()
+    stages = make_stages(devnet_session, examples.SPEC)
+    devnet_session.control.revert(snapshot)
+    devnet_session.market.forget()
+    devnet_session._senders.clear()
+    return stages

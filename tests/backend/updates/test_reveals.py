@@ -1,0 +1,85 @@
+"""Reveals: taken if they open the commitment on chain, never replaced."""
+
+from __future__ import annotations
+
+import pytest
+from cohort_backend.database import Database
+from cohort_backend.errors import PhaseNotAllowed
+from cohort_backend.updates import repository
+from cohort_backend.updates.errors import NotCommitted, OpeningWrong, RevealDiffers
+from cohort_backend.updates.service import record_reveal
+from cohort_protocol.ipfs.errors import CidMalformed
+from cohort_protocol.service.messages import RevealIntake
+
+from tests.backend.stages import ADMITTED, COMMITTED, OPEN, Stages
+
+
+def _post(database: Database, stages: Stages, intake: RevealIntake) -> str:
+    return record_reveal(database, stages.scene.identity, stages.project, 1, intake)
+
+
+def test_a_reveal_is_recorded_once_and_joins_the_set(database: Database, stages_made: Stages) -> None:
+    stages_made.fill(database, COMMITTED)
+    for count, trainer in enumerate(reversed(stages_made.scene.trainers), 1):
+        assert _post(database, stages_made, stages_made.reveal_intake(trainer)) == "recorded"
+        assert _post(database, stages_made, stages_made.reveal_intake(trainer)) == "already-recorded"
+        with database.read() as session:
+            found = repository.current_set(session, stages_made.project, 1)
+        assert len(found) == count
+    assert [reveal.trainer for reveal in found] == [trainer.address for trainer in stages_made.scene.trainers]
+
+
+def test_what_the_chain_has_decided_is_no_longer_in_the_set(database: Database, stages_made: Stages) -> None:
+    stages_made.fill(database, COMMITTED)
+    for trainer in stages_made.scene.trainers:
+        _post(database, stages_made, stages_made.reveal_intake(trainer))
+    stages_made.fill(database, ADMITTED)
+    with database.read() as session:
+        assert repository.current_set(session, stages_made.project, 1) == []
+    trainer = stages_made.scene.trainers[0]
+    assert _post(database, stages_made, stages_made.reveal_intake(trainer)) == "already-recorded"
+
+
+class TestRefusals:
+    def test_another_update_or_salt(self, database: Database, stages_made: Stages) -> None:
+        stages_made.fill(database, COMMITTED)
+        mine, other, _ = stages_made.scene.trainers
+        stolen = stages_made.reveal_intake(other)
+        for wrong in ({"update": "0x" + "22" * 32}, {"salt": "0x" + "22" * 32}, {"update": stolen.update}):
+            with pytest.raises(OpeningWrong, match="on chain is") as refused:
+                _post(database, stages_made, stages_made.reveal_intake(mine, **wrong))
+            assert refused.value.code == "opening-wrong"
+
+    def test_the_opening_of_somebody_else_under_ones_own_name(self, database: Database, stages_made: Stages) -> None:
+        stages_made.fill(database, COMMITTED)
+        thief, victim, _ = stages_made.scene.trainers
+        with pytest.raises(OpeningWrong):
+            _post(
+                database, stages_made, stages_made.reveal_intake(victim).model_copy(update={"trainer": thief.address})
+            )
+
+    def test_who_has_no_commitment_on_chain(self, database: Database, stages_made: Stages) -> None:
+        stages_made.fill(database, COMMITTED)
+        with pytest.raises(NotCommitted, match="nothing to reveal"):
+            _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.owner))
+
+    @pytest.mark.parametrize("stage", [OPEN])
+    def test_before_the_reveal_phase(self, database: Database, stages_made: Stages, stage: str) -> None:
+        stages_made.fill(database, stage)
+        with pytest.raises(PhaseNotAllowed, match=r"COMMIT.*REVEAL"):
+            _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.trainers[0]))
+
+    def test_a_second_one_with_other_bytes(self, database: Database, stages_made: Stages) -> None:
+        """Once witnesses know the opening, anybody could send it with a CID that leads nowhere."""
+        stages_made.fill(database, COMMITTED)
+        first, second, _ = stages_made.scene.trainers
+        _post(database, stages_made, stages_made.reveal_intake(first))
+        elsewhere = stages_made.reveal_intake(second).cid
+        with pytest.raises(RevealDiffers, match="cannot be replaced"):
+            _post(database, stages_made, stages_made.reveal_intake(first, cid=elsewhere))
+
+    def test_a_cid_of_another_kind(self, database: Database, stages_made: Stages) -> None:
+        stages_made.fill(database, COMMITTED)
+        trainer = stages_made.scene.trainers[0]
+        with pytest.raises(CidMalformed):
+            _post(database, stages_made, stages_made.reveal_intake(trainer, cid="bafybeigdyrzt5sfp7udm7hu76uh7y26nf3"))
