@@ -15,7 +15,7 @@ from cohort_protocol.ipfs.kubo_rpc import Timeouts
 
 from tests.protocol.ipfs.lying_node import counting_node, scripted_node
 
-BRIEF = Timeouts(connect_s=2, silence_s=2, total_s=4)
+PATIENT = Timeouts(connect_s=20, silence_s=20, total_s=40)
 
 # Run as a process of its own, where no other thread is forked halfway.
 FORK = """
@@ -33,7 +33,7 @@ sys.exit(status)
 
 
 def test_one_thread_keeps_its_connection() -> None:
-    with counting_node() as (url, ports), connect_store(url, BRIEF) as store:
+    with counting_node() as (url, ports), connect_store(url, PATIENT) as store:
         for _ in range(5):
             assert store.name_and_version() == "kubo 0.39.0"
         assert len(ports) == 1
@@ -43,8 +43,8 @@ def test_one_thread_keeps_its_connection() -> None:
 
 
 def test_threads_have_a_connection_each() -> None:
-    with counting_node() as (url, ports), connect_store(url, BRIEF) as store:
-        together = Barrier(4, timeout=10)
+    with counting_node() as (url, ports), connect_store(url, PATIENT) as store:
+        together = Barrier(4, timeout=60)
 
         def twice(_: int) -> None:
             store.name_and_version()
@@ -72,7 +72,7 @@ def test_a_node_cannot_send_us_elsewhere(status: str) -> None:
             head = f"HTTP/1.1 {status}\r\nLocation: {elsewhere}/api/v0/version\r\nContent-Length: 0\r\n\r\n"
             connection.sendall(head.encode())
 
-        with scripted_node(redirect) as url, connect_store(url, BRIEF) as store, pytest.raises(IpfsUnavailable):
+        with scripted_node(redirect) as url, connect_store(url, PATIENT) as store, pytest.raises(IpfsUnavailable):
             store.name_and_version()
         assert ports == []
 
@@ -83,6 +83,6 @@ def test_proxies_of_the_environment_are_not_used(monkeypatch: pytest.MonkeyPatch
             monkeypatch.setenv(name, proxy)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        with connect_store(url, BRIEF) as store:
+        with connect_store(url, PATIENT) as store:
             store.name_and_version()
         assert ports == []

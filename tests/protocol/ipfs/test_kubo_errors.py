@@ -33,6 +33,8 @@ from tests.protocol.ipfs.lying_node import scripted_node
 from tests.protocol.ipfs.trees import blocks_of, content
 
 BRIEF = Timeouts(connect_s=0.5, silence_s=0.3, total_s=0.4, find_s=0.2)
+# For nodes whose answer matters: a busy machine must not turn it into a timeout.
+PATIENT = Timeouts(connect_s=20, silence_s=20, total_s=40, find_s=0.2)
 TWO_CHUNKS = content(2 * CHUNK_BYTES)
 ROOT = blocks_of(TWO_CHUNKS)[-1]
 SINGLE = cid_of(b"single")
@@ -70,7 +72,7 @@ def endless(head: str) -> Callable[[socket.socket], None]:
 def dripping(connection: socket.socket) -> None:
     """An answer that keeps the line just busy enough."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    for _ in range(100):
+    for _ in range(400):
         connection.sendall(b"1\r\n \r\n")
         time.sleep(0.05)
 
@@ -129,7 +131,7 @@ def test_broken_nodes_are_our_fault_and_take_bounded_time(node: str) -> None:
                 began = time.monotonic()
                 with pytest.raises(IpfsError) as failed:
                     call(store)
-                assert time.monotonic() - began < 5, name
+                assert time.monotonic() - began < 15, name
             # ContentTooLarge: a block answer that does not end before 2 MiB. Everything else is the node's fault.
             allowed = ContentTooLarge if node == "endless answer" else (IpfsUnavailable, ContentCorrupt)
             assert isinstance(failed.value, (allowed, IpfsUnavailable)), name
@@ -142,7 +144,7 @@ def test_nobody_listens() -> None:
         port = listener.getsockname()[1]
     for call in CALLS.values():
         with pytest.raises(IpfsUnavailable, match="Check that it runs"):
-            call(connect_store(f"http://127.0.0.1:{port}", BRIEF))
+            call(connect_store(f"http://127.0.0.1:{port}", PATIENT))
 
 
 @pytest.mark.parametrize("name", sorted(set(CALLS) - NO_FIELD_NEEDED - {"has"}))
@@ -152,7 +154,7 @@ def test_nobody_listens() -> None:
 def test_answers_without_the_fields_asked_for(name: str, body: bytes) -> None:
     with (
         scripted_node(reply("200 OK", body)) as url,
-        connect_store(url, BRIEF) as store,
+        connect_store(url, PATIENT) as store,
         pytest.raises((IpfsUnavailable, ContentCorrupt)),
     ):
         CALLS[name](store)
@@ -160,7 +162,7 @@ def test_answers_without_the_fields_asked_for(name: str, body: bytes) -> None:
 
 def test_unexpected_objects_mean_not_pinned() -> None:
     for body in (b"{}", b'{"Keys":5}', b'{"Keys":{}}', b'{"Keys":["%s"]}' % str(ROOT.cid).encode()):
-        with scripted_node(reply("200 OK", body)) as url, connect_store(url, BRIEF) as store:
+        with scripted_node(reply("200 OK", body)) as url, connect_store(url, PATIENT) as store:
             assert not store.pinned(ROOT.cid)
 
 
@@ -168,7 +170,7 @@ def test_a_node_that_runs_out_of_time_to_find_a_block() -> None:
     body = b'{"Message":"context deadline exceeded","Code":0,"Type":"error"}'
     with (
         scripted_node(reply("500 Internal Server Error", body)) as url,
-        connect_store(url, BRIEF) as store,
+        connect_store(url, PATIENT) as store,
         pytest.raises(ContentNotFound, match=r"did not find it in 0\.2 s"),
     ):
         store.get(SINGLE, 10)
@@ -177,7 +179,7 @@ def test_a_node_that_runs_out_of_time_to_find_a_block() -> None:
 def test_a_refusal_tells_what_the_node_said() -> None:
     with (
         scripted_node(BROKEN_NODES["error"]) as url,
-        connect_store(url, BRIEF) as store,
+        connect_store(url, PATIENT) as store,
         pytest.raises(NodeRefused, match="no space left on device") as refused,
     ):
         store.put(b"x")
@@ -188,7 +190,7 @@ def test_a_node_that_answers_with_another_cid() -> None:
     body = b'{"Hash":"%s"}' % str(SINGLE).encode()
     with (
         scripted_node(reply("200 OK", body)) as url,
-        connect_store(url, BRIEF) as store,
+        connect_store(url, PATIENT) as store,
         pytest.raises(ContentCorrupt, match=str(cid_of(b"double"))),
     ):
         store.put(b"double")
@@ -206,7 +208,7 @@ def test_a_node_that_adds_only_the_beginning(monkeypatch: pytest.MonkeyPatch) ->
         return response
 
     monkeypatch.setattr(requests.Session, "send", send)
-    with connect_store("http://127.0.0.1:9", BRIEF) as store, pytest.raises(IpfsUnavailable, match="whole file"):
+    with connect_store("http://127.0.0.1:9", PATIENT) as store, pytest.raises(IpfsUnavailable, match="whole file"):
         store.put(TWO_CHUNKS)
 
 
@@ -224,7 +226,7 @@ def test_a_block_that_does_not_end_is_not_read_to_its_end(encoding: str, framing
         for _ in range(repeats):
             connection.sendall(body)
 
-    with scripted_node(node) as url, connect_store(url, BRIEF) as store:
+    with scripted_node(node) as url, connect_store(url, PATIENT) as store:
         tracemalloc.start()
         try:
             with pytest.raises((ContentTooLarge, IpfsUnavailable)):
@@ -270,7 +272,7 @@ def test_every_exception_of_the_libraries_is_mapped(
         raise error
 
     target = (requests.Session, "send") if when == "request" else (requests.Response, "iter_content")
-    with scripted_node(reply("200 OK", b"{}")) as url, connect_store(url, BRIEF) as store:
+    with scripted_node(reply("200 OK", b"{}")) as url, connect_store(url, PATIENT) as store:
         monkeypatch.setattr(*target, fail)
         with pytest.raises(IpfsUnavailable) as failed:
             store.name_and_version()
