@@ -6,7 +6,7 @@ import pytest
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.ipfs.cid import DAG_PB, RAW, Cid
 from cohort_protocol.ipfs.errors import CidMalformed
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 # The empty file and "hello world", as every IPFS node prints them.
@@ -26,6 +26,7 @@ def test_known_values() -> None:
     assert not Cid.parse(EMPTY).matches(b"\0")
 
 
+@settings(deadline=None)
 @given(cids)
 def test_both_forms_round_trip(cid: Cid) -> None:
     assert Cid.parse(str(cid)) == cid
@@ -66,6 +67,7 @@ def test_other_spellings_and_kinds_are_refused(text: str) -> None:
     assert isinstance(refused.value, InvalidInput)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_any_text_is_a_cid_or_malformed(text: str) -> None:
     try:
@@ -75,6 +77,7 @@ def test_any_text_is_a_cid_or_malformed(text: str) -> None:
             Cid.parse(text * 100)
 
 
+@settings(deadline=None)
 @given(cids, st.integers(0, 58), st.sampled_from("abcdefghijklmnopqrstuvwxyz234567"))
 def test_one_changed_letter_is_another_cid_or_malformed(cid: Cid, at: int, letter: str) -> None:
     text = str(cid)[:at] + letter + str(cid)[at + 1 :]
@@ -84,6 +87,7 @@ def test_one_changed_letter_is_another_cid_or_malformed(cid: Cid, at: int, lette
         assert text != str(cid)
 
 
+@settings(deadline=None)
 @given(st.one_of(st.binary(max_size=80), st.binary(min_size=36, max_size=36)))
 def test_any_bytes_are_a_cid_or_malformed(raw: bytes) -> None:
     try:
@@ -92,6 +96,7 @@ def test_any_bytes_are_a_cid_or_malformed(raw: bytes) -> None:
         assert raw[:4] not in (b"\x01\x55\x12\x20", b"\x01\x70\x12\x20") or len(raw) != 36
 
 
+@settings(deadline=None)
 @given(cids, st.integers(0, 3), st.integers(0, 255))
 def test_other_headers_are_refused(cid: Cid, at: int, value: int) -> None:
     raw = bytearray(bytes(cid))

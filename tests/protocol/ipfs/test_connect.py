@@ -9,7 +9,7 @@ from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.errors import StoreUrlInvalid
 from cohort_protocol.ipfs.kubo import KuboStore
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -62,6 +62,7 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
     assert "hunter2" not in str(refused.value)
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(codec="utf-8"), min_size=1, max_size=70))
 def test_any_host_is_taken_or_refused(host: str) -> None:
     try:

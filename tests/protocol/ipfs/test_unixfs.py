@@ -22,7 +22,7 @@ from cohort_protocol.ipfs.unixfs import (
     height_of,
     part_sizes,
 )
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.protocol.ipfs.store_contract import Repeating, hostile_trees
@@ -69,6 +69,7 @@ def test_three_levels_are_written_and_read() -> None:
         next(leaves(cid, count * CHUNK_BYTES - 1, held.__getitem__))
 
 
+@settings(deadline=None)
 @given(st.integers(1, MAX_FILE_BYTES))
 def test_part_sizes_add_up_and_fill_from_the_left(size: int) -> None:
     height = height_of(size)
@@ -84,17 +85,20 @@ def test_part_sizes_add_up_and_fill_from_the_left(size: int) -> None:
     assert 0 < parts[-1] <= full
 
 
+@settings(deadline=None)
 @given(nodes)
 def test_nodes_round_trip(node: Node) -> None:
     if node.file_bytes <= MAX_FILE_BYTES:
         assert Node.decode(node.encode()) == node
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=400))
 def test_any_bytes_are_a_node_or_malformed(block: bytes) -> None:
     check_decoder(block)
 
 
+@settings(deadline=None)
 @given(nodes, st.data())
 def test_a_node_with_changed_bytes_is_another_node_or_malformed(node: Node, data: st.DataObject) -> None:
     block = bytearray(node.encode())
@@ -204,7 +208,7 @@ def trees(draw: st.DrawFn) -> list[Block]:
     return blocks
 
 
-@settings(max_examples=150)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(trees(), st.data(), st.integers(0, 6 * CHUNK_BYTES))
 def test_what_can_be_read_has_no_other_cid(blocks: list[Block], data: st.DataObject, limit: int) -> None:
     held = dict(blocks)
