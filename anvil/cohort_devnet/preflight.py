@@ -24,8 +24,8 @@ OLDEST_PYTHON = (3, 11)
 OLDEST_NODE = 20
 DISK_FOR_TORCH_GB = 6.0
 DISK_FOR_RUN_GB = 0.5
-MEMORY_PER_TRAINER_GB = 0.35
-"""Resident, most of it torch; measured on Linux."""
+MEMORY_PER_TRAINER_GB = 0.5
+"""Proportional set size, most of it torch; measured on Linux."""
 MEMORY_FOR_SERVICES_GB = 1.2
 
 

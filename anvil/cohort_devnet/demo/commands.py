@@ -68,9 +68,19 @@ def demo(
         drama=drama,
     )
     settings.roles()  # an unknown attack is an error now, not after the set-up
+    _only_errors_in_logs()
     console = Console(width=None if Console().is_terminal else 120)
     if not _run(settings, console, quiet):
         raise typer.Exit(1)
+
+
+def _only_errors_in_logs() -> None:
+    """This process speaks through its display; the others' logs are files."""
+    import logging
+
+    import structlog
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
 
 
 def _numbers(text: str) -> tuple[int, ...]:

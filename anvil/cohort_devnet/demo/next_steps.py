@@ -57,7 +57,10 @@ def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str, cohort: s
         ]
     )
     return [
-        ("Look at the API, and at one project of it:", f"open {kept.api_url}/docs\ncurl {kept.api_url}/v1/projects/1"),
+        (
+            f"Look at the API in a browser ({kept.api_url}/docs), or at a project of it:",
+            f"curl {kept.api_url}/v1/projects/1",
+        ),
         (
             f"Join project {kept.project}, which waits for one more trainer. First a home with a key of your own "
             "(it prints your address):",

@@ -72,20 +72,22 @@ def _round_lines(report: Report, entry: Round) -> list[str]:
 
 
 def _trainers_table(report: Report) -> Table:
+    symbol, decimals = report.project.token_symbol, report.project.token_decimals
     table = Table(title="Trainers", title_justify="left", title_style="bold", header_style="bold")
-    table.add_column("trainer")
-    table.add_column("role")
-    for head in ("examples", "earned", "of all pay", "claimed", "reliability", "usefulness"):
+    for head in ("trainer", "address", "role"):
+        table.add_column(head, no_wrap=True)
+    for head in ("examples", f"earned ({symbol})", "of all pay", "claimed", "reliability", "usefulness"):
         table.add_column(head, justify="right")
     paid = report.headline.paid_to_trainers or 1
     for trainer in report.trainers:
         table.add_row(
-            f"{trainer.name} {short(trainer.address)}",
+            trainer.name,
+            short(trainer.address),
             role_text(trainer.role),
             str(trainer.examples),
-            report.amount(trainer.earned),
+            tokens(trainer.earned, decimals),
             share_text(trainer.earned / paid),
-            report.amount(trainer.claimed),
+            tokens(trainer.claimed, decimals),
             f"{trainer.reliability_bps / 100:.1f}%",
             f"{trainer.usefulness_bps / 10_000:.2f}",
             style=None if trainer.role == HONEST else "yellow",
@@ -102,10 +104,11 @@ def _headline(report: Report) -> list[Text]:
         f"{base.accuracy_unfiltered_rounds[-1]:.3f}).",
     ]
     if cheats:
+        who, whom = (f"The {cheats} cheats", "them") if cheats > 1 else ("The cheat", "it")
         lines.append(
-            f"The {cheats} cheats earned {report.amount(head.cheats_earned)}, {share_text(head.cheats_earned_part)} of "
-            f"all pay; an equal split would have paid them {report.amount(head.equal_split_would_pay_cheats)}. An "
-            f"honest trainer earned {report.amount(head.mean_honest_earned)} on average."
+            f"{who} earned {report.amount(head.cheats_earned)}, {share_text(head.cheats_earned_part)} of all pay; an "
+            f"equal split would have paid {whom} {report.amount(head.equal_split_would_pay_cheats)}. An honest trainer "
+            f"earned {report.amount(head.mean_honest_earned)} on average."
         )
     lines.append(
         f"A round cost {head.gas_per_round:,} gas: {head.gas_per_round_usd:,.2f} USD {price_text(head.prices)} "
