@@ -30,6 +30,8 @@ test-contracts: setup ## Solidity tests: unit, fuzz, invariants
 	@cd contracts && npm run --silent test
 
 test-python: setup ## Python tests that need no whole market, in parallel
+	@# Builds Kubo once (about two minutes, cached) where Go is there; without a node those suites skip, and say so.
+	-@$(VENV)/python -m cohort_devnet.kubo
 	@$(VENV)/python -m pytest -m "not market" -n $(JOBS) --dist worksteal
 
 test-market: setup ## whole markets as processes, one after another
