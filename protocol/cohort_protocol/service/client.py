@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 import httpx
 from pydantic import BaseModel, ValidationError
 
+from cohort_protocol.bundle import MAX_BUNDLE_BYTES
 from cohort_protocol.identifiers import parse_address
 from cohort_protocol.service.errors import (
     ServiceAnswerMalformed,
@@ -25,19 +26,25 @@ from cohort_protocol.service.errors import (
 from cohort_protocol.service.messages import (
     Accepted,
     CommitIntake,
+    FundingRequest,
+    Health,
     MarketInfo,
     Problem,
     ProjectDraft,
+    ProjectList,
     ProjectRequest,
     ProjectState,
     ProjectView,
     ReceiptIntake,
     RevealIntake,
     Rewards,
+    RoundList,
     RoundView,
     SettlementRefusal,
     SettlementSignature,
+    TrainerList,
     TrainerView,
+    TransactionsToSign,
 )
 from cohort_protocol.service.transport import DEADLINE, DeadlineTransport
 
@@ -62,6 +69,7 @@ LONGEST_PAUSE = 2.0
 _CODE = re.compile(r"[a-z0-9-]{1,60}")
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
 
 
 class ServiceClient:
@@ -125,6 +133,22 @@ class ServiceClient:
         _check_subject("project", view.id, project)
         return view
 
+    def projects(self, after: int = 0, limit: int = 20) -> ProjectList:
+        """GET /v1/projects: by number, after `after`; `limit` 1 .. 100."""
+        return self._get(f"/v1/projects?after={after}&limit={limit}", ProjectList)
+
+    def draft_funding(self, project: int, amount: int) -> TransactionsToSign:
+        """POST /v1/projects/{p}/funding: the transactions that add `amount` base units to the escrow."""
+        return self._post(f"/v1/projects/{project}/funding", FundingRequest(amount=amount), TransactionsToSign)
+
+    def draft_end(self, project: int) -> TransactionsToSign:
+        """POST /v1/projects/{p}/end."""
+        return self._post(f"/v1/projects/{project}/end", None, TransactionsToSign)
+
+    def draft_refund(self, project: int) -> TransactionsToSign:
+        """POST /v1/projects/{p}/refund."""
+        return self._post(f"/v1/projects/{project}/refund", None, TransactionsToSign)
+
     def state(self, project: int, after: int = -1, wait: float = 0.0) -> ProjectState:
         """GET /v1/projects/{p}/state: at once if the version is above `after`, else when it changes or after `wait`
         seconds (0 .. 60)."""
@@ -141,6 +165,20 @@ class ServiceClient:
         view = self._get(f"/v1/projects/{project}/rounds/{round}", RoundView)
         _check_subject("round", (view.project, view.number), (project, round))
         return view
+
+    def rounds(self, project: int, after: int = 0, limit: int = 20) -> RoundList:
+        """GET /v1/projects/{p}/rounds: by number, after `after`; `limit` 1 .. 100."""
+        return self._get(f"/v1/projects/{project}/rounds?after={after}&limit={limit}", RoundList)
+
+    def bundle(self, project: int, round: int) -> bytes:
+        """GET /v1/projects/{p}/rounds/{r}/bundle: canonical JSON, to be checked against the CID on chain."""
+        path = f"/v1/projects/{project}/rounds/{round}/bundle"
+        return self._exchange("GET", path, None, _as_is, MAX_BUNDLE_BYTES, 0.0)
+
+    def trainers(self, project: int, after: str | None = None, limit: int = 20) -> TrainerList:
+        """GET /v1/projects/{p}/trainers: by address, after `after`; `limit` 1 .. 100."""
+        start = f"&after={parse_address(after)}" if after is not None else ""
+        return self._get(f"/v1/projects/{project}/trainers?limit={limit}{start}", TrainerList)
 
     def project_trainer(self, project: int, address: str) -> TrainerView:
         """GET /v1/projects/{p}/trainers/{address}: standing, and the place in this project."""
@@ -181,22 +219,34 @@ class ServiceClient:
         """POST /v1/projects/{p}/rounds/{r}/settlement/refusals."""
         return self._post(f"/v1/projects/{project}/rounds/{round}/settlement/refusals", intake, Accepted)
 
+    # --- health -----------------------------------------------------------------------------------------------------
+
+    def ready(self) -> Health:
+        """GET /health/ready. Raises `ServiceUnavailable` (in the service's words) while a part of it is not ready."""
+        return self._get("/health/ready", Health)
+
     # --- how ----------------------------------------------------------------------------------------------------------
 
     def _get(self, path: str, answer: type[M], *, max_bytes: int = MAX_ANSWER_BYTES, extra_seconds: float = 0.0) -> M:
-        return self._exchange("GET", path, None, answer, max_bytes, extra_seconds)
+        return self._exchange("GET", path, None, _parser(answer), max_bytes, extra_seconds)
 
-    def _post(self, path: str, message: BaseModel, answer: type[M]) -> M:
-        body = message.model_dump_json().encode()
-        return self._exchange("POST", path, body, answer, MAX_ANSWER_BYTES, 0.0)
+    def _post(self, path: str, message: BaseModel | None, answer: type[M]) -> M:
+        body = message.model_dump_json().encode() if message is not None else b""
+        return self._exchange("POST", path, body, _parser(answer), MAX_ANSWER_BYTES, 0.0)
 
     def _exchange(
-        self, method: str, path: str, body: bytes | None, answer: type[M], max_bytes: int, extra_seconds: float
-    ) -> M:
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        parse: Callable[[bytes, str], T],
+        max_bytes: int,
+        extra_seconds: float,
+    ) -> T:
         pause = FIRST_PAUSE
         for attempt in range(self._retries + 1):
             try:
-                return self._attempt(method, path, body, answer, max_bytes, self.timeout + extra_seconds)
+                return self._attempt(method, path, body, parse, max_bytes, self.timeout + extra_seconds)
             except _Retry as retry:
                 if attempt == self._retries:
                     raise retry.error from retry.__cause__
@@ -205,8 +255,14 @@ class ServiceClient:
         raise AssertionError("unreachable: the last attempt returns or raises")
 
     def _attempt(
-        self, method: str, path: str, body: bytes | None, answer: type[M], max_bytes: int, seconds: float
-    ) -> M:
+        self,
+        method: str,
+        path: str,
+        body: bytes | None,
+        parse: Callable[[bytes, str], T],
+        max_bytes: int,
+        seconds: float,
+    ) -> T:
         request = self._http.build_request(
             method,
             self.base_url + path,
@@ -226,7 +282,9 @@ class ServiceClient:
             raise ServiceUnavailable(f"{what}: no complete answer within {seconds:g} s") from error
         except httpx.TransportError as error:
             raise _Retry(ServiceUnavailable(f"{what}: {error or type(error).__name__}"), 0.0) from error
-        return _interpret(response, data, answer, what)
+        if 200 <= response.status_code < 300:
+            return parse(data, what)
+        raise _failure(response, data, what)
 
 
 class _Retry(Exception):
@@ -260,9 +318,14 @@ def _read_bounded(response: httpx.Response, max_bytes: int, what: str) -> bytes:
     return bytes(data)
 
 
-def _interpret(response: httpx.Response, data: bytes, answer: type[M], what: str) -> M:
-    status = response.status_code
-    if 200 <= status < 300:
+def _as_is(data: bytes, what: str) -> bytes:
+    return data
+
+
+def _parser(answer: type[M]) -> Callable[[bytes, str], M]:
+    """Reads an answer of that type. Raises `ServiceAnswerMalformed`."""
+
+    def parse(data: bytes, what: str) -> M:
         try:
             return answer.model_validate_json(data)
         except ValidationError as error:
@@ -272,15 +335,22 @@ def _interpret(response: httpx.Response, data: bytes, answer: type[M], what: str
                 f"{what}: the answer is not a {answer.__name__}: {_clean(where)} {_clean(first['msg'])}. "
                 "Is this the address of a Cohort service, and of this version?"
             ) from error
+
+    return parse
+
+
+def _failure(response: httpx.Response, data: bytes, what: str) -> Exception:
+    """The error that an answer other than 2xx means."""
+    status = response.status_code
     problem = _problem(data, status)
     words = f"{what}: HTTP {status}, {problem.detail or problem.title}"
     if status == 503:
-        raise _Retry(ServiceUnavailable(words), _retry_after(response))
+        return _Retry(ServiceUnavailable(words), _retry_after(response))
     if 400 <= status < 500 and status not in (408, 429):
-        raise refusal(problem.code, problem.title, problem.detail, status)
+        return refusal(problem.code, problem.title, problem.detail, status)
     if status in (408, 429) or status >= 500:
-        raise ServiceUnavailable(words)
-    raise ServiceAnswerMalformed(f"{words}: redirects and other answers are not followed; give the final address")
+        return ServiceUnavailable(words)
+    return ServiceAnswerMalformed(f"{words}: redirects and other answers are not followed; give the final address")
 
 
 def _problem(data: bytes, status: int) -> Problem:
