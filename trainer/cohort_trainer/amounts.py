@@ -8,9 +8,8 @@ from cohort_protocol.identifiers import MAX_UINT256
 
 from cohort_trainer.errors import OwnerInputInvalid
 
-MAX_DECIMALS = 77
-_BASE_UNITS = re.compile(r"\d{1,78}")
-_TOKENS = re.compile(r"(\d{1,60})(?:\.(\d{1,77}))? tokens?")
+_BASE_UNITS = re.compile(r"[0-9]{1,78}")
+_TOKENS = re.compile(r"([0-9]{1,78})(?:\.([0-9]{1,77}))? tokens?")
 
 
 def format_amount(value: int, decimals: int, symbol: str) -> str:

@@ -51,8 +51,9 @@ class HomeConfig(BaseModel):
 
     def to_toml(self) -> str:
         lines = ["# A home of Cohort. Edit the URLs as you like; the address belongs to keystore.json.", ""]
-        # JSON strings and integers are TOML strings and integers.
-        lines += [f"{name} = {json.dumps(value)}" for name, value in self.model_dump(mode="json").items()]
+        # JSON integers are TOML integers; JSON strings are TOML strings but for DEL, which TOML wants escaped.
+        for name, value in self.model_dump(mode="json").items():
+            lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f"))
         return "\n".join(lines) + "\n"
 
 

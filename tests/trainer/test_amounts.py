@@ -1,0 +1,51 @@
+"""Amounts that people write and read."""
+
+from __future__ import annotations
+
+import pytest
+from cohort_trainer.amounts import format_amount, parse_amount
+from cohort_trainer.errors import OwnerInputInvalid
+from hypothesis import given
+from hypothesis import strategies as st
+
+
+@given(st.integers(0, 2**256 - 1), st.integers(0, 30))
+def test_what_is_shown_is_what_would_be_parsed(value, decimals):
+    shown = format_amount(value, decimals, "SYM").removesuffix(" SYM").replace(",", "")
+    assert parse_amount(f"{shown} tokens", decimals) == value
+
+
+@given(st.integers(0, 2**256 - 1), st.integers(0, 30))
+def test_digits_alone_are_base_units(value, decimals):
+    assert parse_amount(str(value), decimals) == parse_amount(value, decimals) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("1 token", 10**6), ("1.5 tokens", 1_500_000), ("0.000001 tokens", 1), ("2.500000000 tokens", 2_500_000)],
+)
+def test_tokens(text, expected):
+    assert parse_amount(text, 6) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(
+            "",
+            "-1",
+            "1.5",
+            "1e18",
+            "0.0000001 tokens",
+            "1,000 tokens",
+            "tokens",
+            ".5 tokens",
+            "\u0661 tokens",
+            "\u0661",
+        ),
+        *(True, 1.0, None, str(2**256), "9" * 78 + " tokens"),
+    ],
+)
+def test_nothing_else_is_an_amount(text):
+    with pytest.raises(OwnerInputInvalid):
+        parse_amount(text, 6)
