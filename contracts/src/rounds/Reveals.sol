@@ -9,9 +9,12 @@ import {CommitLeaf, Phase, Receipt, Reveal, SkipReason} from "../types/Types.sol
 import {Cids} from "./Cids.sol";
 import {Commits} from "./Commits.sol";
 import {Round} from "./RoundState.sol";
+import {Tally} from "./Tally.sol";
 
 /// @title Reveals: opened commitments that a quorum of witnesses vouches for become rows
 abstract contract Reveals is Commits {
+    using Tally for Tally.Count;
+
     bytes32 internal constant RECEIPT_TYPEHASH =
         keccak256("Receipt(uint256 project,uint32 round,bytes32 revealsHash,uint32 endorsed,uint32 refused)");
 
@@ -119,24 +122,18 @@ abstract contract Reveals is Commits {
     ) private view returns (uint256 endorsed, uint256 refused) {
         bytes32 domain = _domainSeparatorV4();
         uint256 next; // lowest witness index that may come now: keeps the witnesses distinct
-        uint256[MAX_REVEALS] memory endorsements;
-        uint256[MAX_REVEALS] memory refusals;
+        Tally.Count memory endorsements;
+        Tally.Count memory refusals;
         for (uint256 i; i < receipts.length; ++i) {
             Receipt calldata receipt = receipts[i];
             if (receipt.witness < next) revert WitnessesNotIncreasing(i);
             next = uint256(receipt.witness) + 1;
             _checkReceipt(domain, project, round, p, revealsHash, i, receipt);
             uint256 both = receipt.endorsed & receipt.refused; // contradicts itself: no word at all
-            for (uint256 bit; bit < MAX_REVEALS; ++bit) {
-                endorsements[bit] += (receipt.endorsed ^ both) >> bit & 1;
-                refusals[bit] += (receipt.refused ^ both) >> bit & 1;
-            }
+            endorsements.add(receipt.endorsed ^ both);
+            refusals.add(receipt.refused ^ both);
         }
-        uint256 quorum = p.quorum;
-        for (uint256 bit; bit < MAX_REVEALS; ++bit) {
-            if (endorsements[bit] >= quorum) endorsed |= 1 << bit;
-            if (refusals[bit] >= quorum) refused |= 1 << bit;
-        }
+        return (endorsements.atLeast(p.quorum), refusals.atLeast(p.quorum));
     }
 
     function _checkReceipt(

@@ -17,11 +17,11 @@ import {MarketFixture} from "../support/MarketFixture.sol";
 /// forge-config: default.isolate = true
 contract RoundGasTest is MarketFixture {
     function test_Round8() public {
-        _measure(8, "round, 8 trainers");
+        _measure(8, "round_8_trainers");
     }
 
     function test_Round20() public {
-        _measure(20, "round, 20 trainers");
+        _measure(20, "round_20_trainers");
     }
 
     function test_ClaimTenRounds() public {
