@@ -114,7 +114,7 @@ class Drama:
             return
         self._killed.add(name)
         pid = self.supervisor.kill(name)
-        self.tell(f"drama: SIGKILL to {name} (pid {pid}) {when} of round {self.middle}")
+        self.tell(f"drama: in round {self.middle}, SIGKILL to {name} (pid {pid}) {when}")
         self.events.append(DramaEvent(round=self.middle, what=f"SIGKILL to {name} {when}", outcome=""))
 
     def _damage_bundle(self) -> None:

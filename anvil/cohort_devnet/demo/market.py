@@ -126,6 +126,7 @@ class DemoMarket:
         self.owner = self._stack.enter_context(open_owner(parts))
         self.project = create_project(self.owner, parts, settings, self.task, slots=settings.trainers)
         tell(f"project {self.project} created and funded through the API")
+        self._write_addresses()
         for place in self.places:
             start_trainer(parts, place, self.project, claim=True)
         cheats = ", ".join(f"{place.name} ({place.role})" for place in self.places if place.role != HONEST)
@@ -133,6 +134,21 @@ class DemoMarket:
         if self._baselines_beside:
             self._start_baselines()
         self.clock.mark("set-up")
+
+    def _write_addresses(self) -> None:
+        """addresses.json beside processes.json: where a running market can be looked at."""
+        parts, where = self.parts, self.parts.deployment
+        content = {
+            "api": parts.api_url,
+            "chain": parts.chain_url,
+            "ipfs": parts.ipfs_url,
+            "market": where.market,
+            "token": where.token,
+            "project": self.project,
+        }
+        partial = self.settings.run_folder / "addresses.json.partial"
+        partial.write_text(json.dumps(content, indent=1))
+        partial.replace(self.settings.run_folder / "addresses.json")
 
     def _start_baselines(self) -> None:
         """Beside the market, at low priority: it would be idle for half of the time."""

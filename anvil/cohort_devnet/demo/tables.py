@@ -17,6 +17,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_rounds_table(report))
     console.print(_detail(report))
     console.print(_trainers_table(report))
+    for event in report.drama:
+        console.print(Text(f"Drama in round {event.round}: {event.what}. {event.outcome}.", style="yellow"))
     print_headline(report, console)
 
 
