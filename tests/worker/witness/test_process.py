@@ -71,11 +71,11 @@ class Market:
             )
             self.service.post_commit(stage.project, stage.round, intake)
 
-    def reveal(self, **cids: Cid) -> None:
-        """cids: by trainer address, instead of the right one."""
+    def reveal(self, trainers: int | None = None, **cids: Cid) -> None:
+        """The first so many trainers (default: all) reveal. cids: by trainer address, instead of the right one."""
         stage = self.stage
         self.wait_for_phase(Phase.REVEAL, stage.round)
-        for trainer in stage.trainers:
+        for trainer in stage.trainers[:trainers]:
             update = stage.update_of(trainer)
             intake = RevealIntake(
                 trainer=trainer.address,
@@ -116,20 +116,22 @@ def test_two_rounds_with_nobody_but_processes(market_of: Callable[..., Market]) 
 
 
 def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[..., Market]) -> None:
-    """Garbage, too large, somebody else's bytes, and a CID that nobody can fetch; two good ones are paid."""
-    market = market_of(trainers=6, windows=Windows(commit=60, guard=0, reveal=16, settle=60))
+    """Garbage, too large, somebody else's bytes, a CID that nobody can fetch, and one who never reveals; two good ones
+    are paid."""
+    market = market_of(trainers=7, windows=Windows(commit=60, guard=0, reveal=16, settle=60))
     for index in range(3):
         market.add_witness(index)
     stage = market.stage
     market.commit()
     garbage, large, foreign, lost = stage.trainers[:4]
     market.reveal(
+        6,
         **{
             garbage.address: stage.store.put(b"garbage"),
             large.address: stage.store.put(bytes(1_000_000)),
             foreign.address: stage.update_of(stage.trainers[5]).cid,
             lost.address: Cid(RAW, b"\x02" * 32),
-        }
+        },
     )
     market.wait_for_phase(Phase.FINAL, 1, seconds=60)
     with stage.database.read() as session:
@@ -141,7 +143,7 @@ def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[.
         (lost.address, "not-fetchable"),
     }
     view = market.service.round(stage.project, 1)
-    assert {row.trainer for row in view.rows} == {trainer.address for trainer in stage.trainers[4:]}
+    assert {row.trainer for row in view.rows} == {trainer.address for trainer in stage.trainers[4:6]}
     assert {one.trainer for one in view.refusals} == {one.address for one in stage.trainers[:4]}
 
 
