@@ -11,6 +11,7 @@ from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.service.client import ServiceClient
+from cohort_protocol.service.errors import ServiceError
 from eth_account.signers.local import LocalAccount
 
 from cohort_trainer.errors import WrongMarket
@@ -54,7 +55,7 @@ class Connection:
         """Whether the service answers. Raises `WrongMarket` if it serves another market than this home's."""
         try:
             info = self.service.market()
-        except Unavailable as error:
+        except ServiceError as error:
             log.warning("service-unavailable", detail=str(error), next="going on without it where possible")
             return False
         found = (info.chain_id, info.market, info.verifier)
