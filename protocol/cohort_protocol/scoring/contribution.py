@@ -1,7 +1,7 @@
 """The peer score, the contribution and the trust of the accepted rows, and the weights that follow.
 
-pi_a = max(0, cos(u_a, sum of the other clipped rows)) / mean, c_a = pi_a * gates, t_a = min(1, gain * c_a / median
-positive c), w_a = floor(2^16 * t_a * clip_a / sum t). Values in units of 1/ONE.
+pi_a = max(0, cos(u_a, sum of the others at equal length)) / mean, c_a = pi_a * gates, t_a = min(1, gain * c_a /
+median positive c), w_a = floor(2^16 * t_a * clip_a / max(sum t, q * accepted rows)). Values in units of 1/ONE.
 """
 
 from __future__ import annotations
@@ -43,10 +43,13 @@ def trust(values: Sequence[int], gain_bps: int) -> list[int]:
     return [min(ONE, gain_bps * value * ONE // (BASIS * middle)) for value in values]
 
 
-def weights(trusts: Sequence[int], clips: Sequence[int]) -> list[int]:
-    """w_a = floor(2^16 * t_a * clip_a / sum t): parts of 2^16, their sum at most 2^16. A clipped row counts as
-    clipped, so that the sum is less by what was clipped."""
-    total = sum(trusts)
+def weights(trusts: Sequence[int], clips: Sequence[int], full_step_bps: int) -> list[int]:
+    """w_a = floor(2^16 * t_a * clip_a / max(sum t, full_step * number of rows)): parts of 2^16, their sum at most 2^16.
+
+    A clipped row counts as clipped, so that the sum is less by what was clipped. When few of the accepted rows are
+    trusted, the step is shorter rather than theirs alone: late in training honest updates hardly agree, and a model
+    that follows two of six loses what the others know."""
+    total = max(sum(trusts), full_step_bps * ONE * len(trusts) // BASIS)
     if total == 0:
         return [0] * len(trusts)
     return [TOTAL_WEIGHT * t * clip // (ONE * total) for t, clip in zip(trusts, clips, strict=True)]

@@ -2,9 +2,9 @@
 
 A value is an integer in units of 1/ONE. Every function rounds once, from the exact rational or square root, so
 that scaling its inputs together changes nothing. Ranges, for a twin in 256-bit arithmetic with at most 2^5 rows
-of at most 2^24 entries: an entry of the Gram matrix of int16 rows is below 2^54; a sum of clipped rows (clip in
-units of 1/ONE) has products below 2^89 with a row and squares below 2^124; so that `cosine` stays below
-2^(2*89+60) = 2^238.
+of at most 2^24 entries: an entry of the Gram matrix of int16 rows is at most 2^54, a norm at most 2^43 (16 fraction
+bits). A row brought to the median length has at most that length, up to rounding, so that the sum of 2^5 of them in
+units of 1/ONE has products below 2^90 with a row and a square below 2^126; `cosine` stays below 2^(2*90+60) = 2^240.
 """
 
 from __future__ import annotations

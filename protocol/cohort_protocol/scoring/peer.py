@@ -34,15 +34,17 @@ class PeerParameters:
     """In basis points unless said otherwise."""
 
     clip_bps: int = _bps(20_000, 10_000, 1_000_000)
-    """Norms count as clipped to this multiple of the median norm."""
-    min_norm_bps: int = _bps(500, 0, 10_000)
+    """Norms enter the model as clipped to this multiple of the median norm."""
+    min_norm_bps: int = _bps(500, 1, 10_000)
     """Rows below this multiple of the median norm are rejected."""
     min_cosine_bps: int = _bps(-1_000, -10_000, 10_000)
-    """Rows with a smaller cosine with the mean of the others are rejected."""
+    """Rows with a smaller cosine with the mean of the others, each at the median length, are rejected."""
     gate_bps: int = _bps(20_000, 10_000, 1_000_000)
     """Gain of the two relative gates."""
     trust_bps: int = _bps(20_000, 10_000, 1_000_000)
     """Gain of trust: from median / gain on, rows have full weight."""
+    full_step_bps: int = _bps(7_500, 0, 10_000)
+    """The step is taken in full when trust sums to this part of the accepted rows; below, it is shorter."""
     agreement_floor_bps: int = _bps(200, 1, 10_000)
     """Agreement counts as average from the mean of the round on, but not below this cosine."""
     past_steps: int = field(default=5, metadata={"range": (0, 5)})
@@ -99,13 +101,13 @@ class PeerPolicy:
         p = self.parameters
         rows = kept.accepted
         clips = [kept.clips[row] for row in rows]
-        agreements = leave_one_out_cosines(gram, rows, kept.clips) if len(rows) > 1 else [ONE]
+        agreements = leave_one_out_cosines(gram, rows, kept.voices) if len(rows) > 1 else [ONE]
         reference = agreement_reference(agreements, p.agreement_floor_bps)
         left = residuals(gram, rows, n, min(past, p.past_steps))
         novel = relative_gate(novelty(left, [gram[row][row] for row in rows]), p.gate_bps)
         shared = relative_gate(company(left), p.gate_bps)
         scores = contributions(peer_scores(agreements, reference), novel.factors, shared.factors)
-        parts = weights(trust(scores, p.trust_bps), clips)
+        parts = weights(trust(scores, p.trust_bps), clips, p.full_step_bps)
         return [
             RowOutcome(
                 Reason.ACCEPTED,

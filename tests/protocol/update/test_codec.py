@@ -7,14 +7,13 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from cohort_protocol.errors import CohortError
+from cohort_protocol.update import codec
+from cohort_protocol.update.codec import CodecError, ModelMalformed, StepOverflow, UpdateMalformed
 from eth_utils import keccak
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load, save
-
-from cohort_protocol.errors import CohortError
-from cohort_protocol.update import codec
-from cohort_protocol.update.codec import CodecError, ModelMalformed, StepOverflow, UpdateMalformed
 
 int16 = st.integers(-32768, 32767)
 int64 = st.integers(-(2**63), 2**63 - 1)
