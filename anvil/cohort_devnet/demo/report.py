@@ -22,7 +22,7 @@ HONEST = "honest"
 class ReportPart(BaseModel):
     """Base of every part: unknown fields are an error, so that a reader of another version notices."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class Parts(ReportPart):
