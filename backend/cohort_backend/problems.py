@@ -86,7 +86,7 @@ async def _cohort_error(request: Request, error: CohortError) -> Response:
 
 
 async def _validation_error(request: Request, error: RequestValidationError) -> Response:
-    """Names the first fields that are wrong, never the values that were sent."""
+    """Names the first fields that are wrong; what was sent is quoted in part at most."""
     found = [f"{'.'.join(str(part) for part in one['loc'])[:80]}: {one['msg'][:160]}" for one in error.errors()[:3]]
     left = len(error.errors()) - len(found)
     return problem_response(422, "invalid-input", "; ".join(found) + (f"; and {left} more" if left else ""))

@@ -58,7 +58,7 @@ class ApiSettings(MarketSettings):
     """Largest request body."""
     version_poll_seconds: Annotated[float, Field(gt=0, le=5)] = 0.05
     """How often the one poller of this process looks for changes while somebody waits."""
-    max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 30.0
+    max_wait_seconds: Annotated[float, Field(gt=0, le=120)] = 60.0
     """Longest long-poll."""
     max_waiters: Annotated[int, Field(ge=1, le=100_000)] = 2000
     """Most long-polls at once; one more is answered at once."""

@@ -21,7 +21,7 @@ QUEUE = "cohort"
 CONNECT_SECONDS = 2.0
 """Longest wait for a connection to the broker."""
 
-PAUSE_SECONDS = 2.0
+PAUSE_SECONDS = 5.0
 """How long nothing is sent after a failure: the reaper sends later what was left out meanwhile."""
 
 _log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ def _connection(broker_url: str) -> tuple[str, dict[str, object]]:
             raise BrokerUrlInvalid("a broker in a folder is written filesystem:///absolute/folder")
         file_transport.register()
         return f"{file_transport.SCHEME}://localhost//", {"folder": parts.path}
-    if parts.scheme in ("redis", "rediss"):
+    if parts.scheme in ("redis", "rediss", "redis+socket"):
         return broker_url, {"socket_connect_timeout": CONNECT_SECONDS}
     if parts.scheme in ("amqp", "amqps"):
         return broker_url, {"confirm_publish": True}

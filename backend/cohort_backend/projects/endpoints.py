@@ -41,7 +41,7 @@ def list_projects(
     after: Annotated[int, Query(ge=0, lt=2**63, description="Number after which to go on.")] = 0,
     limit: PageSize = 20,
 ) -> ProjectList:
-    """Projects by number, without their specs."""
+    """Projects by number: owner, terms, progress, ledger. Specs are left out; ask for one project to see its spec."""
     with parts.database.read() as session:
         found = repository.page(session, after, limit + 1)
         shown = [project_view(project, None) for project in found[:limit]]

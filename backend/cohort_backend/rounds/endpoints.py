@@ -56,7 +56,7 @@ def list_rounds(
     after: Annotated[int, Query(ge=0, lt=2**32, description="Number after which to go on.")] = 0,
     limit: PageSize = 20,
 ) -> RoundList:
-    """Rounds of a project by number."""
+    """Rounds of a project by number, each with everything that is known of it."""
 
     def build(session) -> RoundList:
         owner, now = find_project(session, project), chain_now(session)
