@@ -93,7 +93,7 @@ def bar_chart(title: str, bars: Sequence[Bar], *, reference: tuple[float, str] |
     row, top, left = 30, 26, 190
     height = top + row * len(bars) + 10
     highest = max([bar.value for bar in bars] + ([reference[0]] if reference else []) + [1e-9])
-    x = _Scale(0, highest, left, WIDTH - 150)
+    x = _Scale(0, highest, left, WIDTH - 200)
     parts = [_open(title, height)]
     for index, bar in enumerate(bars):
         y = top + index * row

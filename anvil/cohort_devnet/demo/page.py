@@ -43,9 +43,13 @@ def write_page(report: Report, path: Path, next_steps: Sequence[tuple[str, str]]
 
 
 def round_to_follow(report: Report) -> Round | None:
-    """The settled round with the most flagged trainers, the first of several."""
+    """Of the settled rounds with the most flagged trainers, the one that took a median time: a typical one."""
     settled = [entry for entry in report.rounds if entry.outcome == "settled"]
-    return max(settled, key=lambda entry: len(entry.flagged), default=None)
+    most = max((len(entry.flagged) for entry in settled), default=0)
+    candidates = sorted(
+        (entry for entry in settled if len(entry.flagged) == most), key=lambda entry: entry.seconds.get("total", 0.0)
+    )
+    return candidates[(len(candidates) - 1) // 2] if candidates else None
 
 
 def _title(report: Report) -> str:
@@ -66,7 +70,7 @@ def _head(report: Report) -> str:
         (
             f"{base.accuracy_final:.1%}",
             "right on the test set",
-            f"honest ones alone {clean:.1%}, without a filter {unfiltered:.1%}",
+            f"only the honest ones: {clean:.1%}; everybody without a filter: {unfiltered:.1%}",
         ),
         (
             share_text(head.cheats_earned_part),
@@ -144,7 +148,10 @@ def _follow(report: Report, entry: Round) -> str:
         return f"transaction {_code(short(gas[step].tx))}, {gas[step].gas:,} gas"
 
     project = report.project
-    committed = [item for item in entry.submissions if item.commitment is not None]
+    order = list(names)
+    committed = sorted(
+        (item for item in entry.submissions if item.commitment is not None), key=lambda item: order.index(item.trainer)
+    )
     commits = _table(
         ["trainer", "committed to", "update's hash", "revealed at"],
         [
@@ -221,7 +228,8 @@ def _follow(report: Report, entry: Round) -> str:
 def _verdicts(report: Report, entry: Round) -> str:
     names, roles = report.names(), report.roles()
     rows = []
-    for verdict in entry.verdicts:
+    order = list(names)
+    for verdict in sorted(entry.verdicts, key=lambda verdict: order.index(verdict.trainer)):
         tag = "good" if verdict.accepted else "bad"
         rows.append(
             [

@@ -1,6 +1,6 @@
 """The reference of `report.json`, written from its model, so that it cannot drift from it.
 
-    python -m cohort_devnet.demo.report_guide > docs/guides/report.md
+python -m cohort_devnet.demo.report_guide > docs/guides/report.md
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from cohort_devnet.demo import report as report_module
 from cohort_devnet.demo.report import Report
 
 DECIMAL = "whole number as decimal text"
+
 
 def guide() -> str:
     """Markdown: a table per part of the report, the whole first."""
