@@ -7,7 +7,7 @@ from hashlib import sha256
 
 import pytest
 from cohort_protocol.chain.errors import TransactionReverted, UnknownProject, WrongChain
-from cohort_protocol.spec import ProjectSpec
+from cohort_protocol.spec import PolicySpec, ProjectSpec
 from cohort_trainer.errors import (
     BalanceTooLow,
     DataDoesNotFit,
@@ -109,9 +109,10 @@ def test_another_verifier_than_the_home_knows_is_refused(stage):
         trainer.join(project)
 
 
-def changed_spec(stage: Stage, **model) -> bytes:
+def changed_spec(stage: Stage, policy: PolicySpec | None = None, **model) -> bytes:
     spec = stage.plan.spec
-    return ProjectSpec(**{**vars(spec), "model": spec.model.model_copy(update=model)}).to_bytes()
+    changes = {"model": spec.model.model_copy(update=model), "policy": policy or spec.policy}
+    return ProjectSpec(**{**vars(spec), **changes}).to_bytes()
 
 
 @pytest.mark.parametrize(
@@ -120,6 +121,7 @@ def changed_spec(stage: Stage, **model) -> bytes:
         (lambda stage: b"not json", "cannot be used"),
         (lambda stage: stage.plan.spec.to_bytes() + b" ", "canonical"),
         (lambda stage: changed_spec(stage, family="transformer"), "transformer"),
+        (lambda stage: changed_spec(stage, policy=PolicySpec(name="best")), "best"),
         (lambda stage: changed_spec(stage, dimension=28), "dimension of the model is 28"),
     ],
 )

@@ -8,7 +8,7 @@ from hashlib import sha256
 import structlog
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
-from cohort_protocol.errors import InvalidInput, Unavailable
+from cohort_protocol.errors import InvalidInput, NotFound, Unavailable
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
@@ -51,7 +51,7 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         spec = ProjectSpec.from_bytes(data)
         architecture = parse_architecture(spec.model.family, spec.model.config, spec.data)
         policy_hash = policy_by_name(spec.policy.name, spec.policy.params).policy_hash()
-    except InvalidInput as error:
+    except (InvalidInput, NotFound) as error:
         raise ProjectUnsafe(f"project {project}: its spec {spec_cid} cannot be used here: {error}") from error
     checks = {
         "dimension of the model": (spec.model.dimension, architecture.dimension),

@@ -17,7 +17,7 @@ import numpy as np
 from cohort_protocol.chain import Market, Token, TransactionRequest
 from cohort_protocol.chain.codec import decode_values
 from cohort_protocol.chain.types import ProjectTerms, Windows
-from cohort_protocol.errors import InvalidInput
+from cohort_protocol.errors import InvalidInput, NotFound
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.unixfs import cid_of
@@ -254,7 +254,7 @@ def plan_id(plan: ProjectPlan, label: str) -> str:
 def _policy(draft: SpecDraft):
     try:
         return policy_by_name(draft.policy.name, draft.policy.params)
-    except InvalidInput as error:
+    except (InvalidInput, NotFound) as error:
         raise OwnerInputInvalid(f"the spec's policy: {error}") from error
 
 
