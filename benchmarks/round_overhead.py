@@ -10,12 +10,14 @@ seconds per round besides training, with neither chain nor IPFS (measured for th
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
 
+import structlog
 from cohort_devnet.demo.display import LineDisplay
 from cohort_devnet.demo.market import DemoMarket, announce, prepare_folder
 from cohort_devnet.demo.report import Report
@@ -41,6 +43,7 @@ WARM_UP = 1
 
 def main() -> int:
     options = _options()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="cohort-overhead-") as folder:
         settings = DemoSettings(
             report=Path(folder), rounds=3 if options.quick else 10, trainers=1, cheaters=0, seed=options.seed

@@ -134,7 +134,8 @@ def test_the_page_follows_a_typical_round_among_those_with_the_most_flagged(tmp_
 
 def test_words_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     report = sample_report()
-    report.rounds[0].verdicts[2].sentence = "<script>alert(1)</script>"
+    for entry in report.rounds:
+        entry.verdicts[2].sentence = "<script>alert(1)</script>"
     report.rounds[0].flagged[0].detail = "<img src=x>"
     text = page(tmp_path, report)
     assert "<script>" not in text
