@@ -38,7 +38,7 @@ def test_a_csv_is_scaled_and_shaped(tmp_path):
     assert dataset.labels.dtype == np.int64
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.lists(st.floats(-1e6, 1e6, width=32), min_size=4, max_size=4), min_size=1, max_size=5),
     st.data(),

@@ -10,7 +10,7 @@ from cohort_protocol.scoring.contribution import (
     weights,
 )
 from cohort_protocol.scoring.fixed_point import ONE
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -49,6 +49,7 @@ def test_the_step_is_shorter_when_few_are_trusted():
 factor = st.integers(0, ONE)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(factor, factor), min_size=1, max_size=32), st.integers(0, 10_000))
 def test_weights_never_exceed_the_whole(pairs, full_step):
     result = weights([t for t, _ in pairs], [clip for _, clip in pairs], full_step)

@@ -30,7 +30,7 @@ def gram_of(updates, steps):
     return gram_matrix([np.array(u, np.int16) for u in updates], [np.array(s, np.int64) for s in steps])
 
 
-@settings(max_examples=400)
+@settings(max_examples=400, deadline=None)
 @given(rounds(), st.data())
 def test_residuals_are_the_exact_projections(both, data):
     updates, steps = both
@@ -44,7 +44,7 @@ def test_residuals_are_the_exact_projections(both, data):
             assert Fraction(left.products[a][b], left.scale) == plain.dot(first, second)
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(rounds())
 def test_novelty_and_company_are_floors_of_the_exact_values(both):
     updates, steps = both

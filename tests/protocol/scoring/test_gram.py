@@ -29,7 +29,7 @@ def plain_gram(updates, steps):
     return tuple(tuple(sum(x * y for x, y in zip(a, b, strict=True)) for b in everything) for a in everything)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(rows(), st.integers(1, 14))
 def test_equals_plain_integers_for_any_block(both, block):
     updates, steps = both
@@ -65,6 +65,7 @@ def test_the_block_bound_is_enforced():
         gram_matrix([np.zeros(1, np.int16)], block=0)
 
 
+@settings(deadline=None)
 @given(rows(), st.integers(1, 14), st.data())
 def test_weighted_sum_equals_plain_integers(both, block, data):
     updates, _ = both

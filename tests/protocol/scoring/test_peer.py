@@ -117,6 +117,7 @@ def test_scaling_every_update_changes_nothing_but_rounding(seed, factor):
         assert abs(before.weight - after.weight) <= 64
 
 
+@settings(deadline=None)
 @given(rounds(), st.integers(2, 9))
 def test_scaling_the_past_steps_changes_nothing_at_all(both, factor):
     updates, steps = both

@@ -7,7 +7,7 @@ import pytest
 from cohort_protocol.canonical import canonical_json
 from cohort_protocol.scoring import ONE, ScoringInputInvalid, Verdict, evaluate_round, policy_by_name
 from cohort_protocol.scoring.verdict import decimal, percent
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 
@@ -114,6 +114,7 @@ def test_decimal(value, text):
     assert decimal(value) == text
 
 
+@settings(deadline=None)
 @given(st.integers(-(2**60), 2**60))
 def test_decimal_keeps_three_digits(value):
     text = decimal(value)

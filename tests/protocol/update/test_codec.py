@@ -22,6 +22,7 @@ int64 = st.integers(-(2**63), 2**63 - 1)
 updates = st.lists(int16, min_size=1, max_size=40).map(lambda values: np.array(values, np.int16))
 
 
+@settings(deadline=None)
 @given(updates)
 def test_update_round_trip_is_what_safetensors_writes_and_reads(update):
     data = codec.encode_update(update)
@@ -34,6 +35,7 @@ def test_update_round_trip_is_what_safetensors_writes_and_reads(update):
     assert len(data) == codec.update_size(update.size)
 
 
+@settings(deadline=None)
 @given(st.lists(int64, min_size=1, max_size=40))
 def test_model_round_trip_is_what_safetensors_writes_and_reads(values):
     model = np.array(values, np.int64)
@@ -103,6 +105,7 @@ def test_a_model_file_is_refused_with_its_own_error():
         codec.decode_model(codec.encode_update(np.zeros(4, np.int16)), 1)
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=200), st.integers(1, 60))
 def test_arbitrary_bytes_are_refused_or_canonical(data, dimension):
     try:
@@ -112,6 +115,7 @@ def test_arbitrary_bytes_are_refused_or_canonical(data, dimension):
     assert codec.encode_update(update) == data
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32), st.integers(-30, 0))
 def test_quantise_is_the_exact_rounding_half_to_even(value, exponent):
     exact = Fraction(value) / Fraction(2) ** exponent
@@ -165,6 +169,7 @@ def test_commitments_are_keccak_of_the_little_endian_values():
     assert codec.model_commitment(model) == keccak(struct.pack("<3q", *model.tolist()))
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-100, 100, width=32), min_size=1, max_size=20), st.integers(-18, -10))
 def test_float_weights_survive_the_model_to_its_resolution(values, exponent):
     weights = np.array(values, np.float32)
@@ -177,7 +182,7 @@ def test_float_weights_survive_the_model_to_its_resolution(values, exponent):
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(st.lists(st.tuples(int64, int64), min_size=1, max_size=8))
 def test_apply_step_and_step_between_are_exact_or_refuse(pairs):
     model = np.array([a for a, _ in pairs], np.int64)
