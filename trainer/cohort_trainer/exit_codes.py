@@ -90,13 +90,17 @@ TABLE: tuple[ExitCode, ...] = (
 _BY_CODE = {code: entry for entry in TABLE for code in entry.codes}
 
 
+_BRANCHES = ("chain-error", "cohort-error")
+"""Roots of a branch: used only if no other class of an error is in the table. A chain that does not answer is
+"unavailable" before it is "chain"."""
+
+
 def exit_code_of(error: BaseException) -> ExitCode:
     """The entry of the most specific class of `error` that has one; `FAULT` for everything unforeseen."""
-    for kind in type(error).__mro__:
-        code = kind.__dict__.get("code")
-        if isinstance(code, str) and code in _BY_CODE:
-            return _BY_CODE[code]
-    return FAULT
+    codes = [kind.__dict__.get("code") for kind in type(error).__mro__]
+    known = [code for code in codes if isinstance(code, str) and code in _BY_CODE]
+    known.sort(key=lambda code: code in _BRANCHES)  # stable: only the branches move to the end
+    return _BY_CODE[known[0]] if known else FAULT
 
 
 def table_text() -> str:

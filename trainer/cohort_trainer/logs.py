@@ -35,6 +35,7 @@ def configure(log_format: LogFormat = LogFormat.AUTO, verbose: bool = False) -> 
     structlog.configure(
         processors=[*processors, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG if verbose else logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        # Asked for with every line: whoever replaces sys.stderr gets what follows.
+        logger_factory=lambda *_: structlog.WriteLogger(sys.stderr),
         cache_logger_on_first_use=False,
     )
