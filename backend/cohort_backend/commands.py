@@ -129,6 +129,7 @@ async def _serve(settings: ApiSettings, port_file: Path | None) -> None:
         log_config=None,  # the command line has set up logging
         access_log=False,  # ours says less about people and more about time
         server_header=False,
+        timeout_keep_alive=75,  # longer than any long-poll, so that clients keep their connections
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     await Server(config).serve()

@@ -100,6 +100,9 @@ class Database:
         self.engine = engine
         self.send_jobs = send_jobs
         self.writer = engine.execution_options(**{_WRITE: True})
+        # One moment for all statements of a read. SQLite's transactions are like that by themselves.
+        isolation = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+        self.reader = engine.execution_options(**isolation)
 
     @classmethod
     def open(cls, url: str, send_jobs: SendJobs | None = None) -> Database:
@@ -117,8 +120,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """A transaction that changes nothing and is always rolled back."""
-        with mapped_errors(), Session(self.engine) as session:
+        """A transaction that sees one moment, changes nothing and is always rolled back."""
+        with mapped_errors(), Session(self.reader) as session:
             yield session
 
     @contextmanager

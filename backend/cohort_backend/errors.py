@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cohort_protocol.errors import CohortError, Conflict, InvalidInput, NotFound, WrongPhase
+from cohort_protocol.errors import CohortError, InvalidInput, NotFound, Unavailable, WrongPhase
 from cohort_protocol.phases import Phase
 
 
@@ -48,7 +48,7 @@ class BodyTooLarge(InvalidInput):
     code = "body-too-large"
 
 
-class NotYet(Conflict):
-    """What was asked for does not exist yet."""
+class Busy(Unavailable):
+    """Too many requests of this kind wait already."""
 
-    code = "not-yet"
+    code = "busy"

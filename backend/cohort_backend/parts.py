@@ -20,6 +20,7 @@ from cohort_backend.projects.specs import SpecSource
 from cohort_backend.rounds.state import StateCache
 from cohort_backend.rounds.watch import VersionWatch
 from cohort_backend.settings import ApiSettings
+from cohort_backend.slow_requests import SlowRequests
 from cohort_backend.updates.service import market_of
 
 CHAIN_SECONDS = 10.0
@@ -29,7 +30,7 @@ IPFS_TIMEOUTS = Timeouts(connect_s=3.0, silence_s=15.0, total_s=60.0, find_s=5.0
 
 @dataclass(frozen=True)
 class ServiceParts:
-    """Shared by all requests; every member is safe under threads, `watch` belongs to the event loop."""
+    """Shared by all requests; every member is safe under threads; `watch` and `slow` belong to the event loop."""
 
     settings: ApiSettings
     database: Database
@@ -39,6 +40,7 @@ class ServiceParts:
     specs: SpecSource
     states: StateCache
     watch: VersionWatch
+    slow: SlowRequests
 
     def identity(self, project: int) -> MarketId:
         """What signatures for a project are bound to. Raises `UnknownProject`."""
@@ -65,6 +67,7 @@ def build_parts(settings: ApiSettings) -> ServiceParts:
         specs=SpecSource(database, store),
         states=StateCache(database),
         watch=VersionWatch(database, settings.version_poll_seconds, settings.max_waiters),
+        slow=SlowRequests(),
     )
 
 

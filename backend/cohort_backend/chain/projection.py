@@ -91,6 +91,8 @@ def rewind(session: Session, to_block: int) -> set[int]:
 def rebuild(session: Session, also: Iterable[int] = ()) -> set[int]:
     """Empties the projection and applies every stored event again. Returns the projects that are there now."""
     touched = set(also)
+    if repository.cursor(session) is not None:
+        repository.lock_cursor(session)  # no indexer beside us
     session.flush()
     for table in reversed(Base.metadata.sorted_tables):
         if table in {model.__table__ for model in PROJECTION}:

@@ -3,7 +3,6 @@ would trip over later, then the spec is published and the transactions are writt
 
 from __future__ import annotations
 
-import threading
 from hashlib import sha256
 
 from cohort_protocol.chain.codec import contract_abi, encode_values
@@ -23,14 +22,11 @@ from cohort_protocol.update import decode_model, model_commitment, model_size
 from eth_utils import keccak
 
 from cohort_backend.database import Database
-from cohort_backend.projects.errors import Busy, InitialModelRefused, SpecRefused, TermsRefused
+from cohort_backend.projects.errors import InitialModelRefused, SpecRefused, TermsRefused
 from cohort_backend.projects.repository import store_spec
 
 MAX_UINT128 = 2**128 - 1
 MAX_UINT64 = 2**64 - 1
-
-MODEL_CHECKS = threading.BoundedSemaphore(2)
-"""First models that are checked at once: each may take 128 MiB of memory, and anybody may ask."""
 
 
 def draft_project(
@@ -38,7 +34,7 @@ def draft_project(
 ) -> ProjectDraft:
     """Checks the request, publishes its spec, and returns the transactions that create and fund the project.
 
-    Raises `TermsRefused`, `SpecRefused`, `InitialModelRefused`, `NoContract` (token), `Busy`, `IpfsUnavailable`,
+    Raises `TermsRefused`, `SpecRefused`, `InitialModelRefused`, `NoContract` (token), `IpfsUnavailable`,
     `ChainUnavailable`.
     """
     check_terms(request.terms, request.deposit)
@@ -92,10 +88,8 @@ def check_spec(spec: ProjectSpec) -> bytes:
 
 
 def check_initial_model(store: IpfsStore, spec: ProjectSpec) -> None:
-    """Fetches the first model and compares it with the spec. Raises `InitialModelRefused`, `Busy`,
-    `IpfsUnavailable`."""
-    if not MODEL_CHECKS.acquire(timeout=10):
-        raise Busy("other first models are being checked: try again in a moment")
+    """Fetches the first model and compares it with the spec. Takes up to 400 MiB for the largest that is allowed.
+    Raises `InitialModelRefused`, `IpfsUnavailable`."""
     try:
         data = store.get(Cid.parse(spec.model.initial_cid), model_size(spec.model.dimension))
         found = model_commitment(decode_model(data, spec.model.dimension))
@@ -103,8 +97,6 @@ def check_initial_model(store: IpfsStore, spec: ProjectSpec) -> None:
         raise InitialModelRefused(
             f"the first model {spec.model.initial_cid}: {error}. Put its bytes on the IPFS store of this service first"
         ) from error
-    finally:
-        MODEL_CHECKS.release()
     if found != parse_bytes32(spec.model.initial_commitment):
         raise InitialModelRefused(
             f"the first model at {spec.model.initial_cid} has commitment {to_hex(found)}, the spec says "

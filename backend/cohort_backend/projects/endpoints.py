@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated
 
 from cohort_protocol.service.messages import (
@@ -27,12 +28,13 @@ router = APIRouter(prefix="/v1/projects", tags=["projects"])
 
 
 @router.post("", responses=answers(examples.PROJECT_DRAFT, 404, 503), openapi_extra=body(examples.PROJECT_REQUEST))
-def create_project(parts: Parts, request: ProjectRequest) -> ProjectDraft:
+async def create_project(parts: Parts, request: ProjectRequest) -> ProjectDraft:
     """Checks a project, publishes its spec and returns the transactions that create and fund it.
 
     The first model's bytes must be on the service's IPFS store already. Nothing exists until the owner has signed and
     sent the transactions in order; compare them with what you asked for before you sign."""
-    return draft.draft_project(parts.database, parts.market, parts.store, parts.settings.verifier, request)
+    work = partial(draft.draft_project, parts.database, parts.market, parts.store, parts.settings.verifier, request)
+    return await parts.slow.run(work)
 
 
 @router.get("", responses=answers(examples.PROJECTS, 503))

@@ -27,9 +27,3 @@ class SpecNotHere(Unavailable):
     """The project's spec is not in this database yet."""
 
     code = "spec-not-here"
-
-
-class Busy(Unavailable):
-    """Too many requests of this kind at once."""
-
-    code = "busy"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import Annotated
 
 from cohort_protocol.bundle import MAX_BUNDLE_BYTES
@@ -74,17 +75,22 @@ def get_round(parts: Parts, project: ProjectNumber, round: RoundNumber) -> Round
 
 
 @router.get("/rounds/{round}/bundle", responses=answers(examples.BUNDLE, 404, 503))
-def get_bundle(parts: Parts, project: ProjectNumber, round: RoundNumber) -> Response:
+async def get_bundle(parts: Parts, project: ProjectNumber, round: RoundNumber) -> Response:
     """The bundle of a settled round from IPFS: everything that its outcome was computed from, for you to compute again.
 
     The bytes are those behind the `bundle_cid` on chain; check them against it."""
+    content = await parts.slow.run(partial(_bundle, parts, project, round))
+    return Response(content, media_type=JSON)
+
+
+def _bundle(parts: ServiceParts, project: int, round: int) -> bytes:
     with parts.database.read() as session:
         cid = find_round(session, project, round).round.bundle_cid
     if cid is None:
         raise NoBundle(f"round {project}/{round} has no bundle: it has not been settled")
     content = parts.store.get(Cid.parse(cid), MAX_BUNDLE_BYTES)
     parse_json(content, MAX_BUNDLE_BYTES)  # whatever a settlement named: only JSON leaves here as JSON
-    return Response(content, media_type=JSON)
+    return content
 
 
 def _snapshot(parts: ServiceParts, project: int) -> Snapshot:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from cohort_protocol.chain.types import RevealState
 from cohort_protocol.identifiers import to_hex
+from cohort_protocol.phases import Phase
 from cohort_protocol.service.messages import GasUsed, ModelRef, RefusalView, RoundView, RowView
 from sqlalchemy.orm import Session
 
@@ -21,9 +22,12 @@ def round_view(session: Session, here: RoundInProject) -> RoundView:
     key = (here.project.id, here.round.number)
     models = _models(session, here)
     posted = repository.commits(session, *key)
-    committed = {commit.trainer for commit in posted} | {i.trainer for i in updates.commit_intents(session, *key)}
-    decided = {commit.trainer for commit in posted if commit.reveal_state != RevealState.NONE}
-    revealed = decided | {intent.trainer for intent in updates.reveal_intents(session, *key)}
+    committed = {commit.trainer for commit in posted}
+    revealed = {commit.trainer for commit in posted if commit.reveal_state != RevealState.NONE}
+    if here.phase is Phase.COMMIT:  # what is handed in later, or too late, is no commitment
+        committed |= {intent.trainer for intent in updates.commit_intents(session, *key)}
+    elif here.phase is Phase.REVEAL:
+        revealed |= {intent.trainer for intent in updates.current_set(session, *key)}
     round = here.round
     return RoundView(
         project=here.project.id,

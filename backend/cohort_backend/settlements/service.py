@@ -24,6 +24,7 @@ from cohort_backend.settlements import repository
 from cohort_backend.settlements.errors import ProposalChanged, WordChanged
 from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
 from cohort_backend.updates.receipts import require_witness
+from cohort_backend.updates.repository import lock_intake
 from cohort_backend.updates.service import Status, parse_signature
 
 
@@ -57,6 +58,7 @@ def record_signature(
         message = settlement_message(market, statement_of(_proposed(session, project, round, intake.bundle_cid)))
     check_signature(message, signature, intake.witness)
     with database.write() as session:
+        lock_intake(session, project, round)
         _proposed(session, project, round, intake.bundle_cid)
         key = (project, round, intake.bundle_cid, intake.witness)
         if session.get(ProposalSignature, key) is not None:
@@ -78,6 +80,7 @@ def record_refusal(database: Database, market: MarketId, project: int, round: in
     check_signature(refusal_message(intake), signature, intake.witness)
     with database.write() as session:
         here = find_round(session, project, round)
+        lock_intake(session, project, round)
         require_witness(here.project, intake.witness)
         _proposed(session, project, round, intake.bundle_cid)
         key = (project, round, intake.bundle_cid, intake.witness)

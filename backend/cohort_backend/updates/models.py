@@ -34,8 +34,9 @@ class CommitIntent(Base):
 
 
 class RoundIntake(Base):
-    """The gate of a round's commit intake: locked by whoever adds a commitment and by whoever takes the batch, so that
-    no trainer is told "recorded" after the batch was made."""
+    """The gate of a round's intake: locked by whoever hands something in and by whoever takes the batch of commitments,
+    so that no trainer is told "recorded" after the batch was made, and the same message sent twice at once is recorded
+    once."""
 
     __tablename__ = "round_intake"
 

@@ -39,6 +39,7 @@ def record_receipt(database: Database, market: MarketId, project: int, round: in
     check_signature(message, signature, intake.witness)
     with database.write() as session:
         here = find_round(session, project, round)
+        repository.lock_intake(session, project, round)
         require_witness(here.project, intake.witness)
         trainers = _trainers_of(session, project, round, digest)
         _check_words(intake, trainers)

@@ -36,7 +36,7 @@ def commit_intents(session: Session, project: int, round: int) -> list[CommitInt
 
 
 def lock_intake(session: Session, project: int, round: int) -> RoundIntake:
-    """The gate of the round's commitments, locked to the end of the transaction."""
+    """The gate of the round's intake, locked to the end of the transaction: one message at a time per round."""
     insert_new(session, RoundIntake, project=project, round=round, batch_closed_at=None)
     query = select(RoundIntake).where(RoundIntake.project == project, RoundIntake.round == round)
     return session.scalars(query.with_for_update().execution_options(populate_existing=True)).one()

@@ -91,6 +91,7 @@ def record_reveal(database: Database, market: MarketId, project: int, round: int
     opened = commitment(market, project, round, intake.trainer, update, salt)
     with database.write() as session:
         here = find_round(session, project, round)
+        repository.lock_intake(session, project, round)
         posted = rounds.commit(session, project, round, intake.trainer)
         if posted is not None and opened == posted.commitment:
             known = _revealed_already(session, posted, update, cid)

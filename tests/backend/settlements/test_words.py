@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from cohort_backend.database import Database, JobMessage
 from cohort_backend.errors import PhaseNotAllowed
@@ -160,3 +162,31 @@ class TestRefusals:
             _sign(database, stages_made, agree(stages_made, proposal, witness))
         with pytest.raises(PhaseNotAllowed):
             _refuse(database, stages_made, refuse(proposal, witness))
+
+
+@pytest.mark.parametrize("word", ["yes", "no", "both"])
+def test_words_at_the_same_moment_are_recorded_once(database: Database, stages_made: Stages, word: str) -> None:
+    stages_made.fill(database, ADMITTED)
+    proposal, witness = propose(database, stages_made), stages_made.scene.witnesses[0]
+    yes, no = agree(stages_made, proposal, witness), refuse(proposal, witness)
+    answers: list[str] = []
+    barrier = threading.Barrier(6)
+
+    def post(index: int) -> None:
+        barrier.wait()
+        try:
+            if word == "yes" or (word == "both" and index % 2):
+                answers.append(_sign(database, stages_made, yes))
+            else:
+                answers.append(_refuse(database, stages_made, no))
+        except WordChanged:
+            answers.append("word-changed")
+
+    threads = [threading.Thread(target=post, args=(index,)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert answers.count("recorded") == 1
+    assert answers.count("word-changed") == (3 if word == "both" else 0)
+    assert len(answers) == 6

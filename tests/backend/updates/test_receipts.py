@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from cohort_backend.database import Database
 from cohort_backend.errors import PhaseNotAllowed
@@ -197,3 +199,27 @@ class TestRefusals:
         with pytest.raises(PhaseNotAllowed):
             round.post(round.intake(0b111, digest=digest))
         assert round.post(round.intake(0b011, digest=digest)) == "already-recorded"
+
+
+@pytest.mark.parametrize("what", ["reveal", "receipt"])
+def test_the_same_message_twice_at_once_is_recorded_once(database: Database, stages_made: Stages, what: str) -> None:
+    """A client that lost the answer sends again, perhaps while the first is still under way."""
+    round = Round(database, stages_made, reveals=2)
+    intake = round.intake(0b11)
+    reveal = stages_made.reveal_intake(round.trainers[2])
+    answers: list[str] = []
+    barrier = threading.Barrier(6)
+
+    def post() -> None:
+        barrier.wait()
+        if what == "receipt":
+            answers.append(round.post(intake))
+        else:
+            answers.append(record_reveal(database, stages_made.scene.identity, stages_made.project, 1, reveal))
+
+    threads = [threading.Thread(target=post) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert sorted(answers) == ["already-recorded"] * 5 + ["recorded"]
