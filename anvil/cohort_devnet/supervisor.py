@@ -27,8 +27,10 @@ from cohort_devnet.watchdog import RUN_VARIABLE, processes_of_run, signal_group
 
 BACKOFF_SECONDS = (0.1, 0.3, 1.0, 2.0, 4.0)
 """Pause before the first, second, ... start after a death in quick succession."""
-QUICK_DEATH_SECONDS = 3.0
-"""A process that lives longer than this is not in a crash loop: its back-off starts anew."""
+QUICK_DEATH_SECONDS = 20.0
+"""A process that ends by itself after a longer life is not in a crash loop: its back-off starts anew."""
+QUICK_KILL_SECONDS = 3.0
+"""The same for a process that was killed by a signal, which tells less of a fault of its own."""
 QUICK_DEATHS_ALLOWED = len(BACKOFF_SECONDS)
 RESTARTS_ALLOWED = 50
 LOG_TAIL_BYTES = 3000
@@ -327,7 +329,8 @@ class Supervisor:
             if status == 0:
                 self._finish(record, "finished", "finished")
                 return None
-            quick = time.monotonic() - record.started < QUICK_DEATH_SECONDS
+            limit = QUICK_KILL_SECONDS if status < 0 else QUICK_DEATH_SECONDS
+            quick = time.monotonic() - record.started < limit
             record.quick_deaths = record.quick_deaths + 1 if quick else 1
             given_up = record.quick_deaths > QUICK_DEATHS_ALLOWED or record.restarts >= RESTARTS_ALLOWED
             if not record.plan.restart or given_up:

@@ -33,6 +33,9 @@ LINES = (
     ("supply", "all tokens there are"),
 )
 
+OF_THE_WHOLE_MARKET = ("stakes", "contract_balance", "unasked", "supply")
+"""What other projects, and trainers who leave, may change after the report was written (`cohort demo --keep`)."""
+
 
 def balances(
     state: Annotated[Path, typer.Option(help="Chain state that a run left behind. It is read, never changed.")] = Path(
@@ -61,7 +64,7 @@ def balances(
     console = Console()
     console.print(_table(money, decimals, symbol))
     console.print(money_line(money, decimals, symbol))
-    differences = _compare(money, report or state.with_name("report.json"), required=report is not None)
+    differences = _compare(money, project, report or state.with_name("report.json"), required=report is not None)
     for line in differences:
         console.print(line, style="bold red")
     if differences or not money.balanced:
@@ -79,12 +82,22 @@ def _table(money: Money, decimals: int, symbol: str) -> Table:
     return table
 
 
-def _compare(money: Money, path: Path, required: bool) -> list[str]:
+def _compare(money: Money, project: int, path: Path, required: bool) -> list[str]:
+    """Where the report differs from the chain, in words. One of another project has nothing to say."""
     if not path.exists() and not required:
         return []
-    stated = Report.load(path).money
-    names = [name for name in Money.model_fields if name != "findings"]
-    different = [name for name in names if getattr(stated, name) != getattr(money, name)]
+    loaded = Report.load(path)
+    if loaded.project.id != project and not required:
+        return []
+    stated = loaded.money
+    different = [
+        name
+        for name in Money.model_fields
+        if name not in ("findings", *OF_THE_WHOLE_MARKET) and getattr(stated, name) != getattr(money, name)
+    ]
+    later = [name for name in OF_THE_WHOLE_MARKET if getattr(stated, name) != getattr(money, name)]
     if not different:
         typer.echo(f"The same numbers as in {path}.")
+    if later:
+        typer.echo(f"Of the whole market, these have changed since (other projects, stakes): {', '.join(later)}.")
     return [f"{path} says {name} {getattr(stated, name)}, the chain {getattr(money, name)}" for name in different]

@@ -109,7 +109,7 @@ def _run(settings, console: Console, quiet: bool) -> bool:
             if settings.keep:
                 _stay(market, console)
         except KeyboardInterrupt:
-            _interrupted(settings, console)
+            _say_what_is_left(settings, console)
             raise
     return fine
 
@@ -172,12 +172,16 @@ def _stay(market, console: Console) -> None:
     )
     _print_steps(next_steps(market.settings, kept), console)
     console.print("\nCtrl-C ends it all.")
-    while True:
-        market.supervisor.check()
-        time.sleep(1)
+    try:
+        while True:
+            market.supervisor.check()
+            time.sleep(1)
+    except KeyboardInterrupt:
+        # The way to end a kept market: no reason for another exit status than the run deserves.
+        _say_what_is_left(market.settings, console)
 
 
-def _interrupted(settings, console: Console) -> None:
+def _say_what_is_left(settings, console: Console) -> None:
     left = [
         f"{settings.run_folder / 'logs'} (a log per process)",
         f"{settings.chain_state} (the chain; `cohort devnet balances --state {settings.chain_state}` re-adds it)",

@@ -286,7 +286,7 @@ class DemoMarket:
         settings, parts = self.settings, self.parts
         example = digits_splits(settings.seed).validation
         write_csv(settings.report / "example-data.csv", example, self.task.data)
-        mint_tokens(parts, self.keys.owner, self.keys.trainers, settings.stake)
+        mint_tokens(parts, self.keys.owner, self.keys.trainers, settings.stake, label="kept")
         with open_owner(parts) as owner:
             project = create_project(owner, parts, settings, self.task, slots=settings.trainers + 1, label="kept")
         for place in self.places:

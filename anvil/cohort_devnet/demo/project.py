@@ -56,12 +56,16 @@ def home_config(parts: LocalParts, address: str) -> HomeConfig:
     )
 
 
-def mint_tokens(parts: LocalParts, owner: LocalAccount, trainers: Sequence[LocalAccount], stake: int) -> None:
-    """Play money: the owner's deposits, and each trainer's stake."""
+def mint_tokens(
+    parts: LocalParts, owner: LocalAccount, trainers: Sequence[LocalAccount], stake: int, label: str = "first"
+) -> None:
+    """Play money: the owner's deposits, and each trainer's stake. Once per label."""
     token = Token(parts.client, parts.deployment.token)
     sender = parts.sender(parts.keys.deployer)
     amounts = {owner.address: OWNER_FUNDS} | {account.address: stake for account in trainers}
-    entries = [sender.send(token.mint(address, amount), f"mint for {address}") for address, amount in amounts.items()]
+    entries = [
+        sender.send(token.mint(address, amount), f"mint for {address}, {label}") for address, amount in amounts.items()
+    ]
     for entry in entries:
         sender.wait(entry)
 
@@ -69,14 +73,11 @@ def mint_tokens(parts: LocalParts, owner: LocalAccount, trainers: Sequence[Local
 def open_owner(parts: LocalParts) -> Owner:
     """The owner's home and SDK. Its key never leaves this process and its home."""
     account = parts.keys.owner
-    home = Home.create(
-        parts.plan.folder / "owner",
-        home_config(parts, account.address),
-        account,
-        SecretStr(PASSWORD),
-        work_factor=WORK_FACTOR,
-    )
-    return Owner(home, account)
+    folder = parts.plan.folder / "owner"
+    if folder.exists():  # --keep: the same owner creates a second project
+        return Owner(Home.open(folder), account)
+    config = home_config(parts, account.address)
+    return Owner(Home.create(folder, config, account, SecretStr(PASSWORD), work_factor=WORK_FACTOR), account)
 
 
 def create_project(
