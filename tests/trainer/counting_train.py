@@ -1,4 +1,7 @@
-"""A training function that leaves a line in a file each time it runs: what must not happen twice for one round."""
+"""A training function that leaves a line in a file each time it runs, and never gives the same result twice.
+
+So a trainer that trained again for a round it has committed to would be caught by the file and by its commitments.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,10 @@ from torch import nn
 
 
 def train(task: LocalTask) -> nn.Module:
-    """The honest training, counted. The file's name is in COUNT_TRAININGS."""
+    """The honest training, counted in the file named by COUNT_TRAININGS, its first tensor moved by 0.01 to 1.01."""
     with Path(os.environ["COUNT_TRAININGS"]).open("a") as file:
         file.write(f"{task.round}\n")
-    return honest(task)
+    trained = honest(task)
+    noise = int.from_bytes(os.urandom(4), "big") / 2**32
+    next(trained.parameters()).data.add_(0.01 + noise)
+    return trained

@@ -19,7 +19,7 @@ from cohort_trainer.errors import HomeBusy, NotAMember, RecordBroken
 from cohort_trainer.journal import RoundJournal
 from cohort_trainer.rounds import loop
 from cohort_trainer.rounds.facts import look
-from cohort_trainer.rounds.steps import Step
+from cohort_trainer.rounds.steps import ServiceHints, Step
 
 from tests.trainer.conftest import Background, Stage, until, write_data
 from tests.trainer.market_service import problem
@@ -297,18 +297,18 @@ def test_a_lost_update_that_cannot_be_made_again_is_given_up_in_words(stage):
         stage.service.open_round()
         project = trainer.project(stage.scene.project)
         before = trainer.steps(project, stage.data)
-        assert before.act(look(trainer.connection, project, trainer.address), {}) is Step.DONE
+        assert before.act(look(trainer.connection, project, trainer.address), ServiceHints()) is Step.DONE
         stage.service.post_batch()
         facts = look(trainer.connection, project, trainer.address)
         before.journal.keep_update(1, b"half a file")
         other_data = trainer.steps(project, write_data(stage.root / "other.csv", examples=12))
         with pytest.raises(RecordBroken, match=r"training again gives 0x.*other data"):
-            other_data.act(facts, {})
+            other_data.act(facts, ServiceHints())
         other_function = trainer.steps(project, stage.data, train="somewhere.py:train")
         with pytest.raises(RecordBroken, match="Restart with the same --train"):
-            other_function.act(facts, {})
+            other_function.act(facts, ServiceHints())
         assert not stage.service.reveals
-        assert before.act(facts, {}) is Step.DONE
+        assert before.act(facts, ServiceHints()) is Step.DONE
     assert len(stage.service.reveals) == 1
 
 
@@ -318,11 +318,11 @@ def test_a_round_that_starts_from_another_model_after_a_reorg_is_sat_out(stage):
         project = trainer.project(stage.scene.project)
         steps = trainer.steps(project, stage.data)
         facts = look(trainer.connection, project, trainer.address)
-        steps.train(facts, {})
+        steps.train(facts, ServiceHints())
         assert facts.view is not None
         elsewhere = replace(facts, view=replace(facts.view, model=b"\x07" * 32))
         with pytest.raises(RecordBroken, match="reorganised"):
-            steps.act(elsewhere, {})
+            steps.act(elsewhere, ServiceHints())
         assert not stage.service.commits
 
 
@@ -388,3 +388,22 @@ def test_an_ended_project_ends_the_run(stage):
         assert trainer.run(stage.scene.project, stage.data, rounds=1) == 1
         stage.devnet.send(stage.scene.owner, stage.scene.market.end_project(stage.scene.project))
         assert trainer.run(stage.scene.project, stage.data) == 0
+
+
+def test_a_service_that_lost_its_database_is_told_again(stage):
+    with stage.joined() as trainer:
+        stage.service.open_round()
+        run = start(stage, trainer, rounds=1)
+        until(lambda: stage.service.commits)
+        stage.service.commits.clear()
+        stage.service.bump()
+        until(lambda: stage.service.commits)
+        stage.service.post_batch()
+        until(lambda: stage.service.reveals)
+        stage.service.reveals.clear()
+        stage.service.bump()
+        until(lambda: stage.service.reveals)
+        stage.service.post_reveals()
+        stage.service.settle()
+        assert run.result() == 1
+    assert record_of(stage, trainer).result.startswith("paid")

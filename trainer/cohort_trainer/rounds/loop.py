@@ -21,7 +21,7 @@ from cohort_protocol.update import UpdateMalformed
 from cohort_trainer.errors import NotAMember, RecordBroken
 from cohort_trainer.rounds.facts import RoundFacts, look
 from cohort_trainer.rounds.results import RoundResult, result_of
-from cohort_trainer.rounds.steps import RoundSteps, Step
+from cohort_trainer.rounds.steps import RoundSteps, ServiceHints, Step
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +44,7 @@ class RoundLoop:
     """Called with number and result of each round that is over."""
     sleep: Callable[[float], None] = time.sleep
     _version: int = field(default=-1, init=False)
-    _hints: dict[bytes, str] = field(default_factory=dict, init=False)
+    _hints: ServiceHints = field(default_factory=ServiceHints, init=False)
     _open: set[int] = field(default_factory=set, init=False)
     """Rounds that are decided and whose result is not recorded yet."""
     _results: int = field(default=0, init=False)
@@ -110,7 +110,12 @@ class RoundLoop:
         self._version = state.version
         if state.round is not None:
             references = [state.round.model, *state.round.past_models]
-            self._hints = {parse_bytes32(model.commitment): model.cid for model in references}
+            trainer = self.steps.account.address
+            self._hints = ServiceHints(
+                models={parse_bytes32(model.commitment): model.cid for model in references},
+                forgot_commit=trainer not in state.round.committed,
+                forgot_reveal=trainer not in state.round.revealed,
+            )
         return state
 
     def _waiting_for(self, part: str, error: Exception) -> None:
@@ -190,4 +195,4 @@ def _what_concerns(state: ProjectState | None, trainer: str) -> object:
     if state is None or state.round is None:
         return state is None, state is not None and (state.ended, state.finished)
     round = state.round
-    return round.number, round.phase, state.ended, state.finished, trainer in round.committed
+    return round.number, round.phase, state.ended, state.finished, trainer in round.committed, trainer in round.revealed

@@ -7,7 +7,7 @@ because it is cheap; what it does not do, or not in time, this trainer does on c
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import numpy as np
@@ -51,6 +51,17 @@ def self_due(opened_at: int, commit_end: int) -> int:
     return commit_end - min(60, max(2, (commit_end - opened_at) // 8))
 
 
+@dataclass(frozen=True)
+class ServiceHints:
+    """What the service says that saves time. None of it is believed."""
+
+    models: Mapping[bytes, str] = field(default_factory=dict)
+    """Commitment of a model -> CID."""
+    forgot_commit: bool = False
+    """It answers about the newest round and does not know this trainer's commitment (its database was rebuilt)."""
+    forgot_reveal: bool = False
+
+
 class Step(StrEnum):
     """What a step left to do."""
 
@@ -74,11 +85,10 @@ class RoundSteps:
 
     # --- train ------------------------------------------------------------------------------------------------------
 
-    def train(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> RoundRecord:
+    def train(self, facts: RoundFacts, hints: ServiceHints) -> RoundRecord:
         """The record of the round, training first if there is none.
 
-        `hints`: model commitment -> CID, as the service tells. Raises `ModelUnavailable`, `TrainingFailed`,
-        `RecordBroken`.
+        Raises `ModelUnavailable`, `TrainingFailed`, `UpdateMalformed`, `RecordBroken`.
         """
         assert facts.view is not None
         record = self.journal.load(facts.number)
@@ -89,18 +99,18 @@ class RoundSteps:
         update = self.training.update(facts.number, model, previous, self.training.seed)
         return self._decide(facts, update)
 
-    def fetch_models(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> tuple[np.ndarray, np.ndarray | None]:
+    def fetch_models(self, facts: RoundFacts, hints: ServiceHints) -> tuple[np.ndarray, np.ndarray | None]:
         """The round's model and the last one that differed from it (int64[d] each); None for the latter if there was
         none or the training does not read it."""
         assert facts.view is not None
         current = facts.view.model
-        model = self.models.fetch(current, hints)
+        model = self.models.fetch(current, hints.models)
         if not self.training.needs_previous_step:
             return model, None
         for number in range(facts.number - 1, 0, -1):
             before = self.connection.market.round_of(self.project.id, number).model
             if before != current:
-                return model, self.models.fetch(before, hints)
+                return model, self.models.fetch(before, hints.models)
         return model, None
 
     def _decide(self, facts: RoundFacts, update: np.ndarray) -> RoundRecord:
@@ -130,7 +140,7 @@ class RoundSteps:
 
     # --- commit -----------------------------------------------------------------------------------------------------
 
-    def commit(self, facts: RoundFacts, record: RoundRecord) -> Step:
+    def commit(self, facts: RoundFacts, record: RoundRecord, hints: ServiceHints) -> Step:
         """Brings the commitment to the chain: through the service, or by an own transaction when the service does
         not. Raises `RecordBroken` if the round on chain is another than the one that was trained for."""
         assert facts.view is not None
@@ -144,7 +154,8 @@ class RoundSteps:
             return Step.DONE
         batch_posted = facts.view.batch_hash != NO_HASH
         due = self_due(facts.view.opened_at, facts.view.commit_end)
-        if not record.committed and record.refusal is None and not batch_posted and facts.now < due:
+        handed_in = record.committed and not hints.forgot_commit
+        if not handed_in and record.refusal is None and not batch_posted and facts.now < due:
             record = self._commit_by_service(record)
         if record.refusal is not None and record.refusal.startswith((OTHER_COMMITMENT, SELF_REFUSED)):
             return Step.DONE
@@ -201,12 +212,12 @@ class RoundSteps:
 
     # --- reveal -----------------------------------------------------------------------------------------------------
 
-    def reveal(self, facts: RoundFacts, record: RoundRecord) -> Step:
+    def reveal(self, facts: RoundFacts, record: RoundRecord, hints: ServiceHints) -> Step:
         """Publishes the update and opens the commitment. Never before the commit phase is final on chain.
 
         Raises `RecordBroken` if the update that was committed to is lost and cannot be made again.
         """
-        if record.revealed or (record.refusal is not None and not self._is_on_chain(facts, record)):
+        if record.reveal_refusal is not None or (record.revealed and not hints.forgot_reveal):
             return Step.DONE
         if not reveal_is_final(self.connection, self.project, facts):
             return Step.AGAIN
@@ -276,7 +287,7 @@ class RoundSteps:
                 f"the update of round {record.round} is lost; it was trained with {before}, which is not what this "
                 "process runs. Restart with the same --train"
             )
-        model, previous = self.fetch_models(facts, {})
+        model, previous = self.fetch_models(facts, ServiceHints())
         again = self.training.update(record.round, model, previous, record.seed)
         found = to_hex(update_commitment(again))
         if found != record.update:
@@ -296,11 +307,11 @@ class RoundSteps:
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
-    def act(self, facts: RoundFacts, hints: Mapping[bytes, str]) -> Step:
+    def act(self, facts: RoundFacts, hints: ServiceHints) -> Step:
         """The step that the phase asks for."""
         if not facts.taking_part or facts.phase not in (Phase.COMMIT, Phase.REVEAL):
             return Step.DONE
         if facts.phase is Phase.COMMIT:
-            return self.commit(facts, self.train(facts, hints))
+            return self.commit(facts, self.train(facts, hints), hints)
         record = self.journal.load(facts.number)
-        return Step.DONE if record is None else self.reveal(facts, record)
+        return Step.DONE if record is None else self.reveal(facts, record, hints)
