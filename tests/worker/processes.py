@@ -5,13 +5,17 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from cohort_backend.jobs.models import Job
 from pydantic import SecretStr
+from sqlalchemy import select
 
 from tests.worker.stage import Stage, wait_until, write_keystore
 
@@ -50,7 +54,7 @@ class Running:
             found = self.events(name)
             return found if len(found) >= count else []
 
-        return wait_until(there, seconds, f"{count} x {name} in the log:\n{self.tail()}")
+        return wait_until(there, seconds, lambda: f"{count} x {name} in the log:\n{self.tail()}")
 
     def tail(self) -> str:
         return self.log.read_text()[-4000:]
@@ -70,6 +74,34 @@ class Running:
                 self.kill()
                 raise
         return self.process.returncode
+
+
+def picture(stage: Stage) -> str:
+    """What the stage's processes have logged and which jobs there are: for the message of a test that fails."""
+    logs = "\n".join(f"== {log.name}\n{log.read_text()[-3000:]}" for log in sorted(stage.home.glob("*.log")))
+    with stage.database.read() as session:
+        columns = ("id", "kind", "key", "state", "attempts", "run_after", "sent_at", "lease_owner", "last_error")
+        found = [{name: getattr(job, name) for name in columns} for job in session.scalars(select(Job))]
+    return "\n".join([logs, *map(str, found), f"now {time.time()}"])
+
+
+def freeze(process: Running, stage: Stage) -> None:
+    """SIGSTOP at a moment when the process does not hold the database's write lock: what it has taken from the broker
+    then dies with it, and nobody else has to wait."""
+    file = stage.database.file
+    assert file is not None
+    while True:
+        os.kill(process.process.pid, signal.SIGSTOP)
+        connection = sqlite3.connect(file, timeout=0.1, isolation_level=None)
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            connection.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            os.kill(process.process.pid, signal.SIGCONT)
+            time.sleep(0.02)
+        finally:
+            connection.close()
 
 
 def worker_environment(stage: Stage, **changes: object) -> dict[str, str]:

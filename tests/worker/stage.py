@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -341,11 +341,12 @@ class Stage:
             settlements_service.record_signature(self.database, self.identity, self.project, self.round, signature)
 
 
-def wait_until(condition, seconds: float = 20.0, what: str = "the condition") -> Any:
+def wait_until(condition, seconds: float = 20.0, what: str | Callable[[], str] = "the condition") -> Any:
     """Polls until `condition()` is true and returns it."""
     deadline = time.monotonic() + seconds
     while True:
         if found := condition():
             return found
-        assert time.monotonic() < deadline, f"{what} did not hold within {seconds} s"
+        if time.monotonic() >= deadline:
+            raise AssertionError(f"not within {seconds} s: {what() if callable(what) else what}")
         time.sleep(0.05)

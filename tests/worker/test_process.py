@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import time
 from collections.abc import Callable
@@ -16,8 +15,11 @@ from cohort_backend.settlements import repository as settlements
 from cohort_protocol.phases import Phase
 
 from tests.fixtures.chain import Devnet
-from tests.worker.processes import COHORT, Running, running, worker, worker_environment
+from tests.fixtures.redis import redis_url
+from tests.worker.processes import COHORT, Running, freeze, picture, running, worker, worker_environment
 from tests.worker.stage import Stage, wait_until
+
+__all__ = ["redis_url"]
 
 
 @pytest.fixture
@@ -52,7 +54,7 @@ def _indexed(stage: Stage, phase: Phase, number: int = 1) -> None:
                 return False
             return found.number > number or phase_of(found, chain_now(session), stage.terms.min_trainers) >= phase
 
-    wait_until(there, 20, f"phase {phase.name} of round {number}")
+    wait_until(there, 20, lambda: f"phase {phase.name} of round {number}\n{picture(stage)}")
 
 
 def _proposed(stage: Stage, number: int = 1) -> None:
@@ -60,7 +62,7 @@ def _proposed(stage: Stage, number: int = 1) -> None:
         with stage.database.read() as session:
             return settlements.proposal(session, stage.project, number) is not None
 
-    wait_until(there, 20, "a proposal")
+    wait_until(there, 20, lambda: f"a proposal\n{picture(stage)}")
 
 
 def test_a_worker_runs_a_project_to_its_end(stage: Stage) -> None:
@@ -94,7 +96,7 @@ def test_a_worker_killed_in_every_phase_goes_on_where_it_was(stage: Stage) -> No
     process = worker(stage)
 
     def killed_while(act: Callable[[], object]) -> Running:
-        os.kill(process.process.pid, signal.SIGSTOP)  # the messages reach a process that will never take them
+        freeze(process, stage)  # the messages reach a process that will never take them
         act()
         process.kill()
         return worker(stage)
@@ -157,6 +159,22 @@ def test_a_chain_that_goes_away_is_waited_for(stage: Stage, devnet: Devnet) -> N
         assert process.stop() == 0
     with running(partial(worker, stage, chain_url=node)):
         _indexed(stage, Phase.COMMIT)
+
+
+def test_redis_works_as_the_folder_does(stage: Stage, redis_url: str) -> None:
+    stage.database.send_jobs = JobSender(celery_app(redis_url))
+    process = worker(stage, broker_url=redis_url)
+    try:
+        _indexed(stage, Phase.COMMIT)
+        freeze(process, stage)
+        _commit(stage)
+        process.kill()
+        process = worker(stage, broker_url=redis_url)
+        _indexed(stage, Phase.REVEAL)
+        assert process.stop() == 0
+    finally:
+        if process.process.poll() is None:
+            process.kill()
 
 
 def test_settings_that_are_missing_are_named(stage: Stage) -> None:

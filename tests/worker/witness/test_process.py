@@ -22,7 +22,7 @@ from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceNotFound
 from cohort_protocol.service.messages import CommitIntake, RevealIntake
 
-from tests.worker.processes import Running, api, running, witness, worker
+from tests.worker.processes import Running, api, freeze, picture, running, witness, worker
 from tests.worker.stage import Stage, wait_until
 
 
@@ -53,7 +53,7 @@ class Market:
                 return False
             return state.round.number > number or state.round.phase >= phase
 
-        wait_until(there, seconds, f"phase {phase.name} of round {number}\n{self.worker.tail()}")
+        wait_until(there, seconds, lambda: f"phase {phase.name} of round {number}\n{picture(self.stage)}")
 
     def commit(self) -> None:
         stage = self.stage
@@ -173,7 +173,7 @@ def test_witnesses_refuse_a_forged_outcome_and_remember_what_they_signed(market_
     market.wait_for_phase(Phase.REVEAL)
     first = market.add_witness(0)
     second = market.add_witness(1)
-    os.kill(market.worker.process.pid, signal.SIGSTOP)
+    freeze(market.worker, stage)
     market.reveal()
     for one in market.witnesses:
         one.wait_for("receipt_posted")
@@ -220,7 +220,7 @@ def test_a_killed_witness_answers_when_it_is_back(market_of: Callable[..., Marke
     market.reveal()
     first.wait_for("receipt_posted")
     assert stage.phase() is Phase.REVEAL
-    os.kill(market.worker.process.pid, signal.SIGSTOP)
+    freeze(market.worker, stage)
     second = market.add_witness(1)
     second.wait_for("receipt_posted")
     second.kill()
