@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from cohort_protocol.errors import InvalidInput
+from cohort_protocol.errors import CohortError, InvalidInput
 from rich.console import Console
 
 DEFAULT_REPORT = Path("demo-report")
@@ -92,6 +92,8 @@ def _numbers(text: str) -> tuple[int, ...]:
 
 def _run(settings, console: Console, quiet: bool) -> bool:
     """True if every round ran and money balances."""
+    from cohort_trainer.exit_codes import exit_code_of
+
     from cohort_devnet.demo.display import make_display
     from cohort_devnet.demo.market import DemoMarket, announce, prepare_folder
     from cohort_devnet.preflight import require, run_preflight
@@ -109,8 +111,14 @@ def _run(settings, console: Console, quiet: bool) -> bool:
             if settings.keep:
                 _stay(market, console)
         except KeyboardInterrupt:
+            console.print("\nInterrupted: ending every process.", style="yellow")
             _say_what_is_left(settings, console)
             raise
+        except CohortError as error:
+            # With its line breaks: the message may end with the log of a process.
+            console.print(f"\nThe market stopped: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+            _say_what_is_left(settings, console)
+            raise typer.Exit(exit_code_of(error).number) from error
     return fine
 
 
@@ -178,6 +186,7 @@ def _stay(market, console: Console) -> None:
             time.sleep(1)
     except KeyboardInterrupt:
         # The way to end a kept market: no reason for another exit status than the run deserves.
+        console.print("\nEnding every process.", style="yellow")
         _say_what_is_left(market.settings, console)
 
 
@@ -187,6 +196,6 @@ def _say_what_is_left(settings, console: Console) -> None:
         f"{settings.chain_state} (the chain; `cohort devnet balances --state {settings.chain_state}` re-adds it)",
         f"{settings.run_folder} (homes, store, database)",
     ]
-    console.print("\nInterrupted: ending every process. What is left:", style="yellow")
+    console.print("What is left:")
     for line in left:
         console.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)

@@ -17,7 +17,7 @@ from rich.text import Text
 from cohort_devnet.demo.report import HONEST, tokens
 from cohort_devnet.demo.wording import role_text, short
 
-REFRESH_PER_SECOND = 6
+REFRESH_PER_SECOND = 4
 REASON_WORDS = {1: "too small", 2: "opposes others"}
 """Reason codes of the policy, for the eye; the report has the policy's own sentences."""
 

@@ -112,6 +112,7 @@ class DemoMarket:
 
     def _set_up(self) -> None:
         settings, parts, tell = self.settings, self.parts, self.display.step
+        parts.find_store(self.display.event)
         with ThreadPoolExecutor(2) as pool:
             made = pool.submit(demo_task, settings.seed, settings.trainers)
             store = pool.submit(parts.start_store)
@@ -131,6 +132,7 @@ class DemoMarket:
             start_trainer(parts, place, self.project, claim=True)
         cheats = ", ".join(f"{place.name} ({place.role})" for place in self.places if place.role != HONEST)
         tell(f"{len(self.places)} trainers started; cheats: {cheats or 'none'}")
+        tell(f"process ids in {settings.run_folder / 'processes.json'}, a log each in {settings.run_folder / 'logs'}")
         if self._baselines_beside:
             self._start_baselines()
         self.clock.mark("set-up")

@@ -6,13 +6,13 @@ Every part is reached through addresses only, so each can be the embedded one or
 from __future__ import annotations
 
 import importlib.metadata
-import sqlite3
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.errors import ChainUnavailable
 from cohort_protocol.chain.journal import FileJournal
@@ -20,7 +20,10 @@ from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.service.client import ServiceClient
+from cohort_protocol.service.errors import ServiceUnavailable
+from cohort_protocol.service.messages import Health
 from eth_account.signers.local import LocalAccount
+from pydantic import ValidationError
 
 from cohort_devnet.accounts import fund
 from cohort_devnet.compiler import ensure_artifacts
@@ -92,6 +95,7 @@ class LocalParts:
         self.client = ChainClient(self.chain_url, DEVNET_CHAIN_ID)
         self.control = DevnetControl(self.client)
         self._deployment: Deployment | None = None
+        self._kubo: Path | None = None
 
     @property
     def deployment(self) -> Deployment:
@@ -117,13 +121,23 @@ class LocalParts:
         self._deployment.save(plan.deployment_file)
         return self._deployment
 
-    def start_store(self) -> None:
-        """The block store: nothing to start for the embedded one; Kubo is built first if it must be (minutes)."""
+    def find_store(self, progress: Callable[[str], None]) -> None:
+        """Finds Kubo's binary if it is to be used, and builds it if it must (minutes; `progress` is told).
+
+        Raises `KuboMissing`, `KuboBuildFailed`.
+        """
         if self.plan.ipfs == "kubo":
-            from cohort_devnet.kubo import KuboNode, find_kubo
+            from cohort_devnet.kubo import find_kubo
+
+            self._kubo = find_kubo(progress=progress)
+
+    def start_store(self) -> None:
+        """The block store: nothing to start for the embedded one. Raises `KuboNodeFailed`, `PartNotReady`."""
+        if self._kubo is not None:
+            from cohort_devnet.kubo import KuboNode
 
             port = free_port()
-            node = KuboNode(find_kubo(), self.plan.folder / "kubo", api_port=port)
+            node = KuboNode(self._kubo, self.plan.folder / "kubo", api_port=port)
             node.prepare()
             self.ipfs_url = f"http://127.0.0.1:{port}"
             self.ipfs_blocks = node.repository / "blocks"
@@ -236,25 +250,38 @@ class LocalParts:
         return True
 
     def names(self) -> Parts:
-        """Name and version of each part, for the report."""
+        """Name and version of each part, for the report. Raises `Unavailable` if one does not answer."""
         with connect_store(self.ipfs_url) as store:
             ipfs = store.name_and_version()
         return Parts(
             chain=self.client.version().replace("/v", " "),
             ipfs=ipfs,
-            database=_database_name(self.database_url),
-            broker=_broker_name(self.broker_url),
+            database=database_name(self.api_url),
+            broker=broker_name(self.broker_url),
         )
 
 
-def _database_name(url: str) -> str:
-    """Name and, where it can be known without a driver, version. URLs may carry passwords: only the scheme is shown."""
-    scheme = url.partition(":")[0]
-    if scheme.startswith("sqlite"):
-        return f"SQLite {sqlite3.sqlite_version} (WAL)"
-    return f"{scheme.partition('+')[0]} through SQLAlchemy {importlib.metadata.version('sqlalchemy')}"
+def database_name(api_url: str) -> str:
+    """What the API says of its database: nobody else has a connection to it. Raises `ServiceUnavailable`."""
+    try:
+        health = Health.model_validate_json(httpx.get(f"{api_url}/health/ready", timeout=10.0, trust_env=False).content)
+    except (httpx.HTTPError, ValidationError) as error:
+        raise ServiceUnavailable(f"{api_url}/health/ready does not answer: {error}") from error
+    return next((part.detail for part in health.parts if part.part == "database"), "unknown")
 
 
-def _broker_name(url: str) -> str:
+def broker_name(url: str) -> str:
+    """Name and version of the broker. URLs may carry passwords: never more than the scheme is shown."""
     scheme = url.partition(":")[0]
-    return f"{scheme} transport of kombu {importlib.metadata.version('kombu')}"
+    kombu = f"kombu {importlib.metadata.version('kombu')}"
+    if scheme == "filesystem":
+        return f"folder of messages, {kombu}"
+    if scheme.startswith("redis"):
+        import redis
+
+        try:
+            with redis.Redis.from_url(url) as client:
+                return f"Redis {client.info('server')['redis_version']}, {kombu}"
+        except redis.RedisError:
+            return f"Redis that does not answer, {kombu}"
+    return f"{scheme}, {kombu}"
