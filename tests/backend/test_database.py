@@ -82,8 +82,9 @@ class TestTransactions:
         def bump() -> None:
             for _ in range(10):
                 with database.write() as session:
-                    bump_version(session, 1)
+                    version(session, 1)  # SQLite would let two in here, and refuse the second when it writes
                     time.sleep(0.001)
+                    bump_version(session, 1)
 
         threads = [threading.Thread(target=bump) for _ in range(6)]
         for thread in threads:

@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 from cohort_backend import examples
+from cohort_backend.projects.repository import bump_version
+from cohort_backend.updates.models import CommitIntent
 from cohort_backend.updates.service import record_commit, record_reveal
+from cohort_protocol.chain.events import LogPosition, RoundOpened
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.payout import payout_leaf, verify_proof
@@ -26,7 +29,7 @@ from eth_utils import keccak
 
 from tests.backend.api.conftest import Service
 from tests.backend.settlements.test_words import make_proposal
-from tests.backend.stages import ADMITTED, COMMITTED, JOINED, OPEN, SETTLED
+from tests.backend.stages import ADMITTED, COMMITTED, DAY, JOINED, OPEN, SETTLED
 from tests.fixtures.scene import BUDGET, FEE, STAKE, some_cid
 
 
@@ -34,6 +37,18 @@ def _get(service: Service, path: str, kind: type[Any]) -> Any:
     answer = service.http.get(path)
     assert answer.status_code == 200, answer.text
     return kind.model_validate_json(answer.content)
+
+
+def _late_commitment(project: int) -> CommitIntent:
+    return CommitIntent(
+        project=project,
+        round=1,
+        trainer=examples.TRAINER,
+        commitment=b"\5" * 32,
+        expiry=2**40,
+        signature=bytes(65),
+        received_at=1.0,
+    )
 
 
 def _state(service: Service, query: str = "") -> ProjectState:
@@ -114,9 +129,13 @@ class TestState:
             record_reveal(
                 service.parts.database, stages.scene.identity, stages.project, 1, stages.reveal_intake(trainer)
             )
+        with service.parts.database.write() as session:
+            session.add(_late_commitment(stages.project))
+            bump_version(session, stages.project)
         state = _state(service)
         assert state.round is not None
         assert state.reveal_set is not None
+        assert len(state.round.committed) == 3, "what did not make it into the batch is no commitment"
         assert state.round.phase is Phase.REVEAL
         wanted = stages.scene.reveals_of(stages.scene.trainers[:2])
         assert [item.trainer for item in state.reveal_set.reveals] == [reveal.trainer for reveal in wanted]
@@ -166,6 +185,27 @@ def test_rounds(service: Service) -> None:
     listed = _get(service, f"{service.path}/rounds", RoundList)
     assert listed.items == [found]
     assert found.bundle_cid == str(Cid.from_bytes(some_cid(b"bundle 1")))
+
+
+def test_the_models_of_a_later_round_come_oldest_first(service: Service) -> None:
+    stages = service.stages
+    number, digest, now = stages.blocks[SETTLED]
+    at = LogPosition(number + 1, 0, digest, b"\7" * 32)
+    model = keccak(b"model 1")
+    opened = RoundOpened(at, stages.project, 2, BUDGET, model, 3, now + DAY, now + DAY, now + 2 * DAY, now + 3 * DAY)
+    stages.fill(service.parts.database, SETTLED, [opened])
+    service.parts.store.put(stages.spec.to_bytes())
+    found = _get(service, f"{service.path}/rounds/2", RoundView)
+    assert [one.cid for one in found.past_models] == [
+        examples.SPEC.model.initial_cid,
+        str(Cid.from_bytes(some_cid(b"model 1"))),
+    ]
+    assert found.model == found.past_models[-1]
+    assert found.model.commitment == to_hex(model)
+    assert found.opened_at == now
+    page = _get(service, f"{service.path}/rounds?limit=1", RoundList)
+    assert ([one.number for one in page.items], page.next) == ([1], 1)
+    assert [one.number for one in _get(service, f"{service.path}/rounds?after=1", RoundList).items] == [2]
 
 
 def test_the_bundle_of_a_settled_round(service: Service) -> None:
