@@ -17,9 +17,10 @@ from cohort_backend.database import SendJobs
 from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import QUEUED, RUNNING, Job
 from cohort_backend.jobs.service import ADVANCE_PROJECT, enqueue_advance
-from cohort_backend.projects.repository import all_projects
+from cohort_backend.projects.models import Project
+from cohort_backend.rounds.models import Round
 from cohort_protocol.errors import CohortError, Unavailable
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 
 from cohort_worker.leases import Leases
 from cohort_worker.parts import WorkerParts
@@ -108,12 +109,19 @@ class Scheduler:
                 repository.forget_done(session, time.time() - KEEP_DONE_SECONDS)
 
     def _idle_projects(self) -> list[int]:
-        """Projects that nobody is looking at: a queued job may be waiting out a pause, which is not to be cut short."""
+        """Our projects that are not over and that nobody is looking at: a queued job may be waiting out a pause, which
+        is not to be cut short."""
+        busy = select(Job.key).where(Job.kind == ADVANCE_PROJECT, Job.state.in_((QUEUED, RUNNING)))
+        newest = and_(Round.project == Project.id, Round.number == Project.round)
+        going_on = or_(
+            and_(Project.round > 0, Round.outcome.is_(None)),
+            and_(Project.ended.is_(False), Project.round < Project.rounds),
+        )
         with self._parts.database.read() as session:
-            busy = select(Job.key).where(Job.kind == ADVANCE_PROJECT, Job.state.in_((QUEUED, RUNNING)))
             keys = set(session.scalars(busy))
+            found = session.execute(select(Project.id, Project.aggregators).outerjoin(Round, newest).where(going_on))
             return [
-                project.id
-                for project in all_projects(session)
-                if str(project.id) not in keys and self._parts.sender.address in project.aggregators
+                project
+                for project, aggregators in found
+                if str(project) not in keys and self._parts.sender.address in aggregators
             ]
