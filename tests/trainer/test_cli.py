@@ -283,7 +283,7 @@ def test_from_init_to_claim_as_processes(stage, tmp_path):
         "round-over",
     ]
 
-    status = json.loads(cohort("trainer", "status", *common, "--json").stdout)
+    status = json.loads(cohort("trainer", "status", "--home", str(home), "--json").stdout)
     assert int(status["projects"][0]["claimable"]) > 0
     claimed = json.loads(cohort("trainer", "claim", *common, "--json").stdout)
     assert claimed["claims"][0]["amount"] == status["projects"][0]["claimable"]
@@ -291,7 +291,7 @@ def test_from_init_to_claim_as_processes(stage, tmp_path):
     assert cohort("trainer", "leave", project, *common, "--yes").returncode == 0
     left = cohort("trainer", "withdraw", project, *common)
     assert left.returncode == 0, left.stderr
-    wrong = cohort("trainer", "status", "--home", str(home), env={"COHORT_TRAINER_PASSWORD": "wrong"})
+    wrong = cohort("trainer", "claim", "--home", str(home), env={"COHORT_TRAINER_PASSWORD": "wrong"})
     assert wrong.returncode == 32
 
 

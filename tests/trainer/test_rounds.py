@@ -160,7 +160,7 @@ def test_a_round_whose_reveal_nobody_takes_is_survived_and_explained(stage):
         assert run.result(60) == 1
     waiting = next(entry for entry in logs if entry["event"] == "reveal-waits-for-service")
     assert "stake is safe" in waiting["note"]
-    assert record_of(stage, trainer).result.startswith("absent")
+    assert record_of(stage, trainer).result.startswith("unclosed")
 
 
 def test_an_ipfs_outage_delays_the_reveal_and_loses_nothing(stage):
@@ -214,6 +214,7 @@ def test_a_wrong_model_from_the_service_is_not_trained_on(make_stage):
         for commitment, (model, _) in list(stage.service.models.items()):
             stage.service.models[commitment] = (model, first)
         stage.service.run_automatically(1)
+        until(lambda: stage.scene.round_number() == 2)
         assert trainer.run(stage.scene.project, stage.data, rounds=1) == 1
     assert any(entry["event"] == "model-is-another" for entry in logs)
     assert record_of(stage, trainer, 2).model == "0x" + stage.service.model_history[1].hex()

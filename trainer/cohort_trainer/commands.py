@@ -162,17 +162,18 @@ def status(
     home: HomeOption,
     project: Annotated[int | None, typer.Argument(min=1, help="Default: every project of this home.")] = None,
     as_json: JsonOption = False,
-    password_file: PasswordOption = None,
 ) -> None:
-    """Where you stand: round, stake, standing, pay to claim. From the chain.
+    """Where you stand: round, stake, standing, pay to claim. From the chain; needs no password.
 
     Example:
 
     cohort trainer status --home ~/cohort
     """
     from cohort_trainer.amounts import format_amount
+    from cohort_trainer.home import Home
+    from cohort_trainer.sdk import Trainer
 
-    with _unlocked(home, password_file) as trainer:
+    with Trainer(Home.open(home)) as trainer:
         found = [trainer.status(number) for number in _projects(trainer.home, project)]
         if as_json:
             print(json.dumps({"address": trainer.address, "projects": [_status_json(one) for one in found]}))

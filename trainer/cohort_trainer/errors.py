@@ -47,6 +47,12 @@ class HomeBusy(TrainerError, Conflict):
     code = "home-busy"
 
 
+class HomeLocked(TrainerError):
+    """Something that needs the key was asked of a home that was opened without its password."""
+
+    code = "home-locked"
+
+
 class PasswordMissing(TrainerError):
     """No password was given and there is nobody to ask."""
 

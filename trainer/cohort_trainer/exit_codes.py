@@ -61,7 +61,7 @@ TABLE: tuple[ExitCode, ...] = (
     ExitCode(
         32,
         "password",
-        ("password-missing", "password-wrong"),
+        ("password-missing", "password-wrong", "home-locked"),
         "Give the password by prompt, --password-file or COHORT_TRAINER_PASSWORD.",
     ),
     ExitCode(

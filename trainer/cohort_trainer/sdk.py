@@ -11,10 +11,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Self
 
 import structlog
+from cohort_protocol.chain import TransactionSender
 from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
 from cohort_protocol.chain.types import Member, RoundView, Standing
 from cohort_protocol.errors import Unavailable
@@ -24,6 +26,7 @@ from pydantic import SecretStr
 
 from cohort_trainer.claims import Claimable, ClaimReceipt, claim, close_if_due, find_claimable
 from cohort_trainer.connection import Connection
+from cohort_trainer.errors import HomeLocked
 from cohort_trainer.home import Home
 from cohort_trainer.journal import RoundJournal
 from cohort_trainer.membership import Preview, check_can_join, join, leave, preview, withdraw
@@ -56,11 +59,11 @@ class TrainerStatus:
 class Trainer:
     """One home, unlocked. Close it, or use it in a `with` statement."""
 
-    def __init__(self, home: Home, account: LocalAccount) -> None:
+    def __init__(self, home: Home, account: LocalAccount | None = None) -> None:
+        """`account` None: what needs no key still works, everything else raises `HomeLocked`."""
         self.home = home
-        self.account = account
         self.connection = Connection(home.config)
-        self.sender = self.connection.sender(account, home.transactions)
+        self._account = account
 
     @classmethod
     def unlock(cls, home: Home, password: SecretStr) -> Self:
@@ -69,7 +72,19 @@ class Trainer:
 
     @property
     def address(self) -> str:
-        return self.account.address
+        return self.home.config.address
+
+    @property
+    def account(self) -> LocalAccount:
+        """The key. Raises `HomeLocked`."""
+        if self._account is None:
+            raise HomeLocked(f"this needs the key of {self.address}: open the home with its password")
+        return self._account
+
+    @cached_property
+    def sender(self) -> TransactionSender:
+        """Sends with the home's key, each intent once. Raises `HomeLocked`."""
+        return self.connection.sender(self.account, self.home.transactions)
 
     # --- joining ----------------------------------------------------------------------------------------------------
 

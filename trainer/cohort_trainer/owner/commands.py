@@ -160,10 +160,8 @@ def fund(
 
 
 @app.command()
-def status(
-    project: ProjectArgument, home: HomeOption, as_json: JsonOption = False, password_file: PasswordOption = None
-) -> None:
-    """Where a project stands, from the chain: round, trainers, money.
+def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = False) -> None:
+    """Where a project stands, from the chain: round, trainers, money. Needs no password.
 
     Example:
 
@@ -173,7 +171,7 @@ def status(
 
     from cohort_trainer.amounts import format_amount
 
-    with _unlocked(home, password_file) as owner:
+    with _locked(home) as owner:
         one = owner.status(project)
     ledger = asdict(one.ledger)
     if as_json:
@@ -190,14 +188,14 @@ def status(
 
 
 @app.command()
-def watch(project: ProjectArgument, home: HomeOption, password_file: PasswordOption = None) -> None:
+def watch(project: ProjectArgument, home: HomeOption) -> None:
     """Follow a project's rounds as the service reports them, until it is finished. Ctrl-C stops watching.
 
     Example:
 
     cohort project watch 1 --home ~/owner
     """
-    with _unlocked(home, password_file) as owner:
+    with _locked(home) as owner:
         owner.watch(project, lambda state: print(_state_line(state), flush=True))
 
 
@@ -236,7 +234,6 @@ def model(
     out: Annotated[Path, typer.Option(help="File to write (safetensors).")],
     round_number: Annotated[int | None, typer.Option("--round", min=0, help="After it. Default: newest.")] = None,
     raw: Annotated[bool, typer.Option("--raw", help="The integers that the commitment is about, not floats.")] = False,
-    password_file: PasswordOption = None,
 ) -> None:
     """Fetch the model after a round, checked against its commitment on chain.
 
@@ -246,7 +243,7 @@ def model(
 
     cohort project model 1 --home ~/owner --round 3 --raw --out round3.safetensors
     """
-    with _unlocked(home, password_file) as owner:
+    with _locked(home) as owner:
         number = owner.save_model(project, out, round_number, raw)
         print(f"Model of project {project} after round {number} written to {out}.")
 
@@ -257,6 +254,14 @@ def _unlocked(home: Path, password_file: Path | None) -> Owner:
 
     opened = Home.open(home)
     return Owner.unlock(opened, ask_password(password_file, OWNER_PASSWORD))
+
+
+def _locked(home: Path) -> Owner:
+    """For what needs no key."""
+    from cohort_trainer.home import Home
+    from cohort_trainer.owner.sdk import Owner
+
+    return Owner(Home.open(home))
 
 
 def _state_line(state: ProjectState) -> str:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import structlog
-from cohort_protocol.chain import FileJournal
+from cohort_protocol.chain import FileJournal, TransactionSender
 from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
 from cohort_protocol.chain.events import ProjectCreated, ProjectFunded, ProjectRefunded, decode_receipt
 from cohort_protocol.chain.transactions import TransactionReceipt, TransactionRequest
@@ -31,7 +32,7 @@ from safetensors.numpy import save
 from cohort_trainer.amounts import format_amount, parse_amount
 from cohort_trainer.connection import Connection
 from cohort_trainer.durable_files import write_durably
-from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid
+from cohort_trainer.errors import BalanceTooLow, DraftTampered, HomeLocked, OwnerInputInvalid
 from cohort_trainer.home import Home
 from cohort_trainer.models import ModelSource
 from cohort_trainer.owner.drafts import ProjectPlan, check_draft, make_plan, parse_spec_draft, parse_terms, plan_id
@@ -68,11 +69,11 @@ class OwnerStatus:
 class Owner:
     """One home, unlocked. Close it, or use it in a `with` statement."""
 
-    def __init__(self, home: Home, account: LocalAccount) -> None:
+    def __init__(self, home: Home, account: LocalAccount | None = None) -> None:
+        """`account` None: what needs no key still works, everything else raises `HomeLocked`."""
         self.home = home
-        self.account = account
         self.connection = Connection(home.config)
-        self.sender = self.connection.sender(account, home.transactions)
+        self._account = account
 
     @classmethod
     def unlock(cls, home: Home, password: SecretStr) -> Self:
@@ -81,7 +82,19 @@ class Owner:
 
     @property
     def address(self) -> str:
-        return self.account.address
+        return self.home.config.address
+
+    @property
+    def account(self) -> LocalAccount:
+        """The key. Raises `HomeLocked`."""
+        if self._account is None:
+            raise HomeLocked(f"this needs the key of {self.address}: open the home with its password")
+        return self._account
+
+    @cached_property
+    def sender(self) -> TransactionSender:
+        """Sends with the home's key, each intent once. Raises `HomeLocked`."""
+        return self.connection.sender(self.account, self.home.transactions)
 
     # --- creating ---------------------------------------------------------------------------------------------------
 

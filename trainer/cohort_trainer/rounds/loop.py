@@ -11,12 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import structlog
+from cohort_protocol.chain.errors import LogMalformed, RangeTooLarge
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.learning.errors import TrainingFailed
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.service.messages import ProjectState
-from cohort_protocol.update import UpdateMalformed
+from cohort_protocol.update import CodecError
 
 from cohort_trainer.errors import NotAMember, RecordBroken
 from cohort_trainer.rounds.facts import RoundFacts, look
@@ -58,12 +59,20 @@ class RoundLoop:
         windows = self.steps.project.terms.windows
         # A tenth of the window: at least once between `self_due` and the end of the commit phase.
         self._interval = min(LONGEST_LOOK, max(SHORTEST_LOOK, min(windows.commit, windows.reveal) / 10))
-        # A service that hangs must not keep us from the chain for longer than that either.
-        self.steps.connection.service.timeout = max(0.5, self._interval / 2)
 
     def run(self) -> int:
         """Number of rounds whose end was seen. Raises `NotAMember`, `TrainingFailed` if the training function never
         worked, and errors of configuration (`WrongChain`, `NoContract`, ...); outages are waited out."""
+        service = self.steps.connection.service
+        usual = service.timeout
+        # A service that hangs must not keep us from the chain for longer than the time between looks.
+        service.timeout = max(0.5, self._interval / 2)
+        try:
+            return self._run()
+        finally:
+            service.timeout = usual
+
+    def _run(self) -> int:
         project, trainer, journal = self.steps.project.id, self.steps.account.address, self.steps.journal
         log.info("trainer-started", project=project, trainer=trainer, seed=self.steps.training.seed)
         self.steps.training.prepare()
@@ -85,7 +94,7 @@ class RoundLoop:
                 if self._is_over(facts):
                     return self._results
                 step = self._act(facts)
-            except Unavailable as error:
+            except (Unavailable, LogMalformed, RangeTooLarge) as error:
                 self._waiting_for("chain or IPFS", error)
                 step = Step.AGAIN
             pause = min(self._interval, max(SOON, pause * 2)) if step is Step.AGAIN else 0.0
@@ -113,6 +122,7 @@ class RoundLoop:
             trainer = self.steps.account.address
             self._hints = ServiceHints(
                 models={parse_bytes32(model.commitment): model.cid for model in references},
+                round=state.round.number,
                 forgot_commit=trainer not in state.round.committed,
                 forgot_reveal=trainer not in state.round.revealed,
             )
@@ -137,7 +147,7 @@ class RoundLoop:
             step = self.steps.act(facts, self._hints)
         except RecordBroken as error:
             return self._sit_out(facts, error)
-        except (TrainingFailed, UpdateMalformed) as error:
+        except (TrainingFailed, CodecError) as error:
             if not self._trained:
                 # A function that has never worked is a mistake to mend now, not after ten rounds without pay.
                 raise
@@ -175,7 +185,10 @@ class RoundLoop:
         for number in sorted(number for number in self._open if number <= newest):
             record = self.steps.journal.load(number)
             assert record is not None
-            result = result_of(self.steps.connection, record.project, number, record.trainer)
+            if number == facts.number and facts.view is not None and not facts.view.closed:
+                result = RoundResult("unclosed")
+            else:
+                result = result_of(self.steps.connection, record.project, number, record.trainer)
             log.info("round-over", project=record.project, round=number, result=result.words())
             self.steps.journal.change(record, result=result.words())
             self._open.discard(number)

@@ -15,7 +15,8 @@ class RoundResult:
     """How a round ended for one trainer."""
 
     outcome: str
-    """"paid", "unpaid" (admitted, score 0), "rejected" (by the policy), "refused" (by the witnesses), "absent"."""
+    """"paid", "unpaid" (admitted, score 0), "rejected" (by the policy), "refused" (by the witnesses), "absent", or
+    "unclosed": void or defaulted, and nobody has moved its money yet (claiming does)."""
     pay: int = 0
     """Base units."""
     score: int = 0

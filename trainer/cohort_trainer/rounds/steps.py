@@ -13,6 +13,7 @@ from enum import StrEnum
 import numpy as np
 import structlog
 from cohort_protocol.chain import TransactionReverted, TransactionSender
+from cohort_protocol.chain.errors import BroadcastRefused, InsufficientFunds
 from cohort_protocol.commitments import commit_message, commitment, derive_salt, sign
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32, to_hex
@@ -39,8 +40,8 @@ NOT_YET = {"wrong-phase", "not-found", "not-committed", "unavailable"}
 OTHER_COMMITMENT = "commitment-differs"
 """The service has another commitment of this key for this round: it was signed elsewhere, so none is sent from here."""
 
-
 SELF_REFUSED = "self-commit"
+"""Begins a recorded refusal by the contract: trying again cannot help."""
 
 
 def self_due(opened_at: int, commit_end: int) -> int:
@@ -57,8 +58,10 @@ class ServiceHints:
 
     models: Mapping[bytes, str] = field(default_factory=dict)
     """Commitment of a model -> CID."""
+    round: int = 0
+    """The round that the following two speak of."""
     forgot_commit: bool = False
-    """It answers about the newest round and does not know this trainer's commitment (its database was rebuilt)."""
+    """It does not know this trainer's commitment: not yet, or its database was rebuilt."""
     forgot_reveal: bool = False
 
 
@@ -154,7 +157,7 @@ class RoundSteps:
             return Step.DONE
         batch_posted = facts.view.batch_hash != NO_HASH
         due = self_due(facts.view.opened_at, facts.view.commit_end)
-        handed_in = record.committed and not hints.forgot_commit
+        handed_in = record.committed and not (hints.forgot_commit and hints.round == record.round)
         if not handed_in and record.refusal is None and not batch_posted and facts.now < due:
             record = self._commit_by_service(record)
         if record.refusal is not None and record.refusal.startswith((OTHER_COMMITMENT, SELF_REFUSED)):
@@ -202,6 +205,9 @@ class RoundSteps:
             log.warning("commit-impossible", project=record.project, round=record.round, why=str(error))
             self.journal.change(record, refusal=f"{SELF_REFUSED} {error.name}: {error}"[:500])
             return Step.DONE
+        except (InsufficientFunds, BroadcastRefused) as error:
+            log.error("commit-waits-for-chain", project=record.project, round=record.round, detail=str(error))
+            return Step.AGAIN
         self.journal.change(record, committed_self=True)
         log.info("committed-on-chain", project=record.project, round=record.round, commitment=record.commitment)
         return Step.DONE
@@ -217,15 +223,15 @@ class RoundSteps:
 
         Raises `RecordBroken` if the update that was committed to is lost and cannot be made again.
         """
-        if record.reveal_refusal is not None or (record.revealed and not hints.forgot_reveal):
+        forgotten = hints.forgot_reveal and hints.round == record.round
+        if record.reveal_refusal is not None or (record.revealed and not forgotten):
             return Step.DONE
         if not reveal_is_final(self.connection, self.project, facts):
             return Step.AGAIN
         if not self._is_on_chain(facts, record):
-            log.warning(
-                "not-in-round", project=record.project, round=record.round, why="the commitment is not on chain"
-            )
-            self.journal.change(record, refusal="not-in-round: the commitment did not reach the chain in time")
+            why = "not-in-round: the commitment did not reach the chain in time"
+            log.warning("reveal-impossible", project=record.project, round=record.round, why=why)
+            self.journal.change(record, reveal_refusal=why)
             return Step.DONE
         if reveal_state(self.connection, self.project, facts, self.account.address):
             self.journal.change(record, revealed=True)
