@@ -39,11 +39,16 @@ class BaselineResult(BaseModel):
 
 
 def compute(task: BaselineTask) -> BaselineResult:
-    """Three simulations and one evaluation, all in this process: half a second per round of eight trainers."""
+    """Three simulations and one evaluation, all in this process: half a second per round of eight trainers.
+
+    Averages count every trainer the same, as the market does before it judges: nobody can check how many examples
+    another one has. (Weighted by examples, clean averaging does a little worse on such shards.)
+    """
     from cohort_protocol.learning.evaluation import evaluate_model
     from cohort_protocol.learning.plugin import load_train_function
-    from cohort_protocol.learning.simulation import Federation, Participant, run_fedavg, run_local_only
+    from cohort_protocol.learning.simulation import Federation, Participant, run_local_only, run_policy
     from cohort_protocol.learning.training import train
+    from cohort_protocol.scoring import policy_by_name
 
     demo = demo_task(task.seed, len(task.functions))
     federation = Federation(demo.architecture, EXPONENT, task.rounds, demo.test, seed=task.seed)
@@ -54,12 +59,13 @@ def compute(task: BaselineTask) -> BaselineResult:
         for index, (shard, function) in enumerate(zip(demo.shards, task.functions, strict=True))
     ]
     honest = [one for one, function in zip(everybody, task.functions, strict=True) if function is None]
+    average = policy_by_name("fedavg")
     first = evaluate_model(demo.architecture, federation.first_model(), EXPONENT, demo.test)
     return BaselineResult(
         initial=first.accuracy,
         local_only_mean=_mean([run.accuracies[-1] for run in run_local_only(federation, honest)], first.accuracy),
-        clean_fedavg=run_fedavg(federation, honest).accuracies if honest else [first.accuracy] * task.rounds,
-        unfiltered=run_fedavg(federation, everybody).accuracies,
+        clean_fedavg=run_policy(federation, honest, average).accuracies if honest else [first.accuracy] * task.rounds,
+        unfiltered=run_policy(federation, everybody, average).accuracies,
     )
 
 

@@ -64,10 +64,10 @@ class Baseline(ReportPart):
     accuracy_local_only_mean: float
     """Mean over the honest trainers of a model trained on one's own data alone, for as many rounds."""
     accuracy_clean_fedavg: float
-    """The honest trainers only, averaged without a filter, after the last round."""
+    """The honest trainers only, averaged with equal weights and without a filter, after the last round."""
     accuracy_clean_fedavg_rounds: list[float]
     accuracy_unfiltered_rounds: list[float]
-    """All trainers, the cheats among them, averaged without a filter."""
+    """All trainers, the cheats among them, averaged with equal weights and without a filter."""
 
 
 class Flag(ReportPart):
