@@ -292,7 +292,7 @@ class Supervisor:
                 raise ProcessFailed(f"{plan.name} cannot be started ({plan.argv[0]}): {error}") from error
         self._tell_watchdog(f"+ {process.pid}")
         if plan.niceness:
-            os.setpriority(os.PRIO_PROCESS, process.pid, plan.niceness)
+            _be_nice(process.pid, plan.niceness)
         return process
 
     def _watch(self, record: _Record) -> None:
@@ -367,6 +367,16 @@ class Supervisor:
             partial = self.folder / "processes.json.partial"
             partial.write_text(json.dumps(content, indent=1))
             partial.replace(self.folder / "processes.json")
+
+
+def _be_nice(pid: int, niceness: int) -> None:
+    """Lowers a process's priority. Linux shares time between sessions first (autogroup), so theirs is lowered too."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
+    except OSError:
+        # It has ended already, or this system has no autogroups: priority is a courtesy, never a need.
+        return
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:

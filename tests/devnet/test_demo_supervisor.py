@@ -117,6 +117,29 @@ def test_close_ends_processes_that_ignore_sigterm_and_their_children(tmp_path: P
         supervisor.start(ProcessPlan("late", SLEEPER))
 
 
+def test_background_work_gets_a_lower_priority(supervisor: Supervisor) -> None:
+    pid = supervisor.start(ProcessPlan("sleeper", SLEEPER, niceness=7))
+    assert psutil.Process(pid).nice() == 7
+
+
+def test_a_process_that_fails_again_and_again_after_some_seconds_is_given_up(
+    supervisor: Supervisor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A wrong setting may need seconds to show; a SIGKILL from outside after as long a life is no crash loop."""
+    monkeypatch.setattr("cohort_devnet.supervisor.BACKOFF_SECONDS", (0.01,) * 2)
+    monkeypatch.setattr("cohort_devnet.supervisor.QUICK_DEATHS_ALLOWED", 2)
+    monkeypatch.setattr("cohort_devnet.supervisor.QUICK_KILL_SECONDS", 0.2)
+    failing = (sys.executable, "-c", "import time; time.sleep(0.4); raise SystemExit(22)")
+    supervisor.start(ProcessPlan("failing", failing))
+    assert supervisor.wait("failing", 20) == 22
+    assert supervisor.restarts("failing") == 2
+    supervisor.start(ProcessPlan("victim", SLEEPER))
+    for number in range(1, 5):
+        time.sleep(0.4)
+        supervisor.kill("victim")
+        until(lambda number=number: supervisor.restarts("victim") == number and supervisor.state("victim") == "running")
+
+
 def test_lower_tiers_end_last(tmp_path: Path, events: list[ProcessEvent]) -> None:
     with Supervisor(tmp_path, grace=2, notify=events.append) as supervisor:
         supervisor.start(ProcessPlan("chain", SLEEPER, tier=0))

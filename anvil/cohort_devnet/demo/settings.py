@@ -55,7 +55,7 @@ class DemoSettings:
     port: int = 0
     keep: bool = False
     drama: bool = False
-    commit_seconds: int = 60
+    commit_seconds: int = 120
     """Upper bounds of the phases: each ends as soon as everyone has acted."""
     reveal_seconds: int = 60
     settle_seconds: int = 120
