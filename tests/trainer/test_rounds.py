@@ -16,10 +16,12 @@ from cohort_protocol.phases import Phase
 from cohort_protocol.update import decode_update, update_commitment
 from cohort_trainer.chain_events import find_events
 from cohort_trainer.errors import HomeBusy, NotAMember, RecordBroken
+from cohort_trainer.home import Home
 from cohort_trainer.journal import RoundJournal
 from cohort_trainer.rounds import loop
 from cohort_trainer.rounds.facts import look
 from cohort_trainer.rounds.steps import ServiceHints, Step
+from cohort_trainer.sdk import Trainer
 
 from tests.trainer.conftest import Background, Stage, until, write_data
 from tests.trainer.market_service import problem
@@ -408,3 +410,28 @@ def test_a_service_that_lost_its_database_is_told_again(stage):
         stage.service.settle()
         assert run.result() == 1
     assert record_of(stage, trainer).result.startswith("paid")
+
+
+def test_an_update_is_published_only_once_the_commit_phase_is_final(stage):
+    """With a reorg the commit phase could open again, and somebody could copy what is public by then."""
+    with stage.joined() as trainer:
+        home = trainer.home
+    careful = Home(home.root, home.config.model_copy(update={"confirmations": 3}))
+    with Trainer(careful, stage.account) as trainer:
+        stage.service.open_round()
+        project = trainer.project(stage.scene.project)
+        steps = trainer.steps(project, stage.data)
+
+        def act() -> Step:
+            return steps.act(look(trainer.connection, project, trainer.address), ServiceHints())
+
+        assert act() is Step.DONE
+        stage.service.post_batch()
+        for _ in range(3):
+            assert look(trainer.connection, project, trainer.address).phase is Phase.REVEAL
+            assert act() is Step.AGAIN
+            assert not stage.service.reveals
+            assert record_of(stage, trainer).cid is None
+            stage.devnet.control.mine(1)
+        assert act() is Step.DONE
+    assert stage.service.reveals

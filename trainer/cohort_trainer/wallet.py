@@ -40,7 +40,7 @@ def account_from_key_file(path: Path) -> LocalAccount:
         if len(text) != 64:
             raise ValueError("length")
         return Account.from_key(bytes.fromhex(text))
-    except Exception as error:  # eth-keys raises its own types on keys outside the curve's order
+    except ValueError as error:
         raise HomeInvalid(f"{path} holds no private key: expected 64 hex digits below the curve's order") from error
 
 
