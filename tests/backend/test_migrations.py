@@ -51,12 +51,12 @@ def test_every_model_is_listed_as_projection_record_or_work_state() -> None:
 
 def test_processes_that_start_together_migrate_once(empty_url: str) -> None:
     context = multiprocessing.get_context("spawn")
-    processes = [context.Process(target=_upgrade, args=(empty_url,)) for _ in range(3)]
+    processes = [context.Process(target=_upgrade, args=(empty_url,)) for _ in range(2)]
     for process in processes:
         process.start()
     for process in processes:
         process.join(60)
-    assert [process.exitcode for process in processes] == [0, 0, 0]
+    assert [process.exitcode for process in processes] == [0, 0]
 
 
 def _upgrade(url: str) -> None:
