@@ -104,9 +104,8 @@ def _install_python_packages() -> None:
 
 def _install_npm_packages() -> None:
     print("[3/3] npm packages: Anvil, forge, solc, OpenZeppelin (under a minute)", flush=True)
-    # Not `npm ci`: it insists on lock entries for the optional binaries of every platform. This installs what the lock
-    # pins, checks its hashes, leaves the lock as it is and runs nobody's install script.
-    command = ["npm", "install", "--no-save", "--ignore-scripts", "--no-fund", "--no-audit"]
+    # The binaries come inside the packages: nobody's install script has to run.
+    command = ["npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit"]
     _run(command, "installing npm packages", cwd=CONTRACTS)
 
 
