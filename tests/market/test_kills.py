@@ -13,7 +13,7 @@ from cohort_protocol.service.errors import ServiceNotFound
 
 from tests.market.running import SIZE, DemoProcess
 
-pytestmark = pytest.mark.market
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 KILLS = [
     ("worker", Phase.COMMIT),
