@@ -114,8 +114,8 @@ class ProjectView(Message):
     id: int
     owner: Address
     spec_cid: CidText
-    spec: ProjectSpec | None
-    """None until the service could fetch the spec."""
+    spec: ProjectSpec | None = None
+    """None until the service could fetch the spec, and in lists."""
     terms: TermsRequest
     policy_hash: Bytes32
     ended: bool

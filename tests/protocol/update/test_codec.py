@@ -177,9 +177,7 @@ def test_float_weights_survive_the_model_to_its_resolution(values, exponent):
     assert model.tolist() == [round(Fraction(v) / Fraction(2) ** (exponent - 16)) for v in weights.tolist()]
     back = codec.floats_from_model(model, exponent)
     assert back.dtype == np.float32
-    assert np.all(
-        np.abs(back.astype(np.float64) - weights) <= 2.0 ** (exponent - 16) + np.abs(weights) * 2.0**-24
-    )
+    assert np.all(np.abs(back.astype(np.float64) - weights) <= 2.0 ** (exponent - 16) + np.abs(weights) * 2.0**-24)
 
 
 @settings(max_examples=300, deadline=None)
