@@ -6,7 +6,11 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures.chain import Devnet
+from tests.fixtures.postgres import postgres_server
+from tests.fixtures.redis import redis_url
 from tests.worker.stage import Stage
+
+__all__ = ["postgres_server", "redis_url"]
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ class Stage:
     trainers: list[LocalAccount]
     sent: list[JobMessage] = field(default_factory=list)
     updates: dict[tuple[int, str], Update] = field(default_factory=dict)
+    database_url: str = ""
+    """SQLite in `home` if empty."""
     _parts: WorkerParts | None = None
 
     @classmethod
@@ -166,7 +168,7 @@ class Stage:
         keystore, password = write_keystore(self.aggregator, self.home / "keys")
         deployment = self.devnet.deployment
         fields: dict[str, Any] = {
-            "database_url": f"sqlite:///{self.home}/market.db",
+            "database_url": self.database_url or f"sqlite:///{self.home}/market.db",
             "broker_url": f"filesystem://{self.home}/broker",
             "chain_url": self.devnet.node.url,
             "chain_id": deployment.chain_id,

@@ -15,11 +15,8 @@ from cohort_backend.settlements import repository as settlements
 from cohort_protocol.phases import Phase
 
 from tests.fixtures.chain import Devnet
-from tests.fixtures.redis import redis_url
 from tests.worker.processes import COHORT, Running, freeze, picture, running, worker, worker_environment
 from tests.worker.stage import Stage, wait_until
-
-__all__ = ["redis_url"]
 
 
 @pytest.fixture

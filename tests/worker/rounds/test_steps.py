@@ -23,6 +23,7 @@ from cohort_worker.rounds.situation import enough_receipts, read_situation, sign
 from cohort_worker.rounds.steps import blamed_leaf, perform
 from sqlalchemy import select
 
+from tests.fixtures.postgres import PostgresServer
 from tests.worker.stage import Stage
 
 RUNNING = threading.Event()
@@ -74,6 +75,32 @@ def test_a_round_from_open_to_settled_and_the_next_one_opens(stage: Stage) -> No
     assert to_hex(stage.market.progress_of(stage.project).model) == proposal.next_model.commitment
     names = [intent.split()[0] for intent in _intents(stage)]
     assert names == ["open", "commit", "reveal", "settle", "open"], "one transaction per step"
+
+
+def test_postgresql_works_as_sqlite_does(stage: Stage, postgres_server: PostgresServer) -> None:
+    """A round with a reorg in it, and two planners at once."""
+    with postgres_server.fresh_database() as url:
+        stage.database_url = url
+        _to_reveal(stage)
+        fork = stage.devnet.control.snapshot()
+        for trainer in stage.trainers:
+            stage.hand_in_reveal(trainer)
+        stage.post_receipts(stage.reveal_set())
+        _advance(stage)
+        assert stage.phase() is Phase.SETTLE
+        stage.devnet.control.revert(fork)
+        stage.devnet.control.mine(1)
+        threads = [threading.Thread(target=_advance, args=(stage,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert stage.phase() is Phase.SETTLE
+        stage.sign_settlement(_evaluate(stage))
+        _advance(stage)
+        assert stage.round == 2
+        assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit", "reveal", "settle", "open"]
+        stage.close()
 
 
 def test_a_project_runs_to_its_last_round(make_stage: Callable[..., Stage]) -> None:
