@@ -60,7 +60,7 @@ class ProcessPlan:
     tier: int = 1
     """Higher tiers are ended first: what others depend on has the lowest."""
     niceness: int = 0
-    """Added to the scheduling niceness: background work gives way to the market."""
+    """0 .. 19: background work gives way to the market until `restore_priority`."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +148,12 @@ class Supervisor:
     def stop(self, name: str) -> None:
         """SIGTERM, SIGKILL after the grace; returns when it has ended. It is not started again."""
         self._stop([self._record(name)])
+
+    def restore_priority(self, name: str) -> None:
+        """Gives a process that was started with `niceness` the priority of all others, where the system allows it."""
+        record = self._record(name)
+        if record.plan.niceness and record.process.poll() is None:
+            _set_niceness(record.process.pid, 0)
 
     def wait(self, name: str, timeout: float | None = None) -> int:
         """Waits until the process has ended for good and returns its exit status (negative: a signal).
@@ -292,7 +298,7 @@ class Supervisor:
                 raise ProcessFailed(f"{plan.name} cannot be started ({plan.argv[0]}): {error}") from error
         self._tell_watchdog(f"+ {process.pid}")
         if plan.niceness:
-            _be_nice(process.pid, plan.niceness)
+            _set_niceness(process.pid, plan.niceness)
         return process
 
     def _watch(self, record: _Record) -> None:
@@ -369,14 +375,20 @@ class Supervisor:
             partial.replace(self.folder / "processes.json")
 
 
-def _be_nice(pid: int, niceness: int) -> None:
-    """Lowers a process's priority. Linux shares time between sessions first (autogroup), so theirs is lowered too."""
+def _set_niceness(pid: int, niceness: int) -> None:
+    """Sets a process's share of the processor.
+
+    Linux shares time between sessions first (autogroup, see sched(7)), and every process here has a session of its own:
+    there the session's niceness counts, which anyone may also lower again. Elsewhere it is the process's.
+    """
     try:
-        os.setpriority(os.PRIO_PROCESS, pid, niceness)
         Path(f"/proc/{pid}/autogroup").write_text(str(niceness))
     except OSError:
-        # It has ended already, or this system has no autogroups: priority is a courtesy, never a need.
-        return
+        try:
+            os.setpriority(os.PRIO_PROCESS, pid, niceness)
+        except OSError:
+            # Ended already, or not ours to raise again: priority is a courtesy, never a need.
+            return
 
 
 def _raise_terminated(number: int, frame: FrameType | None) -> None:

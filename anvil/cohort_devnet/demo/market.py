@@ -205,11 +205,14 @@ class DemoMarket:
 
     def _finish(self, watch: MarketWatch) -> None:
         """The owner takes back what is left; every trainer's process claims and ends."""
+        if self._baselines_beside:
+            self.supervisor.restore_priority("baselines")
         end_project(self.owner, self.project)
+        market = Market(self.parts.client, self.parts.deployment.market)
         deadline = time.monotonic() + CLAIM_SECONDS
-        for place in self.places:
-            self.supervisor.wait(place.name, max(1.0, deadline - time.monotonic()))
-        self.supervisor.check()
+        while market.ledger_of(self.project).claimable and time.monotonic() < deadline:
+            self.supervisor.check()
+            time.sleep(0.1)
         self.display.step("every trainer has claimed its pay; the owner has taken back the rest")
         if not self._baselines_beside:
             self._start_baselines()
@@ -231,6 +234,7 @@ class DemoMarket:
             accuracy.setdefault(entry.number, accuracy[entry.number - 1])
         with connect_store(parts.ipfs_url) as store:
             rounds = collect_rounds(history, parts.client, store, accuracy, watch.seconds(), watch.refusals)
+        self._trainers_ended()
         people = {place.account.address: (place.name, place.role, place.examples) for place in self.places}
         trainers = collect_trainers(history, market, people)
         money = re_add(parts.client, market.address, token.address, self.project)
@@ -274,6 +278,13 @@ class DemoMarket:
                 restarts=restarts,
             ),
         )
+
+    def _trainers_ended(self) -> None:
+        """Every trainer's process must have ended well by itself. Raises `ProcessFailed`."""
+        deadline = time.monotonic() + CLAIM_SECONDS
+        for place in self.places:
+            self.supervisor.wait(place.name, max(1.0, deadline - time.monotonic()))
+        self.supervisor.check()
 
     def _baseline(self) -> BaselineResult:
         self.supervisor.wait("baselines", BASELINE_SECONDS)
