@@ -103,6 +103,6 @@ def test_the_next_steps_are_commands_for_this_very_run(tmp_path: Path) -> None:
         f"--verifier {BOB}",
         "trainer join 2",
         "trainer run 2",
-        "http://127.0.0.1:1/docs",
+        "curl http://127.0.0.1:1/v1/projects/1",
     ):
         assert part in opened

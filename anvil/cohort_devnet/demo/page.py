@@ -8,7 +8,9 @@ from pathlib import Path
 from string import Template
 
 from cohort_devnet.demo.charts import Bar, Line, bar_chart, line_chart
+from cohort_devnet.demo.markup import code, table
 from cohort_devnet.demo.report import HONEST, Report, Round
+from cohort_devnet.demo.round_story import follow_round
 from cohort_devnet.demo.wording import (
     NOT_PROVEN,
     PROVEN,
@@ -17,6 +19,7 @@ from cohort_devnet.demo.wording import (
     role_text,
     share_text,
     short,
+    shorten_ids,
 )
 
 _ATTACK_MARKERS = ("x", "s", "^")
@@ -28,7 +31,7 @@ def write_page(report: Report, path: Path, next_steps: Sequence[tuple[str, str]]
     sections = [
         _head(report),
         _accuracy(report),
-        _follow(report, shown) if shown is not None else "",
+        follow_round(report, shown) if shown is not None else "",
         _pay(report),
         _standing(report),
         _rounds(report),
@@ -135,136 +138,6 @@ def _accuracy(report: Report) -> str:
     )
 
 
-# --- one round ----------------------------------------------------------------------------------------------------
-
-
-def _follow(report: Report, entry: Round) -> str:
-    names = report.names()
-    gas = {step.step: step for step in entry.gas}
-
-    def chain(step: str) -> str:
-        if step not in gas:
-            return ""
-        return f"transaction {_code(short(gas[step].tx))}, {gas[step].gas:,} gas"
-
-    project = report.project
-    order = list(names)
-    committed = sorted(
-        (item for item in entry.submissions if item.commitment is not None), key=lambda item: order.index(item.trainer)
-    )
-    commits = _table(
-        ["trainer", "committed to", "update's hash", "revealed at"],
-        [
-            [escape(names[s.trainer]), _code(short(s.commitment)), _code(short(s.update)), _code(short(s.cid))]
-            for s in committed
-        ],
-    )
-    steps = [
-        (
-            "Open",
-            "anyone",
-            f"{report.amount(project.round_budget, 0)} are set aside for this round and can no longer go back to the "
-            "owner. The model to start from is fixed by its hash.",
-            chain("open"),
-        ),
-        (
-            "Train and commit",
-            "each trainer",
-            f"Trains on its own data and signs the hash of its update ({project.dimension:,} numbers of 16 bits). "
-            "Nobody can copy what nobody has shown. All signatures go on chain in one batch.",
-            chain("commit"),
-        ),
-        (
-            "Reveal",
-            "each trainer",
-            f"Publishes the update on IPFS ({entry.bytes.get('update', 0):,} bytes) and opens its commitment."
-            + commits,
-            "",
-        ),
-        (
-            "Witness",
-            "two of three witnesses",
-            "Each fetches the bytes itself, decodes them, checks them against the hash, and signs one receipt for all.",
-            chain("reveal"),
-        ),
-        (
-            "Filter and score",
-            "the worker",
-            "Compares all updates with each other and with the last five steps, in whole numbers, so that everybody "
-            "who repeats it gets the same result." + _verdicts(report, entry),
-            "",
-        ),
-        (
-            "Publish",
-            "the worker",
-            "The new model and the bundle, which holds everything that the outcome follows from, go to IPFS.",
-            f"model {_code(entry.model_cid)}<br>bundle {_code(entry.bundle_cid or '')}",
-        ),
-        (
-            "Settle",
-            "the contract",
-            "Witnesses repeat the computation and sign it. The contract checks a quorum of signatures, computes the "
-            "pay from the scores itself, and cannot pay more than the round's budget. The round is final.",
-            chain("settle"),
-        ),
-        ("Claim", "each trainer", "Takes out the pay of all rounds in one transaction." + _claims(report, entry), ""),
-    ]
-    items = "".join(
-        f'<li><h3>{escape(name)} <span class="who">by {escape(who)}</span></h3><div>{text}</div>'
-        f'<div class="facts">{facts}</div></li>'
-        for name, who, text, facts in steps
-    )
-    seconds = entry.seconds
-    phases = ", ".join(
-        f"{name} {seconds[name]:.1f} s" for name in ("commit", "reveal", "evaluate", "settle") if name in seconds
-    )
-    return (
-        f"<h2>Follow round {entry.number} from commit to claim</h2>"
-        f"<p>It took {seconds.get('total', 0.0):.1f} seconds ({phases}).</p>"
-        f'<ol class="steps">{items}</ol>'
-    )
-
-
-def _verdicts(report: Report, entry: Round) -> str:
-    names, roles = report.names(), report.roles()
-    rows = []
-    order = list(names)
-    for verdict in sorted(entry.verdicts, key=lambda verdict: order.index(verdict.trainer)):
-        tag = "good" if verdict.accepted else "bad"
-        rows.append(
-            [
-                escape(names[verdict.trainer]),
-                f'<span class="tag {tag}">{escape(verdict.reason)}</span>',
-                escape(verdict.sentence),
-                escape(role_text(roles[verdict.trainer])),
-            ]
-        )
-    for flag in entry.flagged:
-        if flag.trainer not in {verdict.trainer for verdict in entry.verdicts}:
-            rows.append(
-                [
-                    escape(names.get(flag.trainer, short(flag.trainer))),
-                    f'<span class="tag bad">{escape(flag.reason)}</span>',
-                    escape(flag.detail),
-                    escape(role_text(roles.get(flag.trainer, HONEST))),
-                ]
-            )
-    return _table(["trainer", "verdict", "why", "what it really was"], rows)
-
-
-def _claims(report: Report, entry: Round) -> str:
-    rows = [
-        [
-            escape(trainer.name),
-            escape(report.amount(entry.payouts.get(trainer.address, 0))),
-            escape(report.amount(trainer.claimed)),
-            _code(short(trainer.claim_tx)) if trainer.claim_tx else "nothing to claim",
-        ]
-        for trainer in report.trainers
-    ]
-    return _table(["trainer", "#pay of this round", "#claimed, all rounds", "transaction"], rows)
-
-
 # --- who earned what ------------------------------------------------------------------------------------------------
 
 
@@ -289,7 +162,7 @@ def _pay(report: Report) -> str:
     rows = [
         [
             escape(trainer.name),
-            _code(short(trainer.address)),
+            code(short(trainer.address)),
             escape(role_text(trainer.role)),
             str(trainer.examples),
             escape(report.amount(trainer.earned)),
@@ -300,7 +173,7 @@ def _pay(report: Report) -> str:
         for trainer in report.trainers
     ]
     heads = ["trainer", "address", "role", "#examples", "#earned", "#claimed", "#reliability", "#usefulness"]
-    return f'<h2>Who was paid?</h2><div class="card">{chart}</div>' + _table(heads, rows)
+    return f'<h2>Who was paid?</h2><div class="card">{chart}</div>' + table(heads, rows)
 
 
 def _standing(report: Report) -> str:
@@ -348,7 +221,7 @@ def _rounds(report: Report) -> str:
                 f"{entry.seconds.get('total', 0.0):.1f}",
             ]
         )
-    return "<h2>All rounds</h2>" + _table(
+    return "<h2>All rounds</h2>" + table(
         ["#round", "#accuracy", "#accepted", "flagged, and why", "#gas", "#seconds"], rows
     )
 
@@ -365,7 +238,7 @@ def _money(report: Report) -> str:
         ("refunded to the owner", money.refunded),
         ("free for further rounds", money.free),
     ]
-    rows = [[escape(what), escape(report.amount(amount))] for what, amount in lines]
+    rows = [[escape(what), escape(report.amount(amount)), f"{amount:,}"] for what, amount in lines]
     verdict = (
         '<span class="tag good">adds up</span> The first line equals the sum of the others, and the token\'s own book '
         f"agrees: the contract holds {escape(report.amount(money.contract_balance))}, of which "
@@ -373,7 +246,7 @@ def _money(report: Report) -> str:
         if money.balanced
         else '<span class="tag bad">does not add up</span> ' + escape("; ".join(money.findings))
     )
-    return f"<h2>Where the money is</h2>{_table(['', '#amount'], rows)}<p>{verdict}</p>"
+    return f"<h2>Where the money is</h2>{table(['', '#amount', '#base units'], rows)}<p>{verdict}</p>"
 
 
 def _trust(report: Report) -> str:
@@ -388,8 +261,11 @@ def _trust(report: Report) -> str:
 def _drama(report: Report) -> str:
     if not report.drama:
         return ""
-    rows = [[str(event.round), escape(event.what), escape(event.outcome)] for event in report.drama]
-    return "<h2>Drama</h2>" + _table(["#round", "what was done", "what came of it"], rows)
+    rows = [
+        [str(event.round), escape(shorten_ids(event.what)), escape(shorten_ids(event.outcome))]
+        for event in report.drama
+    ]
+    return "<h2>Drama</h2>" + table(["#round", "what was done", "what came of it"], rows)
 
 
 def _next(steps: Sequence[tuple[str, str]]) -> str:
@@ -403,30 +279,6 @@ def _foot(report: Report) -> str:
     parts, project = report.parts, report.project
     return (
         f"<footer>Chain {escape(parts.chain)}; IPFS {escape(parts.ipfs)}; database {escape(parts.database)}; broker "
-        f"{escape(parts.broker)}. Project {project.id} at {_code(project.contract)}, paid in {_code(project.token)}, "
-        f"spec {_code(project.spec_cid)}. All figures are in report.json.</footer>"
+        f"{escape(parts.broker)}. Project {project.id} at {code(project.contract)}, paid in {code(project.token)}, "
+        f"spec {code(project.spec_cid)}. All figures are in report.json.</footer>"
     )
-
-
-def _code(text: str) -> str:
-    return f'<code class="id">{escape(text)}</code>'
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A table of HTML cells; a head that starts with # makes its column one of numbers."""
-    numeric = [head.startswith("#") for head in heads]
-    top = "".join(
-        f"<th{_number_class(right)}>{escape(head.removeprefix('#'))}</th>"
-        for head, right in zip(heads, numeric, strict=True)
-    )
-    body = "".join(
-        "<tr>"
-        + "".join(f"<td{_number_class(right)}>{cell}</td>" for cell, right in zip(row, numeric, strict=True))
-        + "</tr>"
-        for row in rows
-    )
-    return f'<div class="scroll"><table><thead><tr>{top}</tr></thead><tbody>{body}</tbody></table></div>'
-
-
-def _number_class(right: bool) -> str:
-    return ' class="n"' if right else ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from cohort_devnet.demo.report import HONEST, Prices
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -41,6 +43,11 @@ def share_text(part: float) -> str:
 
 def price_text(prices: Prices) -> str:
     return f"at {prices.gas_price_gwei:g} gwei and {prices.ether_usd:,.0f} USD per ETH"
+
+
+def shorten_ids(text: str) -> str:
+    """A sentence with its CIDs and hashes shortened."""
+    return re.sub(r"\b(b[a-z2-7]{50,}|0x[0-9a-fA-F]{40,})\b", lambda found: short(found[0]), text)
 
 
 def short(text: str | None) -> str:
