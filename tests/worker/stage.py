@@ -100,9 +100,7 @@ class Stage:
     def create(cls, devnet: Devnet, home: Path, *, trainers: int = 3, rounds: int = 3, **terms: Any) -> Stage:
         """Creates and funds a project, and lets everybody join."""
         # Undoing a test also sets the shared chain's clock back; the worker reads the wall clock.
-        lag = int(time.time()) - devnet.client.block("pending").timestamp
-        if lag > 0:
-            devnet.control.warp(lag)
+        devnet.control.catch_up()
         store = EmbeddedStore(home / "ipfs")
         model = np.random.default_rng(1).integers(-(2**30), 2**30, DIMENSION)
         spec = ProjectSpec(
