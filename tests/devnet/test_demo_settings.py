@@ -70,6 +70,12 @@ def test_an_unknown_attack_lists_the_known_ones() -> None:
         DemoSettings(REPORT, attacks=("bribe",)).roles()
 
 
+def test_a_relative_folder_means_the_same_to_every_process_of_the_run() -> None:
+    asked = DemoSettings(Path("demo-report"))
+    assert asked.run_folder == Path.cwd() / "demo-report" / "run"
+    assert asked.chain_state.is_absolute()
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(0, 1000), st.integers(2, 12))
 def test_shards_cover_the_training_data_once_and_are_large_enough(seed: int, trainers: int) -> None:

@@ -34,7 +34,8 @@ class DemoProcess:
         self.output = folder.with_suffix(".txt")
         with self.output.open("wb") as output:
             self.process = subprocess.Popen(
-                [*cohort("demo", "--report", str(folder), *arguments)],
+                [*cohort("demo", "--report", folder.name, *arguments)],
+                cwd=folder.parent,  # relative, as people give it: the processes work in folders of their own
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

@@ -151,11 +151,13 @@ def _show(report, settings, console: Console, quiet: bool) -> bool:
 
 
 def _where(settings, report) -> str:
-    timing = report.timing
+    from cohort_devnet.demo.wording import shown_path
+
+    timing, folder = report.timing, settings.report
     return (
         f"\nThe run took {timing.total:.0f} s: set-up {timing.set_up:.0f}, rounds {timing.rounds:.0f}, claims "
-        f"{timing.claims:.0f}, report {timing.report:.0f}.\nReport: {settings.report / 'report.html'} (for people), "
-        f"{settings.report / 'report.json'}, {settings.report / 'rounds.png'}"
+        f"{timing.claims:.0f}, report {timing.report:.0f}.\nReport: {shown_path(folder / 'report.html')} (for people), "
+        f"{shown_path(folder / 'report.json')}, {shown_path(folder / 'rounds.png')}"
     )
 
 
@@ -191,10 +193,13 @@ def _stay(market, console: Console) -> None:
 
 
 def _say_what_is_left(settings, console: Console) -> None:
+    from cohort_devnet.demo.wording import shown_path
+
+    chain, run = shown_path(settings.chain_state), shown_path(settings.run_folder)
     left = [
-        f"{settings.run_folder / 'logs'} (a log per process)",
-        f"{settings.chain_state} (the chain; `cohort devnet balances --state {settings.chain_state}` re-adds it)",
-        f"{settings.run_folder} (homes, store, database)",
+        f"{run}/logs (a log per process)",
+        f"{chain} (the chain; `cohort devnet balances --state {chain}` re-adds it)",
+        f"{run} (homes, store, database)",
     ]
     console.print("What is left:")
     for line in left:

@@ -41,6 +41,7 @@ from cohort_devnet.demo.report import HONEST, Baseline, Project, Report, Timing
 from cohort_devnet.demo.settings import AGGREGATOR_FEE, ROUND_BUDGET, WITNESSES, DemoSettings
 from cohort_devnet.demo.task import POLICY, Task, demo_task
 from cohort_devnet.demo.watch import MarketWatch
+from cohort_devnet.demo.wording import shown_path
 from cohort_devnet.supervisor import ProcessEvent, ProcessPlan, Supervisor
 
 CLAIM_SECONDS = 120.0
@@ -132,7 +133,8 @@ class DemoMarket:
             start_trainer(parts, place, self.project, claim=True)
         cheats = ", ".join(f"{place.name} ({place.role})" for place in self.places if place.role != HONEST)
         tell(f"{len(self.places)} trainers started; cheats: {cheats or 'none'}")
-        tell(f"process ids in {settings.run_folder / 'processes.json'}, a log each in {settings.run_folder / 'logs'}")
+        run = shown_path(settings.run_folder)
+        tell(f"process ids in {run}/processes.json, a log each in {run}/logs")
         if self._baselines_beside:
             self._start_baselines()
         self.clock.mark("set-up")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cohort_devnet.demo.settings import DemoSettings
+from cohort_devnet.demo.wording import shown_path
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[st
     """(what it does, command) in order. Commands can be pasted as they are, from the folder that this run was started
     in."""
     cohort = _command()
-    report = shlex.quote(_shown(settings.report))
+    report = shlex.quote(shown_path(settings.report))
     steps = [
         (
             "Re-add all money from the kept chain, without our service:",
@@ -86,12 +87,4 @@ def _command() -> str:
     found = shutil.which("cohort")
     if found is not None and Path(found).resolve() == script.resolve():
         return "cohort"
-    return shlex.quote(_shown(script))
-
-
-def _shown(path: Path) -> str:
-    """The path as one would type it here."""
-    try:
-        return str(path.absolute().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path.absolute())
+    return shlex.quote(shown_path(script))

@@ -61,6 +61,8 @@ class DemoSettings:
     settle_seconds: int = 120
 
     def __post_init__(self) -> None:
+        # Processes of the run start in folders of their own: a relative path would mean something else to each.
+        object.__setattr__(self, "report", self.report.absolute())
         self._within("--rounds", self.rounds, 1, MAX_ROUNDS)
         self._within("--trainers", self.trainers, 1, MAX_SLOTS)
         self._within("--cheaters", self.cheaters, 0, self.trainers)

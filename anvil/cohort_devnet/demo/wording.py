@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 from cohort_devnet.demo.report import HONEST, Prices
 
@@ -43,6 +44,14 @@ def share_text(part: float) -> str:
 
 def price_text(prices: Prices) -> str:
     return f"at {prices.gas_price_gwei:g} gwei and {prices.ether_usd:,.0f} USD per ETH"
+
+
+def shown_path(path: Path) -> str:
+    """A path as one would type it here: relative if it lies below the working directory."""
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path.absolute())
 
 
 def shorten_ids(text: str) -> str:
