@@ -1,15 +1,17 @@
 """Commitments and EIP-712 typed data: the bytes that trainers and witnesses sign.
 
 Twins of `contracts/src/rounds/` and `contracts/src/verification/AttestedVerifier.sol`; `tests/` compares both on
-random cases. Source: EIP-712.
+random cases. CIDs are 36 bytes and signatures 65 bytes (r, s, v) here; `cid_parts` and `compact_signature` give the
+forms that go on chain. Sources: EIP-712 (typed data), EIP-2098 (compact signatures), EIP-2 (low s).
 """
 
 from __future__ import annotations
 
 import hmac
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import TYPE_CHECKING
 
 from eth_abi import encode
 from eth_account import Account
@@ -17,12 +19,15 @@ from eth_account.messages import SignableMessage, encode_typed_data
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak
 
-from cohort_protocol.errors import SignatureInvalid
+from cohort_protocol.errors import InvalidInput, SignatureInvalid
 from cohort_protocol.identifiers import parse_address
+
+if TYPE_CHECKING:
+    from cohort_protocol.chain.types import ClaimItem
 
 COMMITMENT_TYPEHASH = keccak(
     text="CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round,"
-    "address trainer,bytes32 update,bytes32 salt)"
+    "uint32 member,bytes32 update,uint8 codec,bytes32 digest,bytes32 salt)"
 )
 
 MARKET_DOMAIN = ("CohortMarket", "1")
@@ -31,22 +36,33 @@ VERIFIER_DOMAIN = ("CohortAttestedVerifier", "1")
 COMMIT_TYPE = [
     ("uint256", "project"),
     ("uint32", "round"),
-    ("address", "trainer"),
+    ("uint32", "member"),
     ("bytes32", "commitment"),
     ("uint64", "expiry"),
 ]
 RECEIPT_TYPE = [
     ("uint256", "project"),
     ("uint32", "round"),
-    ("bytes32", "revealsHash"),
+    ("bytes32", "openingsHash"),
     ("uint32", "endorsed"),
     ("uint32", "refused"),
+]
+MODEL_RECEIPT_TYPE = [("uint256", "project"), ("bytes32", "model")]
+PUBLIC_ROWS_TYPE = [("uint256", "project"), ("uint32", "round"), ("bytes32", "rows")]
+CLAIM_TO_TYPE = [
+    ("uint256", "project"),
+    ("uint32", "member"),
+    ("bytes32", "itemsHash"),
+    ("address", "to"),
+    ("uint64", "expiry"),
 ]
 SETTLEMENT_TYPE = [
     ("address", "market"),
     ("uint256", "project"),
     ("uint32", "round"),
     ("bytes32", "admittedHash"),
+    ("bytes32", "validation"),
+    ("bytes32", "publicRows"),
     ("bytes32", "policyHash"),
     ("bytes32", "outcomesHash"),
     ("bytes32", "previousModel"),
@@ -54,6 +70,14 @@ SETTLEMENT_TYPE = [
     ("bytes32", "nextModelCid"),
     ("bytes32", "bundleCid"),
 ]
+
+ZERO32 = bytes(32)
+"""Stands for "none" where a hash may be missing."""
+
+_CID_BYTES = 36
+_HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
+"""Half the order of secp256k1: s of a signature is at most this (EIP-2)."""
+_PARITY = 1 << 255
 
 
 @dataclass(frozen=True)
@@ -81,15 +105,80 @@ class SettlementStatement:
     """The 36 raw bytes of the CID (hashed in the statement)."""
     bundle_cid: bytes
     """The 36 raw bytes of the CID (hashed in the statement)."""
+    validation: bytes = ZERO32
+    """Digest of the round's validation batch; zeros: none was revealed."""
+    public_rows: bytes = ZERO32
+    """Commitment of the public rows; zeros: none was posted."""
 
 
-def commitment(market: MarketId, project: int, round: int, trainer: str, update: bytes, salt: bytes) -> bytes:
-    """The 32 bytes that a trainer commits to: binds the update to the chain, market, round and trainer, so that a
-    copied commitment can be opened by nobody else."""
+# --- CIDs and signatures, as they go on chain -------------------------------------------------------------------------
+
+
+def cid_parts(cid: bytes) -> tuple[int, bytes]:
+    """(codec, sha2-256 digest) of a CIDv1 of 36 bytes. Raises `InvalidInput` for any other form.
+
+    The codec is not judged here: the contract and `ipfs.cid.Cid` do.
+    """
+    if not isinstance(cid, bytes) or len(cid) != _CID_BYTES or cid[0] != 1 or cid[2:4] != b"\x12\x20":
+        raise InvalidInput(f"{cid!r:.90} is not a CIDv1 with a sha2-256 digest: expected 01, codec, 12 20, 32 bytes")
+    return cid[1], cid[4:]
+
+
+def cid_from_parts(codec: int, digest: bytes) -> bytes:
+    """The 36 bytes of a CIDv1 with a sha2-256 digest."""
+    return bytes((1, codec, 0x12, 0x20)) + digest
+
+
+def cid_hash(cid: bytes) -> bytes:
+    """How a statement names a CID: keccak256 of its 36 bytes."""
+    return keccak(cid_from_parts(*cid_parts(cid)))
+
+
+def compact_signature(signature: bytes) -> tuple[bytes, bytes]:
+    """(r, vs) of a 65-byte signature (r, s, v): the parity of v moves into the top bit of s (EIP-2098).
+
+    Raises `SignatureInvalid` unless v is 27 or 28 and s is low, which is what the contracts accept.
+    """
+    if not isinstance(signature, bytes) or len(signature) != 65:
+        raise SignatureInvalid(f"a signature is 65 bytes (r, s, v), this one has {len(signature)}")
+    r, s, v = signature[:32], int.from_bytes(signature[32:64], "big"), signature[64]
+    if v not in (27, 28):
+        raise SignatureInvalid(f"a signature ends with 27 or 28, this one with {v}")
+    if s > _HALF_ORDER:
+        raise SignatureInvalid("the signature has a high s (EIP-2): sign again with a wallet that gives the low one")
+    return r, ((v - 27) * _PARITY | s).to_bytes(32, "big")
+
+
+def full_signature(r: bytes, vs: bytes) -> bytes:
+    """The 65 bytes (r, s, v) of a compact signature: the reverse of `compact_signature`."""
+    word = int.from_bytes(vs, "big")
+    return r + (word % _PARITY).to_bytes(32, "big") + bytes([27 + word // _PARITY])
+
+
+# --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def commitment(
+    market: MarketId, project: int, round: int, member: int, update: bytes, cid: bytes, salt: bytes
+) -> bytes:
+    """The 32 bytes that a trainer commits to: binds the update and its CID (36 bytes) to the chain, market, round and
+    member, so that a copied commitment can be opened by nobody else and no CID can be swapped."""
+    codec, digest = cid_parts(cid)
     return keccak(
         encode(
-            ["bytes32", "uint256", "address", "uint256", "uint32", "address", "bytes32", "bytes32"],
-            [COMMITMENT_TYPEHASH, market.chain_id, market.market, project, round, trainer, update, salt],
+            ["bytes32", "uint256", "address", "uint256", "uint32", "uint32", "bytes32", "uint8", "bytes32", "bytes32"],
+            [
+                COMMITMENT_TYPEHASH,
+                market.chain_id,
+                market.market,
+                project,
+                round,
+                member,
+                update,
+                codec,
+                digest,
+                salt,
+            ],
         )
     )
 
@@ -103,30 +192,50 @@ def derive_salt(private_key: bytes, market: MarketId, project: int, round: int) 
     return hmac.new(private_key, label, sha256).digest()
 
 
-def reveals_hash(reveals: Sequence[tuple[str, bytes, bytes]]) -> bytes:
-    """What a receipt speaks of. `reveals`: (trainer, update commitment, raw CID) in the order of the call."""
-    packed = b"".join(
-        encode(["address", "bytes32", "bytes32"], [trainer, update, keccak(cid)]) for trainer, update, cid in reveals
-    )
-    return keccak(packed)
+def openings_hash(openings: Sequence[tuple[int, bytes, bytes]]) -> bytes:
+    """What a receipt speaks of. `openings`: (member, update commitment, raw CID) in the order of the call; four words
+    each."""
+    words = ["uint32", "bytes32", "uint8", "bytes32"]
+    return keccak(b"".join(encode(words, [member, update, *cid_parts(cid)]) for member, update, cid in openings))
 
 
-def admitted_hash(rows: Sequence[tuple[str, bytes]]) -> bytes:
-    """The chain over the admitted rows (trainer, update commitment), in order of admission."""
-    digest = bytes(32)
-    for trainer, update in rows:
-        digest = keccak(encode(["bytes32", "address", "bytes32"], [digest, trainer, update]))
+def admitted_hash(rows: Sequence[tuple[int, bytes]]) -> bytes:
+    """The chain over the admitted rows (member, update commitment), in order of admission."""
+    digest = ZERO32
+    for member, update in rows:
+        digest = keccak(encode(["bytes32", "uint32", "bytes32"], [digest, member, update]))
     return digest
 
 
 def outcomes_hash(outcomes: Sequence[tuple[int, int]]) -> bytes:
-    """keccak256(abi.encode(Outcome[])) of (score, reason) per row."""
-    return keccak(encode(["(uint64,uint8)[]"], [list(outcomes)]))
+    """keccak256 of one word per row, score << 8 | reason, of (score, reason) per row."""
+    return keccak(b"".join(word.to_bytes(32, "big") for word in _outcome_words(outcomes)))
 
 
-def batch_hash(leaves: Sequence[tuple[str, bytes]]) -> bytes:
-    """keccak256(abi.encode(CommitLeaf[])) of (trainer, commitment) per leaf."""
-    return keccak(encode(["(address,bytes32)[]"], [list(leaves)]))
+def encode_outcomes(outcomes: Sequence[tuple[int, int]]) -> bytes:
+    """The policy input of `SuppliedScores`: abi.encode(uint256[]) of score << 8 | reason per row."""
+    return encode(["uint256[]"], [_outcome_words(outcomes)])
+
+
+def _outcome_words(outcomes: Sequence[tuple[int, int]]) -> list[int]:
+    for row, (score, reason) in enumerate(outcomes):
+        if not 0 <= score < 2**64 or not 0 <= reason < 256:
+            raise InvalidInput(f"row {row} has score {score} and reason {reason}: allowed are 64 and 8 bits")
+    return [score << 8 | reason for score, reason in outcomes]
+
+
+def batch_hash(leaves: Sequence[tuple[int, bytes]]) -> bytes:
+    """keccak256 of two words per leaf (member, commitment)."""
+    return keccak(b"".join(encode(["uint32", "bytes32"], list(leaf)) for leaf in leaves))
+
+
+def claim_items_hash(items: Sequence[ClaimItem]) -> bytes:
+    """keccak256(abi.encode(items)): what a `ClaimTo` signature speaks of."""
+    rows = [(item.round, item.row, item.amount, list(item.proof)) for item in items]
+    return keccak(encode(["(uint32,uint8,uint112,bytes32[])[]"], [rows]))
+
+
+# --- messages ---------------------------------------------------------------------------------------------------------
 
 
 def _typed_data(
@@ -139,38 +248,50 @@ def _typed_data(
     )
 
 
+def _market_message(market: MarketId, name: str, fields: list[tuple[str, str]], message: dict) -> SignableMessage:
+    return _typed_data(MARKET_DOMAIN, market.chain_id, market.market, name, fields, message)
+
+
 def commit_message(
-    market: MarketId, project: int, round: int, trainer: str, commitment: bytes, expiry: int
+    market: MarketId, project: int, round: int, member: int, commitment: bytes, expiry: int
 ) -> SignableMessage:
-    """EIP-712 `Commit`: lets the service post the trainer's commitment in a batch."""
-    return _typed_data(
-        MARKET_DOMAIN,
-        market.chain_id,
-        market.market,
-        "Commit",
-        COMMIT_TYPE,
-        {"project": project, "round": round, "trainer": trainer, "commitment": commitment, "expiry": expiry},
-    )
+    """EIP-712 `Commit`, by the trainer or its delegate: lets the aggregator post the commitment in a batch."""
+    fields = {"project": project, "round": round, "member": member, "commitment": commitment, "expiry": expiry}
+    return _market_message(market, "Commit", COMMIT_TYPE, fields)
 
 
 def receipt_message(
-    market: MarketId, project: int, round: int, reveals_hash: bytes, endorsed: int, refused: int
+    market: MarketId, project: int, round: int, openings_hash: bytes, endorsed: int, refused: int
 ) -> SignableMessage:
-    """EIP-712 `Receipt`: a witness's word on a set of reveals."""
-    return _typed_data(
-        MARKET_DOMAIN,
-        market.chain_id,
-        market.market,
-        "Receipt",
-        RECEIPT_TYPE,
-        {
-            "project": project,
-            "round": round,
-            "revealsHash": reveals_hash,
-            "endorsed": endorsed,
-            "refused": refused,
-        },
-    )
+    """EIP-712 `Receipt`: a witness's word on a set of openings."""
+    fields = {
+        "project": project,
+        "round": round,
+        "openingsHash": openings_hash,
+        "endorsed": endorsed,
+        "refused": refused,
+    }
+    return _market_message(market, "Receipt", RECEIPT_TYPE, fields)
+
+
+def model_receipt_message(market: MarketId, project: int, model: bytes) -> SignableMessage:
+    """EIP-712 `ModelReceipt`: a witness's word that the bytes of the pending model can be fetched and open its
+    commitment."""
+    return _market_message(market, "ModelReceipt", MODEL_RECEIPT_TYPE, {"project": project, "model": model})
+
+
+def public_rows_message(market: MarketId, project: int, round: int, rows: bytes) -> SignableMessage:
+    """EIP-712 `PublicRows`: a witness's word that `rows` commits to the round's public rows."""
+    fields = {"project": project, "round": round, "rows": rows}
+    return _market_message(market, "PublicRows", PUBLIC_ROWS_TYPE, fields)
+
+
+def claim_to_message(
+    market: MarketId, project: int, member: int, items_hash: bytes, to: str, expiry: int
+) -> SignableMessage:
+    """EIP-712 `ClaimTo`: lets anyone send a trainer's pay to another address. See `claim_items_hash`."""
+    fields = {"project": project, "member": member, "itemsHash": items_hash, "to": to, "expiry": expiry}
+    return _market_message(market, "ClaimTo", CLAIM_TO_TYPE, fields)
 
 
 def settlement_message(market: MarketId, statement: SettlementStatement) -> SignableMessage:
@@ -186,12 +307,14 @@ def settlement_message(market: MarketId, statement: SettlementStatement) -> Sign
             "project": statement.project,
             "round": statement.round,
             "admittedHash": statement.admitted_hash,
+            "validation": statement.validation,
+            "publicRows": statement.public_rows,
             "policyHash": statement.policy_hash,
             "outcomesHash": statement.outcomes_hash,
             "previousModel": statement.previous_model,
             "nextModel": statement.next_model,
-            "nextModelCid": keccak(statement.next_model_cid),
-            "bundleCid": keccak(statement.bundle_cid),
+            "nextModelCid": cid_hash(statement.next_model_cid),
+            "bundleCid": cid_hash(statement.bundle_cid),
         },
     )
 
@@ -202,20 +325,31 @@ def sign(message: SignableMessage, account: LocalAccount) -> bytes:
 
 
 def check_signature(message: SignableMessage, signature: bytes, expected: str) -> None:
-    """Raises `SignatureInvalid` unless `signature` over `message` recovers to `expected`."""
-    if len(signature) != 65:
-        raise SignatureInvalid(f"a signature is 65 bytes (r, s, v), this one has {len(signature)}")
+    """Raises `SignatureInvalid` unless `signature` over `message` recovers to `expected`, in the one form that the
+    contracts accept (65 bytes, v 27 or 28, low s)."""
+    signed_by(message, signature, (expected,))
+
+
+def signed_by(message: SignableMessage, signature: bytes, allowed: Collection[str]) -> str:
+    """Who of `allowed` (for example a trainer and its delegate) signed `message`. Raises `SignatureInvalid`."""
+    compact_signature(signature)
     try:
         recovered = Account.recover_message(message, signature=signature)
     except Exception as error:  # eth-keys raises several unrelated types on malformed points
         raise SignatureInvalid(f"the signature is malformed: {error}") from error
-    if recovered != parse_address(expected):
+    wanted = [parse_address(address) for address in allowed]
+    if recovered not in wanted:
         raise SignatureInvalid(
-            f"the signature is by {recovered}, expected {expected}: check the key, the chain id and the contract"
+            f"the signature is by {recovered}, expected {' or '.join(wanted)}: check the key, the chain id and the "
+            f"contract"
         )
+    return recovered
 
 
 def encode_evidence(signatures: Sequence[tuple[int, bytes]]) -> bytes:
-    """The evidence of the attested verifier: abi.encode((uint8 witness, bytes signature)[]), strictly increasing by
-    witness index."""
-    return encode(["(uint8,bytes)[]"], [sorted(signatures)])
+    """The evidence of the attested verifier: abi.encode(WitnessSignature[]) of (witness index, 65-byte signature),
+    strictly increasing by witness."""
+    ordered = sorted(signatures)
+    if len({witness for witness, _ in ordered}) != len(ordered):
+        raise InvalidInput(f"a witness signed twice: {[witness for witness, _ in ordered]}")
+    return encode(["(uint8,bytes32,bytes32)[]"], [[(w, *compact_signature(signature)) for w, signature in ordered]])

@@ -18,11 +18,11 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils import keccak, to_checksum_address
 
 from cohort_protocol.chain.errors import AnswerMalformed, ArgumentInvalid, LogMalformed
-from cohort_protocol.chain.types import snake_case
+from cohort_protocol.chain.types import AbiStruct, snake_case
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 
-CONTRACTS = ("CohortMarket", "AttestedVerifier", "TestToken")
+CONTRACTS = ("CohortMarket", "AttestedVerifier", "SuppliedScores", "TestToken")
 """Contracts whose ABI travels with this package (`abi/<name>.json`)."""
 
 
@@ -143,8 +143,7 @@ def _arrange(kind: str, components: Sequence[Parameter], value: Any, where: str)
         inner = kind[: kind.rindex("[")]
         return [_arrange(inner, components, item, f"{where}[{index}]") for index, item in enumerate(value)]
     if kind == "tuple":
-        members = value if isinstance(value, Mapping) else getattr(value, "__dict__", {})
-        members = {snake_case(name): member for name, member in members.items()}
+        members = {snake_case(name): member for name, member in _members(value, where).items()}
         if set(members) != {snake_case(component.name) for component in components}:
             raise ArgumentInvalid(f"{where} is a struct of {', '.join(c.name for c in components)}; got {value!r:.80}")
         return [_arrange(c.type, c.components, members[snake_case(c.name)], f"{where}.{c.name}") for c in components]
@@ -158,9 +157,23 @@ def _arrange(kind: str, components: Sequence[Parameter], value: Any, where: str)
             raise ArgumentInvalid(f"{where} is {kind}, got {type(value).__name__}")
         if kind != "bytes" and len(value) != int(kind[5:]):
             raise ArgumentInvalid(f"{where} is exactly {kind[5:]} bytes, got {len(value)}")
-    elif kind.startswith("uint") and (isinstance(value, bool) or not isinstance(value, int)):
-        raise ArgumentInvalid(f"{where} is {kind}, got {type(value).__name__}")
-    return int(value) if kind.startswith("uint") else value
+    elif kind.startswith(("uint", "int")):
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ArgumentInvalid(f"{where} is {kind}, got {type(value).__name__}")
+        return int(value)
+    return value
+
+
+def _members(value: Any, where: str) -> Mapping[str, Any]:
+    """The members of a struct by name; of something that is none, nothing."""
+    if isinstance(value, Mapping):
+        return value
+    if not isinstance(value, AbiStruct):
+        return {}
+    try:
+        return value.abi_members()
+    except InvalidInput as error:
+        raise ArgumentInvalid(f"{where}: {error}") from error
 
 
 def decode_values(parameters: Sequence[Parameter], data: bytes) -> list[Any]:

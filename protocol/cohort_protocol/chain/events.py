@@ -16,7 +16,17 @@ from cohort_protocol.chain.codec import contract_abi, decode_event
 from cohort_protocol.chain.errors import LogMalformed
 from cohort_protocol.chain.logs import fetch_logs
 from cohort_protocol.chain.transactions import RawLog, TransactionReceipt
-from cohort_protocol.chain.types import CommitLeaf, ProjectTerms, SkipReason, snake_case
+from cohort_protocol.chain.types import (
+    CommitLeaf,
+    LeafSkip,
+    NextModel,
+    ProjectTerms,
+    Record,
+    SkipReason,
+    cid_from_abi,
+    snake_case,
+)
+from cohort_protocol.commitments import cid_from_parts
 from cohort_protocol.identifiers import parse_address, to_hex
 
 
@@ -60,8 +70,77 @@ def _jsonable(value: Any) -> Any:
     return str(int(value))
 
 
+@dataclass(frozen=True)
+class AdmittedRow:
+    """An opening that became a row."""
+
+    row: int
+    member: int
+    update: bytes
+    cid: bytes
+    """36 bytes."""
+
+
+@dataclass(frozen=True)
+class SettledRow:
+    """What a row of a settled round got."""
+
+    row: int
+    reason: int
+    score: int
+    pay: int
+    record: Record
+    """Of the member in the project, after this round."""
+
+
+@dataclass(frozen=True)
+class ClaimedItem:
+    """A round that was paid out."""
+
+    round: int
+    row: int
+    amount: int
+
+
+_ADMITTED_ROW_BYTES = 69
+
+
 def _commit_leaves(items: Iterable[dict[str, Any]]) -> tuple[CommitLeaf, ...]:
     return tuple(CommitLeaf.from_abi(item) for item in items)
+
+
+def admitted_rows(first_row: int, packed: bytes) -> tuple[AdmittedRow, ...]:
+    """69 bytes per row: member (4), codec (1), update (32), digest of the CID (32). Raises `ValueError`."""
+    if len(packed) % _ADMITTED_ROW_BYTES:
+        raise ValueError(f"{len(packed)} bytes of rows: each has {_ADMITTED_ROW_BYTES}")
+    rows = []
+    for position, start in enumerate(range(0, len(packed), _ADMITTED_ROW_BYTES)):
+        entry = packed[start : start + _ADMITTED_ROW_BYTES]
+        cid = cid_from_parts(entry[4], entry[37:])
+        rows.append(AdmittedRow(first_row + position, int.from_bytes(entry[:4], "big"), entry[5:37], cid))
+    return tuple(rows)
+
+
+def _settled_rows(words: Iterable[int]) -> tuple[SettledRow, ...]:
+    """From the lowest bit: reason (8), score (64), pay (112), record (64)."""
+    return tuple(
+        SettledRow(
+            row=row,
+            reason=word & 0xFF,
+            score=word >> 8 & (1 << 64) - 1,
+            pay=word >> 72 & (1 << 112) - 1,
+            record=Record.unpack(word >> 184 & (1 << 64) - 1),
+        )
+        for row, word in enumerate(words)
+    )
+
+
+def _claimed_items(words: Iterable[int]) -> tuple[ClaimedItem, ...]:
+    """From the lowest bit: amount (112), row (8), round (32)."""
+    return tuple(
+        ClaimedItem(round=word >> 120 & 0xFFFFFFFF, row=word >> 112 & 0xFF, amount=word & (1 << 112) - 1)
+        for word in words
+    )
 
 
 # -- projects
@@ -75,6 +154,10 @@ class ProjectCreated(MarketEvent):
     owner: str
     token: str
     terms: ProjectTerms
+    protocol_fee: int
+    """Per settled round, base units."""
+    standing_weight: int
+    """Part of the full standing gain that this project's fee earns, in 1/65536."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +166,12 @@ class ProjectFunded(MarketEvent):
     sender: str
     """`from` in Solidity, which is a keyword here."""
     amount: int
+
+
+@dataclass(frozen=True)
+class AggregatorAdded(MarketEvent):
+    project: int
+    aggregator: str
 
 
 @dataclass(frozen=True)
@@ -97,6 +186,13 @@ class ProjectRefunded(MarketEvent):
     amount: int
 
 
+@dataclass(frozen=True)
+class ProtocolFeesCollected(MarketEvent):
+    project: int
+    recipient: str
+    amount: int
+
+
 # -- members
 
 
@@ -104,22 +200,90 @@ class ProjectRefunded(MarketEvent):
 class MemberJoined(MarketEvent):
     project: int
     trainer: str
-    stake: int
+    member: int
     joined_round: int
+
+
+@dataclass(frozen=True)
+class Staked(MarketEvent):
+    project: int
+    trainer: str
+    member: int
+    sender: str
+    """Who paid; `from` in Solidity."""
+    amount: int
+
+
+@dataclass(frozen=True)
+class DelegateChanged(MarketEvent):
+    project: int
+    trainer: str
+    delegate: str
 
 
 @dataclass(frozen=True)
 class MemberLeft(MarketEvent):
     project: int
     trainer: str
-    left_round: int
+    member: int
+    unlock_at: int
 
 
 @dataclass(frozen=True)
 class StakeWithdrawn(MarketEvent):
     project: int
     trainer: str
+    member: int
     amount: int
+
+
+# -- bonds
+
+
+@dataclass(frozen=True)
+class BondDeposited(MarketEvent):
+    project: int
+    aggregator: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class BondWithdrawn(MarketEvent):
+    project: int
+    aggregator: str
+    amount: int
+
+
+@dataclass(frozen=True)
+class RoundAccepted(MarketEvent):
+    project: int
+    round: int
+    aggregator: str
+    bond: int
+
+
+@dataclass(frozen=True)
+class AcceptanceWithdrawn(MarketEvent):
+    project: int
+    round: int
+    aggregator: str
+
+
+@dataclass(frozen=True)
+class BondReleased(MarketEvent):
+    project: int
+    round: int
+    aggregator: str
+    bond: int
+
+
+@dataclass(frozen=True)
+class BondSlashed(MarketEvent):
+    project: int
+    round: int
+    aggregator: str
+    to_settler: int
+    burned: int
 
 
 # -- rounds
@@ -127,15 +291,17 @@ class StakeWithdrawn(MarketEvent):
 
 @dataclass(frozen=True)
 class RoundOpened(MarketEvent):
+    """All other deadlines follow from these two: `types.deadlines`."""
+
     project: int
     round: int
-    budget: int
+    aggregator: str
     model: bytes
-    eligible: int
+    budget: int
+    expected: int
+    opened_at: int
     commit_end: int
-    reveal_start: int
     reveal_end: int
-    settle_end: int
 
 
 @dataclass(frozen=True)
@@ -145,15 +311,29 @@ class CommitsPosted(MarketEvent):
     project: int
     round: int
     batch_hash: bytes
+    batch_bits: int
+    """Bit i: leaf i counts."""
     leaves: tuple[CommitLeaf, ...]
+
+
+@dataclass(frozen=True)
+class LeafSkipped(MarketEvent):
+    _convert: ClassVar = {"reason": LeafSkip}
+
+    project: int
+    round: int
+    member: int
+    reason: LeafSkip
 
 
 @dataclass(frozen=True)
 class CommittedSelf(MarketEvent):
     project: int
     round: int
-    trainer: str
+    member: int
     commitment: bytes
+    replaced_leaf: int
+    """Position of the trainer's leaf in the batch, which no longer counts; 255: none."""
 
 
 @dataclass(frozen=True)
@@ -163,26 +343,22 @@ class DeadlinesMoved(MarketEvent):
     project: int
     round: int
     commit_end: int
-    reveal_start: int
     reveal_end: int
-    settle_end: int
 
 
 @dataclass(frozen=True)
-class UpdateAdmitted(MarketEvent):
+class UpdatesAdmitted(MarketEvent):
     project: int
     round: int
-    trainer: str
-    row: int
-    update: bytes
-    cid: bytes
+    first_row: int
+    rows: tuple[AdmittedRow, ...]
 
 
 @dataclass(frozen=True)
-class RevealRefused(MarketEvent):
+class UpdateRefused(MarketEvent):
     project: int
     round: int
-    trainer: str
+    member: int
     update: bytes
 
 
@@ -192,35 +368,60 @@ class RevealSkipped(MarketEvent):
 
     project: int
     round: int
-    trainer: str
+    member: int
     reason: SkipReason
 
 
 @dataclass(frozen=True)
-class RoundSettled(MarketEvent):
+class UpdateRescued(MarketEvent):
     project: int
     round: int
-    settler: str
-    payout_root: bytes
-    model: bytes
-    model_cid: bytes
-    bundle_cid: bytes
-    paid: int
-    fee: int
+    member: int
+    update: bytes
+
+
+@dataclass(frozen=True)
+class StakeSlashed(MarketEvent):
+    project: int
+    round: int
+    member: int
+    trainer: str
+    caller: str
+    reward: int
     burned: int
 
 
 @dataclass(frozen=True)
-class RowPaid(MarketEvent):
-    """One per row of a settled, void or defaulted round."""
+class ValidationRevealed(MarketEvent):
+    project: int
+    round: int
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class PublicRowsPosted(MarketEvent):
+    project: int
+    round: int
+    rows: bytes
+
+
+# -- settlement
+
+
+@dataclass(frozen=True)
+class RoundSettled(MarketEvent):
+    _convert: ClassVar = {"next_model": NextModel.from_abi, "bundle_cid": cid_from_abi, "rows": _settled_rows}
 
     project: int
     round: int
-    trainer: str
-    row: int
-    score: int
-    reason: int
-    pay: int
+    settler: str
+    payout_root: bytes
+    """First 27 bytes of the Merkle root."""
+    next_model: NextModel
+    bundle_cid: bytes
+    paid: int
+    burned: int
+    rows: tuple[SettledRow, ...]
 
 
 @dataclass(frozen=True)
@@ -228,7 +429,10 @@ class RoundVoided(MarketEvent):
     project: int
     round: int
     payout_root: bytes
-    paid: int
+    share: int
+    """Pay of each row."""
+    members: tuple[int, ...]
+    """In row order."""
 
 
 @dataclass(frozen=True)
@@ -236,7 +440,30 @@ class RoundDefaulted(MarketEvent):
     project: int
     round: int
     payout_root: bytes
-    paid: int
+    share: int
+    """Pay of each row."""
+    members: tuple[int, ...]
+    """In row order."""
+
+
+@dataclass(frozen=True)
+class ModelPending(MarketEvent):
+    project: int
+    round: int
+    model: bytes
+    until: int
+
+
+@dataclass(frozen=True)
+class ModelReceipted(MarketEvent):
+    project: int
+    model: bytes
+
+
+@dataclass(frozen=True)
+class ModelDropped(MarketEvent):
+    project: int
+    model: bytes
 
 
 # -- payouts and standing
@@ -244,43 +471,36 @@ class RoundDefaulted(MarketEvent):
 
 @dataclass(frozen=True)
 class Claimed(MarketEvent):
+    _convert: ClassVar = {"items": _claimed_items}
+
+    project: int
+    member: int
+    to: str
+    items: tuple[ClaimedItem, ...]
+
+
+@dataclass(frozen=True)
+class LossRecorded(MarketEvent):
+    trainer: str
+    owner: str
     project: int
     round: int
-    trainer: str
-    row: int
-    amount: int
-
-
-@dataclass(frozen=True)
-class FeeCredited(MarketEvent):
-    project: int
-    aggregator: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class FeesWithdrawn(MarketEvent):
-    token: str
-    aggregator: str
-    amount: int
-
-
-@dataclass(frozen=True)
-class StandingChanged(MarketEvent):
-    trainer: str
-    project: int
-    round: int
-    reliability: int
-    usefulness: int
+    loss: int
+    of_owner: int
+    total: int
 
 
 EVENT_TYPES: dict[str, type[MarketEvent]] = {kind.__name__: kind for kind in MarketEvent.__subclasses__()}
 """Event classes by name."""
 
 
+_RENAMED = {"from": "sender", "next": "next_model", "bundle": "bundle_cid"}
+"""`from` and `next` mean something in Python; `bundle` is a CID."""
+
+
 def field_name(parameter: str) -> str:
     """The dataclass field of an event's parameter."""
-    return "sender" if parameter == "from" else snake_case(parameter)
+    return _RENAMED.get(parameter, snake_case(parameter))
 
 
 def decode_log(log: RawLog) -> MarketEvent | None:
@@ -295,8 +515,10 @@ def decode_log(log: RawLog) -> MarketEvent | None:
         converted = {
             name: kind._convert[name](value) if name in kind._convert else value for name, value in values.items()
         }
+        if kind is UpdatesAdmitted:
+            converted["rows"] = admitted_rows(values["first_row"], values["rows"])
     except ValueError as error:
-        raise LogMalformed(f"a {event.name} log holds a value outside its enum: {error}") from error
+        raise LogMalformed(f"a {event.name} log holds a value that no contract of ours emits: {error}") from error
     return kind(at=log_position(log), **converted)
 
 

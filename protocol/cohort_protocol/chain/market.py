@@ -1,132 +1,32 @@
 """The market contract: typed reads, and builders of the transactions that change it.
 
-Builders return what to sign and hold no key. `ref` of a read is a block number or tag; "latest" answers as of the
-newest block's timestamp, which on a chain that mines only on demand stands still between transactions.
+Builders return what to sign and hold no key.
 """
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from typing import Any
 
-from cohort_protocol.chain.client import BlockRef, ChainClient
-from cohort_protocol.chain.codec import contract_abi
-from cohort_protocol.chain.errors import NoContract
+from cohort_protocol.chain.errors import ArgumentInvalid
+from cohort_protocol.chain.reads import MarketReads
 from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import (
+    ZERO_ADDRESS,
     ClaimItem,
     CommitLeaf,
     CommitSignature,
-    Ledger,
-    Member,
     NextModel,
-    Outcome,
-    Progress,
+    Opening,
     ProjectTerms,
     Receipt,
-    Reveal,
-    RevealState,
-    RoundView,
     Row,
-    Standing,
+    WitnessSignature,
 )
-from cohort_protocol.commitments import MarketId
-from cohort_protocol.identifiers import parse_address
-from cohort_protocol.phases import Phase
+from cohort_protocol.commitments import cid_parts
+from cohort_protocol.errors import InvalidInput
 
-
-class MarketReads:
-    """What the market says. Raises `UnknownProject`, `TransactionReverted`, `NoContract`, `ChainUnavailable`."""
-
-    def __init__(self, client: ChainClient, address: str):
-        self.client = client
-        self.address = parse_address(address)
-        self.abi = contract_abi("CohortMarket")
-        self._terms: dict[int, ProjectTerms] = {}
-        self._lock = threading.Lock()
-
-    def _read(self, name: str, *arguments: Any, ref: BlockRef = "latest") -> Any:
-        data = self.client.call(self.address, self.abi.encode_call(name, *arguments), ref=ref, what=name)
-        if not data:
-            raise NoContract(
-                f"nothing at {self.address} answers {name}: check the market's address and the chain "
-                f"(id {self.client.chain_id})"
-            )
-        return self.abi.decode_result(name, data)
-
-    def identity(self, project: int) -> MarketId:
-        """What signatures for this project are bound to."""
-        return MarketId(self.client.chain_id, self.address, self.terms_of(project).verifier)
-
-    def project_count(self, ref: BlockRef = "latest") -> int:
-        """Projects are numbered from 1 to this."""
-        return self._read("projectCount", ref=ref)
-
-    def owner_of(self, project: int, ref: BlockRef = "latest") -> str:
-        return self._read("ownerOf", project, ref=ref)
-
-    def terms_of(self, project: int) -> ProjectTerms:
-        """Terms never change, so they are asked for once. Look at a reorg's depth before relying on a new project."""
-        with self._lock:
-            known = self._terms.get(project)
-        if known is None:
-            known = ProjectTerms.from_abi(self._read("termsOf", project))
-            with self._lock:
-                self._terms[project] = known
-        return known
-
-    def forget(self) -> None:
-        """Drops remembered terms: after a reorg a project number may stand for other terms."""
-        with self._lock:
-            self._terms.clear()
-
-    def ledger_of(self, project: int, ref: BlockRef = "latest") -> Ledger:
-        return Ledger.from_abi(self._read("ledgerOf", project, ref=ref))
-
-    def progress_of(self, project: int, ref: BlockRef = "latest") -> Progress:
-        return Progress.from_abi(self._read("progressOf", project, ref=ref))
-
-    def member_of(self, project: int, trainer: str, ref: BlockRef = "latest") -> Member:
-        return Member.from_abi(self._read("memberOf", project, trainer, ref=ref))
-
-    def member_count(self, project: int, ref: BlockRef = "latest") -> int:
-        """Members who have not left."""
-        return self._read("memberCount", project, ref=ref)
-
-    def round_of(self, project: int, round: int, ref: BlockRef = "latest") -> RoundView:
-        return RoundView.from_abi(self._read("roundOf", project, round, ref=ref))
-
-    def phase_of(self, project: int, round: int, ref: BlockRef = "latest") -> Phase:
-        return Phase(self._read("phaseOf", project, round, ref=ref))
-
-    def self_commit_of(self, project: int, round: int, trainer: str, ref: BlockRef = "latest") -> bytes:
-        """Zero if there is none. The market keeps only the trainer's last: `TransactionReverted` (StateOverwritten)
-        if there was one in a later round."""
-        return self._read("selfCommitOf", project, round, trainer, ref=ref)
-
-    def reveal_state_of(self, project: int, round: int, trainer: str, ref: BlockRef = "latest") -> RevealState:
-        """The market keeps only the trainer's last: `TransactionReverted` (StateOverwritten) if there was a reveal in
-        a later round."""
-        return RevealState(self._read("revealStateOf", project, round, trainer, ref=ref))
-
-    def fees_of(self, token: str, aggregator: str, ref: BlockRef = "latest") -> int:
-        return self._read("feesOf", token, aggregator, ref=ref)
-
-    def standing_of(self, trainer: str, ref: BlockRef = "latest") -> Standing:
-        return Standing.from_abi(self._read("standingOf", trainer, ref=ref))
-
-    def commitment_of(self, project: int, round: int, trainer: str, update: bytes, salt: bytes) -> bytes:
-        """The contract's own computation, for comparison with `commitments.commitment`."""
-        return self._read("commitmentOf", project, round, trainer, update, salt)
-
-    def reveals_hash_of(self, reveals: Sequence[Reveal]) -> bytes:
-        """The contract's own computation, for comparison with `commitments.reveals_hash`."""
-        return self._read("revealsHashOf", list(reveals))
-
-    def payout_leaf_of(self, project: int, round: int, row: int, trainer: str, amount: int) -> bytes:
-        """The contract's own computation, for comparison with `payout.payout_leaf`."""
-        return self._read("payoutLeafOf", project, round, row, trainer, amount)
+__all__ = ["Market", "MarketReads"]
 
 
 class Market(MarketReads):
@@ -150,6 +50,8 @@ class Market(MarketReads):
     def _build(self, describe: str, name: str, *arguments: Any) -> TransactionRequest:
         return TransactionRequest(self.address, self.abi.encode_call(name, *arguments), describe=describe)
 
+    # -- projects
+
     def create_project(self, terms: ProjectTerms, deposit: int) -> TransactionRequest:
         """The signer becomes the owner. Needs an allowance of `deposit` for the market."""
         return self._build(
@@ -163,15 +65,50 @@ class Market(MarketReads):
         """Needs an allowance of `amount` for the market."""
         return self._build(f"add {amount} base units to the escrow of project {project}", "fund", project, amount)
 
+    def add_aggregator(self, project: int, aggregator: str) -> TransactionRequest:
+        """By the owner; nobody can be removed."""
+        return self._build(
+            f"let {aggregator} accept later rounds of project {project}", "addAggregator", project, aggregator
+        )
+
     def end_project(self, project: int) -> TransactionRequest:
         return self._build(f"end project {project}: no round opens any more", "endProject", project)
 
     def refund(self, project: int) -> TransactionRequest:
         return self._build(f"send the free escrow of project {project} back to its owner", "refund", project)
 
-    def join(self, project: int) -> TransactionRequest:
-        """Needs an allowance of the project's stake for the market."""
-        return self._build(f"join project {project} with its stake", "join", project)
+    def collect_protocol_fees(self, project: int) -> TransactionRequest:
+        return self._build(
+            f"send the protocol's fees of project {project} to their recipient", "collectProtocolFees", project
+        )
+
+    # -- members
+
+    def join(
+        self, project: int, access_proof: Sequence[bytes] = (), standing_projects: Sequence[int] = ()
+    ) -> TransactionRequest:
+        """Needs an allowance of the project's stake for the market, unless somebody staked for the signer already.
+
+        access_proof: Merkle proof of the signer, if the project has a list. standing_projects: those that vouch for
+        the signer's reliability, in the order of `standing.standing_order`, if the project asks for some.
+        """
+        return self._build(
+            f"join project {project} with its stake", "join", project, list(access_proof), list(standing_projects)
+        )
+
+    def stake_for(self, project: int, trainer: str) -> TransactionRequest:
+        """Needs an allowance of the project's stake for the market. Only the trainer can take it out again."""
+        return self._build(f"pay the stake of {trainer} in project {project}", "stakeFor", project, trainer)
+
+    def set_delegate(self, project: int, delegate: str | None) -> TransactionRequest:
+        """`delegate` may commit and reveal for the signer, and never move money; None revokes."""
+        if delegate is None:
+            return self._build(
+                f"let nobody else commit for you in project {project}", "setDelegate", project, ZERO_ADDRESS
+            )
+        return self._build(
+            f"let {delegate} commit and reveal for you in project {project}", "setDelegate", project, delegate
+        )
 
     def leave(self, project: int) -> TransactionRequest:
         return self._build(f"leave project {project}", "leave", project)
@@ -179,13 +116,36 @@ class Market(MarketReads):
     def withdraw_stake(self, project: int, trainer: str) -> TransactionRequest:
         return self._build(f"send the stake in project {project} back to {trainer}", "withdrawStake", project, trainer)
 
+    # -- bonds
+
+    def deposit_bond(self, project: int, amount: int) -> TransactionRequest:
+        """Needs an allowance of `amount` for the market."""
+        return self._build(f"add {amount} base units to your bond in project {project}", "depositBond", project, amount)
+
+    def withdraw_bond(self, project: int, amount: int) -> TransactionRequest:
+        """Fees are part of the bond's free balance."""
+        return self._build(
+            f"take {amount} base units out of your bond in project {project}", "withdrawBond", project, amount
+        )
+
+    def accept(self, project: int, round: int) -> TransactionRequest:
+        """`round` is the next one (newest + 1)."""
+        return self._build(f"accept round {project}/{round} with your bond", "accept", project, round)
+
+    def withdraw_acceptance(self, project: int, round: int) -> TransactionRequest:
+        return self._build(
+            f"take back your acceptance of round {project}/{round}", "withdrawAcceptance", project, round
+        )
+
+    # -- rounds
+
     def open_round(self, project: int) -> TransactionRequest:
         return self._build(f"open the next round of project {project}", "openRound", project)
 
     def commit_batch(
         self, project: int, round: int, leaves: Sequence[CommitLeaf], signatures: Sequence[CommitSignature]
     ) -> TransactionRequest:
-        """`leaves` strictly increasing by trainer, `signatures[i]` for `leaves[i]`."""
+        """`leaves` strictly increasing by member, `signatures[i]` for `leaves[i]`."""
         return self._build(
             f"post {len(leaves)} commitments for round {project}/{round}",
             "commitBatch",
@@ -195,9 +155,18 @@ class Market(MarketReads):
             list(signatures),
         )
 
-    def commit_self(self, project: int, round: int, commitment: bytes) -> TransactionRequest:
+    def commit_self(
+        self, project: int, round: int, member: int, commitment: bytes, batch: Sequence[CommitLeaf] = ()
+    ) -> TransactionRequest:
+        """By the trainer or its delegate. `batch` as posted, empty if none was."""
         return self._build(
-            f"post your commitment for round {project}/{round}", "commitSelf", project, round, commitment
+            f"post the commitment of member {member} for round {project}/{round}",
+            "commitSelf",
+            project,
+            round,
+            member,
+            commitment,
+            list(batch),
         )
 
     def reveal(
@@ -205,43 +174,100 @@ class Market(MarketReads):
         project: int,
         round: int,
         batch: Sequence[CommitLeaf],
-        reveals: Sequence[Reveal],
+        openings: Sequence[Opening],
         receipts: Sequence[Receipt],
     ) -> TransactionRequest:
-        """`batch` as posted (empty if every reveal is self-posted)."""
+        """`batch` as posted (empty if every opening is of a self-posted commitment); `openings` strictly increasing
+        by member, `receipts` by witness."""
         return self._build(
-            f"reveal {len(reveals)} updates of round {project}/{round}",
+            f"reveal {len(openings)} updates of round {project}/{round}",
             "reveal",
             project,
             round,
             list(batch),
-            list(reveals),
+            list(openings),
             list(receipts),
+        )
+
+    def rescue(
+        self, project: int, round: int, batch: Sequence[CommitLeaf], openings: Sequence[Opening]
+    ) -> TransactionRequest:
+        """Saves the stakes of commitments that were not admitted. `batch` and `openings` as for `reveal`."""
+        return self._build(
+            f"open {len(openings)} commitments of round {project}/{round} to save their stakes",
+            "rescue",
+            project,
+            round,
+            list(batch),
+            list(openings),
+        )
+
+    def slash_no_reveal(
+        self, project: int, round: int, member: int, batch: Sequence[CommitLeaf] = ()
+    ) -> TransactionRequest:
+        """A tenth of the stake goes to the signer. `batch` as posted (empty if the commitment was self-posted)."""
+        return self._build(
+            f"slash member {member}, who opened nothing in round {project}/{round}",
+            "slashNoReveal",
+            project,
+            round,
+            member,
+            list(batch),
+        )
+
+    def reveal_validation(self, project: int, round: int, digest: bytes, proof: Sequence[bytes]) -> TransactionRequest:
+        return self._build(
+            f"reveal the validation batch of round {project}/{round}",
+            "revealValidation",
+            project,
+            round,
+            digest,
+            list(proof),
+        )
+
+    def post_public_rows(
+        self, project: int, round: int, rows: bytes, signatures: Sequence[WitnessSignature]
+    ) -> TransactionRequest:
+        """`signatures`: EIP-712 `PublicRows` by a quorum, strictly increasing by witness."""
+        return self._build(
+            f"post the public rows of round {project}/{round}",
+            "postPublicRows",
+            project,
+            round,
+            rows,
+            list(signatures),
         )
 
     def advance(self, project: int, round: int) -> TransactionRequest:
         return self._build(f"end the phase of round {project}/{round} early", "advance", project, round)
+
+    # -- settlement
 
     def settle(
         self,
         project: int,
         round: int,
         rows: Sequence[Row],
-        outcomes: Sequence[Outcome],
+        policy_input: bytes,
         next_model: NextModel,
         bundle_cid: bytes,
         evidence: bytes,
     ) -> TransactionRequest:
-        """`rows` and `outcomes` in order of admission; `evidence` as the project's verifier wants it."""
+        """`rows` in order of admission; `policy_input` as the project's policy and `evidence` as its verifier want
+        them (`commitments.encode_outcomes`, `commitments.encode_evidence`); `bundle_cid`: 36 bytes."""
+        try:
+            codec, digest = cid_parts(bundle_cid)
+        except InvalidInput as error:
+            raise ArgumentInvalid(f"settle.bundle: {error}") from error
         return self._build(
             f"settle round {project}/{round}",
             "settle",
             project,
             round,
             list(rows),
-            list(outcomes),
+            policy_input,
             next_model,
-            bundle_cid,
+            {"codec": codec, "digest": digest},
             evidence,
         )
 
@@ -254,18 +280,50 @@ class Market(MarketReads):
             list(rows),
         )
 
-    def claim(self, project: int, trainer: str, items: Sequence[ClaimItem]) -> TransactionRequest:
-        total = sum(item.amount for item in items)
+    def receipt_model(self, project: int, signatures: Sequence[WitnessSignature]) -> TransactionRequest:
+        """`signatures`: EIP-712 `ModelReceipt` by a quorum, strictly increasing by witness."""
         return self._build(
-            f"pay {trainer} {total} base units earned in {len(items)} rounds of project {project}",
+            f"vouch for the bytes of the pending model of project {project}",
+            "receiptModel",
+            project,
+            list(signatures),
+        )
+
+    # -- payouts
+
+    def claim(self, project: int, member: int, items: Sequence[ClaimItem]) -> TransactionRequest:
+        """The money goes to the trainer, whoever signs."""
+        return self._build(
+            f"pay member {member} {_total(items)} base units earned in {len(items)} rounds of project {project}",
             "claim",
             project,
-            trainer,
+            member,
             list(items),
         )
 
-    def withdraw_fees(self, token: str) -> TransactionRequest:
-        return self._build(f"take out your fees in token {token}", "withdrawFees", token)
+    def claim_to(
+        self,
+        project: int,
+        member: int,
+        items: Sequence[ClaimItem],
+        to: str,
+        expiry: int = 0,
+        signature: bytes = b"",
+    ) -> TransactionRequest:
+        """By the trainer itself (no signature), or by anyone with its EIP-712 `ClaimTo`."""
+        return self._build(
+            f"pay {_total(items)} base units, earned by member {member} in {len(items)} rounds of project {project}, "
+            f"to {to}",
+            "claimTo",
+            project,
+            member,
+            list(items),
+            to,
+            expiry,
+            signature,
+        )
+
+    # -- several at once
 
     def self_permit(self, token: str, value: int, deadline: int, v: int, r: bytes, s: bytes) -> TransactionRequest:
         """Uses an EIP-2612 signature of the sender, so that no separate approval is needed."""
@@ -287,3 +345,7 @@ class Market(MarketReads):
             "multicall",
             [request.data for request in requests],
         )
+
+
+def _total(items: Sequence[ClaimItem]) -> int:
+    return sum(item.amount for item in items)

@@ -36,6 +36,11 @@ TEXTS = {
     "NotOwner": "{caller} is not the owner of project {project}; its owner is {owner}",
     "TermsInvalid": "the project terms are outside their bounds: {what} is {found}, allowed is {allowed}",
     "AddressesNotIncreasing": "the list of {what} must be strictly increasing; entry {index} is not",
+    "CodeHashNotAllowed": (
+        "the {what} may not be used: its code has hash {found}, the terms pin {pinned}, and the market has a list of "
+        "those that it allows"
+    ),
+    "WindowTooShort": "the profile of this deployment is refused on this chain: {what} is {found} s, least is {least} s",
     "ProjectIsOver": "project {project} has ended: no round opens and nothing can be added",
     "ProjectNotOver": "project {project} has not ended: end it before asking for the refund",
     "NothingToRefund": "project {project} has nothing free to refund",
@@ -43,54 +48,106 @@ TEXTS = {
     "DepositNotExact": (
         "the token delivered {received} of {expected} base units: tokens with a transfer fee are refused"
     ),
-    "AmountTooLarge": "the amount {amount} is too large",
+    "AmountTooLarge": "the amount {amount} is too large, at most {most} is possible",
+    "AmountIsZero": "the amount is zero",
+    "AggregatorKnown": "{aggregator} is an aggregator of project {project} already",
+    "TooManyAggregators": "project {project} has {most} aggregators, which is the most",
     # members
     "AlreadyMember": "{trainer} is a member of project {project} already",
+    "AlreadyStaked": "the stake of {trainer} in project {project} is in already",
     "NotMember": "{trainer} is not a member of project {project}: join first",
     "StillMember": "{trainer} has not left project {project}: leave before taking the stake out",
-    "StakeLocked": "the stake of {trainer} in project {project} is locked until round {untilRoundEnds} ends",
+    "NoStake": "{trainer} has no stake in project {project}",
+    "StakeLocked": (
+        "the stake of {trainer} in project {project} is locked until {unlockAt}, it is {time} now (unix seconds): "
+        "until then a commitment could still be slashed"
+    ),
+    "NotAllowed": "{trainer} is not on the list of project {project}, or the proof does not show it",
+    "ReliabilityTooLow": (
+        "project {project} asks for a reliability of {needed} basis points, the projects named give {found}"
+    ),
+    "DelegateIsTrainer": "{trainer} cannot be its own delegate",
+    "UnknownMember": "project {project} has no member {member}",
+    "StandingListUnsorted": (
+        "the projects that vouch must be sorted by owner, then by number, without repetition; entry {index} is not"
+    ),
+    # bonds
+    "NotAggregator": "{caller} is not an aggregator of project {project}",
+    "BondTooLow": (
+        "the bond of {aggregator} in project {project} is {found} base units and {needed} are needed: deposit more"
+    ),
+    "RoundTaken": "round {round} of project {project} is accepted by {acceptor} already",
+    "NotNextRound": "round {round} is not the next one of project {project}, that is {next}",
+    "NotAcceptor": "round {round} of project {project} is accepted by {acceptor}, not by {caller}",
     # rounds
     "WrongPhase": "round {round} of project {project} is in phase {found}; this call is allowed in {allowed}",
+    "NotNewestRound": "round {round} is not the newest of project {project}, that is {newest}",
+    "OutsideWindow": (
+        "this call on round {round} of project {project} is allowed from {from} until {until}, it is {time} now "
+        "(unix seconds)"
+    ),
+    "NotAccepted": "no aggregator has accepted round {round} of project {project} yet",
+    "ModelNotReceipted": (
+        "the model {model} of project {project} waits for witnesses to vouch for its bytes, until {until} (unix "
+        "seconds) at the longest"
+    ),
     "RoundNotClosed": "round {round} of project {project} has not been closed yet: call closeRound first",
     "RoundAlreadyClosed": "round {round} of project {project} has been closed already",
-    "StateOverwritten": (
-        "the market keeps only a trainer's last act: round {round} of project {project} was followed by one in "
-        "round {laterRound}; read the events instead"
-    ),
     "BudgetTooLow": "project {project} has {free} base units free and a round needs {needed}: fund it",
     "AllRoundsRun": "project {project} has run all of its {rounds} rounds",
     "TooFewMembers": "project {project} has {members} members and needs {needed} to open a round",
-    "NotAggregator": "{caller} is not an aggregator of project {project}",
+    "NotBatcher": "{caller} may not post the batch of round {round} of project {project}, only {batcher} may",
     "BatchAlreadyPosted": "the batch of round {round} of project {project} has been posted already",
-    "BatchNotIncreasing": "the batch must be strictly increasing by trainer; entry {index} is not",
+    "BatchTooLate": (
+        "batches of round {round} of project {project} could be posted until {until}, it is {time} now (unix "
+        "seconds): what is left of the phase is for trainers themselves"
+    ),
+    "BatchTooLong": "a batch of {leaves} commitments is longer than the {most} that a round takes",
+    "BatchNotIncreasing": "the batch must be strictly increasing by member; entry {index} is not",
     "BatchMismatch": "the batch given hashes to {found}, the posted one to {stored}",
-    "TooManyCommits": "{commits} commitments are more than the {slots} slots of a round",
     "EmptyBatch": "a batch must hold at least one commitment",
-    "NotEligible": "{trainer} may not take part in round {round} of project {project}: joined too late, or left",
-    "AlreadyCommitted": "{trainer} has committed in round {round} of project {project} already",
-    "CommitmentIsZero": "the commitment of {trainer} is zero",
     "SignaturesMismatch": "{signatures} signatures for {leaves} commitments: there must be one each",
-    "CommitSignatureInvalid": "commit signature {index} is by {recovered}, not by its trainer {trainer}",
-    "CommitSignatureExpired": "commit signature {index} expired at {expiry}, it is {time} now",
-    "TooManyReveals": "{reveals} reveals are more than one call takes",
-    "NoReveals": "the call reveals nothing",
+    "NoSlotFree": "all {slots} slots of round {round} of project {project} are taken",
+    "NotEligible": (
+        "member {member} may not take part in round {round} of project {project}: joined too late, left, or without "
+        "stake"
+    ),
+    "NotTrainer": "{caller} is neither member {member} of project {project} nor its delegate",
+    "AlreadyCommitted": "member {member} has committed in round {round} of project {project} already",
+    "CommitmentIsZero": "the commitment of member {member} is zero",
+    "NoOpenings": "the call opens nothing",
+    "TooManyOpenings": "{openings} openings are more than the {most} that one call takes",
+    "OpeningsNotIncreasing": "openings must be strictly increasing by member; entry {index} is not",
     "ReceiptInvalid": "receipt {index} is signed by {recovered}, expected was witness {expected}",
-    "WitnessesNotIncreasing": "signatures must be strictly increasing by witness; entry {index} is not",
+    "WitnessesNotIncreasing": (
+        "signatures must be strictly increasing by witness of the project; entry {index} is not"
+    ),
+    "QuorumMissing": "{found} witnesses signed and the project needs {needed}",
+    "NothingToAdvance": "round {round} of project {project} is in phase {found} and nothing ends it early",
+    "NothingToSlash": "member {member} has nothing unresolved in round {round} of project {project}",
+    "BatchNotInRoot": "{digest} is not the validation batch that project {project} fixed for round {round}",
+    "AlreadyPosted": "round {round} of project {project} has {found} already",
+    # settlement
+    "NotYours": (
+        "round {round} of project {project} is for {acceptor} to settle until {until} (unix seconds), not for {caller}"
+    ),
     "RowsMismatch": "the rows given hash to {found}, the admitted ones to {stored}",
     "OutcomesMismatch": "{outcomes} outcomes for {rows} rows: there must be one per row",
+    "OutcomeTooLarge": "the outcome of row {row} is {outcome}: a score has 64 bits, a reason 8",
     "RejectedRowHasScore": "row {row} is rejected and has score {score}: a rejected row scores 0",
     "PaysMoreThanBudget": "the pay of {pay} is more than the {distributable} that the round distributes",
-    "CidInvalid": "{cid} is not a 36-byte CIDv1 with a sha2-256 digest",
-    "NothingToAdvance": "round {round} of project {project} is in phase {found} and nothing ends it early",
+    "CidInvalid": "codec {codec} with digest {digest} is not a CID that the market takes: raw (85) or dag-pb (112)",
+    "NoModelPending": "no model of project {project} waits for receipts",
+    "InputMalformed": "the policy's input has {found} bytes or entries, {needed} are needed",
     # payouts
     "AlreadyClaimed": "row {row} of round {round} of project {project} has been claimed already",
     "ProofInvalid": "the proof for row {row} of round {round} of project {project} does not lead to its payout root",
     "NothingToClaim": "there is nothing to claim",
+    "ClaimNotSigned": "{trainer} has not signed that its pay goes to {to}",
+    "ClaimExpired": "the signature of this claim expired at {expiry}, it is {time} now (unix seconds)",
+    "ReceiverIsZero": "the receiver is the zero address",
     # verification
     "EvidenceInvalid": "the evidence holds {found} valid witness signatures and the project needs {needed}",
-    "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
-    "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
-    "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
     # OpenZeppelin
     "ERC20InsufficientAllowance": "the allowance for {spender} is {allowance} and {needed} is needed: approve first",
     "ERC20InsufficientBalance": "{sender} holds {balance} base units and {needed} are needed",

@@ -1,7 +1,9 @@
 """What the contracts take and give, as frozen dataclasses: mirrors of `contracts/src/types/Types.sol` and of the
 structs in `contracts/src/interfaces/` (a test compares names, order and types with the compiled ABI).
 
-Amounts are in base units of the project's token, times in unix seconds, addresses in EIP-55 form.
+Amounts are in base units of the project's token, times in unix seconds, addresses in EIP-55 form. Two things look
+different on chain and are converted where a call is encoded or an answer decoded: a CID is 36 bytes here and
+(codec, digest) there, a signature 65 bytes here and compact (EIP-2098: r, vs) there.
 """
 
 from __future__ import annotations
@@ -10,30 +12,43 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
+from cohort_protocol.commitments import cid_from_parts, cid_parts, compact_signature
 from cohort_protocol.phases import Phase
+
+ZERO_ADDRESS = "0x" + 40 * "0"
+"""Nobody, in an address field that may be empty."""
+
+BASIS_POINTS = 10_000
+
+
+class LeafSkip(IntEnum):
+    """Why one leaf of a batch was passed over when it was posted."""
+
+    NONE = 0
+    NOT_ELIGIBLE = 1
+    """No such member, joined later, left, or without stake."""
+    ALREADY_COMMITTED = 2
+    """Has posted a commitment itself."""
+    NO_COMMITMENT = 3
+    """Zero."""
+    EXPIRED = 4
+    NOT_SIGNED = 5
+    """Neither by the trainer nor by its delegate."""
+    NO_SLOT = 6
 
 
 class SkipReason(IntEnum):
-    """Why one reveal of a batch was passed over. The others of the batch are not affected."""
+    """Why one opening of a call was passed over. The others are not affected."""
 
     NONE = 0
-    ALREADY_REVEALED = 1
+    ALREADY_RESOLVED = 1
+    """Admitted, refused, rescued or slashed."""
     NOT_COMMITTED = 2
     WRONG_OPENING = 3
     NO_QUORUM = 4
     BAD_CID = 5
-
-
-class RevealState(IntEnum):
-    """What became of a trainer's commitment in a round."""
-
-    NONE = 0
-    """Not revealed."""
-    ADMITTED = 1
-    REFUSED = 2
-    """Revealed, and refused by a quorum of witnesses."""
 
 
 def snake_case(name: str) -> str:
@@ -54,6 +69,10 @@ class AbiStruct:
         values = {snake_case(name): value for name, value in members.items()}
         return cls(**{name: cls._convert.get(name, _as_is)(value) for name, value in values.items()})
 
+    def abi_members(self) -> dict[str, Any]:
+        """The members by their names in snake case, as `codec` encodes a struct."""
+        return dict(self.__dict__)
+
 
 def _as_is(value: Any) -> Any:
     return value
@@ -63,14 +82,82 @@ def _all_of(struct: type[AbiStruct]) -> Callable[[Any], Any]:
     return lambda items: tuple(struct.from_abi(item) for item in items)
 
 
+def cid_from_abi(members: Mapping[str, Any]) -> bytes:
+    """The 36 bytes of a CID from Solidity's `Cid`."""
+    return cid_from_parts(members["codec"], members["digest"])
+
+
+class _Signed(AbiStruct):
+    """A struct whose `signature` (65 bytes) is `r` and `vs` on chain."""
+
+    signature: bytes
+
+    def abi_members(self) -> dict[str, Any]:
+        members = dict(self.__dict__)
+        r, vs = compact_signature(members.pop("signature"))
+        return members | {"r": r, "vs": vs}
+
+
+class _Located(AbiStruct):
+    """A struct whose `cid` (36 bytes) is a codec and a digest on chain."""
+
+    _convert: ClassVar = {"cid": cid_from_abi}
+
+    cid: bytes
+
+    def abi_members(self) -> dict[str, Any]:
+        codec, digest = cid_parts(self.cid)
+        return self.__dict__ | {"cid": {"codec": codec, "digest": digest}}
+
+
+# -- terms
+
+
 @dataclass(frozen=True)
 class Windows(AbiStruct):
-    """Lengths of a round's phases, in seconds. Upper bounds: a phase ends early when everyone has acted."""
+    """Lengths of a round's phases, in seconds. Upper bounds: commit and reveal end early when everyone has acted."""
 
     commit: int
+    """Open -> tC."""
     guard: int
+    """tC -> first reveal."""
     reveal: int
+    """End of guard -> tR."""
+    rescue: int
+    """tR -> tG: an unrevealed commitment may still be opened to save its stake."""
     settle: int
+    """tG -> tS: the aggregator that accepted the round must have settled."""
+    takeover: int
+    """tS -> tF: any bonded aggregator of the project may settle."""
+    self_commit: int
+    """The last part of the commit phase, for trainers only: no batch any more."""
+
+
+class Deadlines(NamedTuple):
+    """The times of a round, unix seconds; half-open intervals end there."""
+
+    commit_end: int
+    reveal_start: int
+    reveal_end: int
+    rescue_end: int
+    acceptor_end: int
+    settle_end: int
+    slash_end: int
+
+
+def deadlines(windows: Windows, slash_window: int, commit_end: int, reveal_end: int) -> Deadlines:
+    """All times of a round from the two that its events carry. `slash_window` from the deployment's profile."""
+    rescue_end = reveal_end + windows.rescue
+    acceptor_end = rescue_end + windows.settle
+    return Deadlines(
+        commit_end=commit_end,
+        reveal_start=commit_end + windows.guard,
+        reveal_end=reveal_end,
+        rescue_end=rescue_end,
+        acceptor_end=acceptor_end,
+        settle_end=acceptor_end + windows.takeover,
+        slash_end=rescue_end + slash_window,
+    )
 
 
 @dataclass(frozen=True)
@@ -81,28 +168,44 @@ class ProjectTerms(AbiStruct):
 
     token: str
     verifier: str
+    """`IRoundVerifier` that decides whether a settlement is right."""
+    policy: str
+    """`IRoundPolicy` that gives the scores."""
+    verifier_code_hash: bytes
+    """keccak256 of the verifier's code (32 bytes): must be what is found there, and on the deployment's list."""
+    policy_code_hash: bytes
     spec_digest: bytes
     """SHA-256 of the canonical project spec (32 bytes)."""
     policy_hash: bytes
     """keccak256 of the canonical scoring policy (32 bytes)."""
     initial_model: bytes
     """keccak256 of the canonical bytes of the first model (32 bytes)."""
+    validation_root: bytes
+    """Merkle root of the validation batches, one per round; zeros: none."""
+    access_root: bytes
+    """Merkle root of the trainers who may join; zeros: no list."""
     round_budget: int
     """R: set aside for each round."""
     aggregator_fee: int
     """Part of R that goes to whoever settles."""
     stake: int
-    """Deposited by each trainer to join."""
+    """Of each trainer, at least 2 D / slots."""
+    bond: int
+    """Of the aggregator of a round, at least R / 2."""
     score_floor: int
     """Below this sum of scores a round pays only in proportion."""
     rounds: int
     """Most rounds this project runs."""
     dimension: int
     """d: parameters of the model."""
+    exponent: int
+    """e: an update counts in units of 2^e."""
+    min_reliability: int
+    """Basis points needed to join."""
     slots: int
     """N: most trainers in a round."""
     min_trainers: int
-    """k_min: fewer commits or reveals void the round."""
+    """k_min: fewer commits or rows void the round."""
     quorum: int
     """q: witness signatures needed."""
     share_cap: int
@@ -111,47 +214,81 @@ class ProjectTerms(AbiStruct):
     witnesses: tuple[str, ...]
     """Strictly increasing; a witness is named by its index here."""
     aggregators: tuple[str, ...]
-    """Strictly increasing."""
+    """Strictly increasing; the owner may add more."""
 
-    @property
-    def distributable(self) -> int:
-        """D = R - aggregator fee: the most that a settled round pays to its trainers."""
-        return self.round_budget - self.aggregator_fee
+    def protocol_fee(self, protocol_fee_bps: int) -> int:
+        """The protocol's part of a settled round's budget, rounded down."""
+        return self.round_budget * protocol_fee_bps // BASIS_POINTS
+
+    def distributable(self, protocol_fee_bps: int) -> int:
+        """D = R - aggregator fee - protocol fee: the most that a round pays to its trainers."""
+        return self.round_budget - self.aggregator_fee - self.protocol_fee(protocol_fee_bps)
+
+
+@dataclass(frozen=True)
+class ListedToken(AbiStruct):
+    """A token whose protocol fees count for standing."""
+
+    token: str
+    full_fee: int
+    """F0: a protocol fee per round of this much earns the full gain."""
+
+
+@dataclass(frozen=True)
+class Profile(AbiStruct):
+    """What one deployment fixes for all its projects."""
+
+    _convert = {"minimum": Windows.from_abi, "tokens": _all_of(ListedToken)}  # noqa: RUF012
+
+    minimum: Windows
+    """No project may have shorter windows."""
+    slash_window: int
+    """Seconds from tG in which an unrevealed commitment can be slashed; stakes stay until then."""
+    protocol_fee_bps: int
+    fee_recipient: str
+    """Of the protocol fee; zero: it is burned."""
+    verifiers: tuple[bytes, ...]
+    """Code hashes that projects may use."""
+    policies: tuple[bytes, ...]
+    tokens: tuple[ListedToken, ...]
+
+
+# -- what calls take
 
 
 @dataclass(frozen=True)
 class CommitLeaf(AbiStruct):
     """One entry of a batch of commitments."""
 
-    trainer: str
+    member: int
     commitment: bytes
 
 
 @dataclass(frozen=True)
-class CommitSignature(AbiStruct):
-    """The trainer's consent to one entry of a batch, checked when the batch is posted."""
+class CommitSignature(_Signed):
+    """The consent of a trainer, or of its delegate, to one entry of a batch."""
 
     expiry: int
     """Last second at which the batch may be posted."""
     signature: bytes
-    """EIP-712 `Commit` by the trainer, 65 bytes."""
+    """EIP-712 `Commit`, 65 bytes."""
 
 
 @dataclass(frozen=True)
-class Reveal(AbiStruct):
+class Opening(_Located):
     """What opens a commitment."""
 
-    trainer: str
+    member: int
     update: bytes
     """keccak256 of the canonical bytes of the update."""
-    salt: bytes
     cid: bytes
     """36-byte CIDv1 where the update can be fetched."""
+    salt: bytes
 
 
 @dataclass(frozen=True)
-class Receipt(AbiStruct):
-    """One witness's word on a set of reveals: bit i speaks of reveal i of the call."""
+class Receipt(_Signed):
+    """One witness's word on a set of openings: bit i speaks of opening i of the call."""
 
     witness: int
     """Index in the project's witness list."""
@@ -162,15 +299,24 @@ class Receipt(AbiStruct):
 
 
 @dataclass(frozen=True)
-class Row(AbiStruct):
-    """An admitted update, in order of admission."""
+class WitnessSignature(_Signed):
+    """One witness's signature over something that is said once for everybody."""
 
-    trainer: str
-    update: bytes
+    witness: int
+    """Index in the project's witness list."""
+    signature: bytes
+    """65 bytes."""
 
 
 @dataclass(frozen=True)
-class Outcome(AbiStruct):
+class Row(AbiStruct):
+    """An admitted update, in order of admission."""
+
+    member: int
+    update: bytes
+
+
+class Outcome(NamedTuple):
     """What the policy says of one row."""
 
     score: int
@@ -180,7 +326,7 @@ class Outcome(AbiStruct):
 
 
 @dataclass(frozen=True)
-class NextModel(AbiStruct):
+class NextModel(_Located):
     """The model that a settlement leaves behind."""
 
     commitment: bytes
@@ -194,16 +340,21 @@ class ClaimItem(AbiStruct):
     """A claim on one round."""
 
     round: int
-    index: int
-    """Row of the trainer in that round."""
+    row: int
+    """Of the trainer in that round."""
     amount: int
     proof: tuple[bytes, ...]
 
 
+# -- what reads give
+
+
 @dataclass(frozen=True)
 class Ledger(AbiStruct):
-    """The accounts of one project. All but `free`, `held` and `claimable` only ever grow."""
+    """The money of one project. `stakes`, `bonds`, `free`, `held` and `claimable` go up and down, all else only ever
+    grows."""
 
+    deposited: int
     free: int
     """May open rounds, or go back to the owner once the project has ended."""
     held: int
@@ -212,11 +363,18 @@ class Ledger(AbiStruct):
     """Earned, not yet taken out."""
     claimed: int
     fees: int
-    """Credited to aggregators."""
+    """Earned by aggregators (now part of `bonds` or withdrawn) and by the protocol."""
     burned: int
     """Undistributed pay; stays in the contract for ever, no call can move it."""
-    deposited: int
     refunded: int
+    stakes: int
+    """Of trainers."""
+    bonds: int
+    """Of aggregators, their fees included."""
+    stakes_burned: int
+    bonds_burned: int
+    protocol_fees: int
+    """Part of `fees` that has not been collected yet."""
 
     @property
     def balanced(self) -> bool:
@@ -230,32 +388,66 @@ class Ledger(AbiStruct):
 class Member(AbiStruct):
     """A trainer's place in a project."""
 
-    stake: int
-    """0 = not a member."""
+    trainer: str
+    number: int
+    """From 1, given once and for ever; 0: unknown in this project."""
     joined_round: int
     """May commit in rounds after this one."""
-    left_round: int
-    """Newest round when leaving; meaningful if `left`."""
-    left: bool
+    unlock_at: int
+    """0, or: has left, and may take the stake out from then on."""
+    staked: bool
+    joined: bool
+    """And has not left."""
+    delegate: str
+    """May commit and reveal for the trainer; `ZERO_ADDRESS`: nobody."""
+
+    @property
+    def known(self) -> bool:
+        return self.number > 0
 
     @property
     def active(self) -> bool:
-        """Joined, and has not left."""
-        return self.stake > 0 and not self.left
+        """Joined, has not left, and has its stake in."""
+        return self.joined and self.staked
+
+    def may_commit_in(self, round: int) -> bool:
+        return self.active and self.joined_round < round
+
+    def signers(self) -> tuple[str, ...]:
+        """Whose signature counts for this member: its own, and its delegate's."""
+        return (self.trainer,) if self.delegate == ZERO_ADDRESS else (self.trainer, self.delegate)
 
 
 @dataclass(frozen=True)
-class Standing(AbiStruct):
-    """A trainer's standing across projects, in basis points. A newcomer has 0."""
+class Bond(AbiStruct):
+    """An aggregator's money in a project."""
 
-    reliability: int
-    """0 .. 10,000."""
-    usefulness: int
-    """Moving average of share x n, 0 .. 40,000."""
-    rounds: int
-    """Admitted rows so far."""
-    rejections: int
-    """Rows rejected as hostile so far."""
+    free: int
+    locked: int
+    """Behind rounds that were accepted and have not ended."""
+
+
+@dataclass(frozen=True)
+class Record(AbiStruct):
+    """How a trainer has worked in one project."""
+
+    credit: int = 0
+    """1,000 for each round with an average share or more, in proportion below. 24 bits."""
+    usefulness: int = 0
+    """Moving average of share x n, basis points, at most 40,000."""
+    rounds: int = 0
+    """Admitted rows of settled rounds. 16 bits."""
+    rejections: int = 0
+    """Rows rejected as hostile. 8 bits."""
+
+    @classmethod
+    def unpack(cls, word: int) -> Record:
+        """From its 64 bits: credit 24, usefulness 16, rounds 16, rejections 8, from the lowest."""
+        return cls(word & 0xFFFFFF, word >> 24 & 0xFFFF, word >> 40 & 0xFFFF, word >> 56 & 0xFF)
+
+    def pack(self) -> int:
+        """The reverse of `unpack`."""
+        return self.credit | self.usefulness << 24 | self.rounds << 40 | self.rejections << 56
 
 
 @dataclass(frozen=True)
@@ -264,14 +456,28 @@ class Progress(AbiStruct):
 
     round: int
     """Number of the newest round, 0 before the first."""
+    members: int
+    """Who would be waited for in a round that opens now."""
+    member_numbers: int
+    """Members are numbered from 1 to this."""
+    ended: bool
     model: bytes
     """Commitment of the model that the next round starts from."""
-    ended: bool
+    pending_model: bytes
+    """Waits for receipts; zeros: none."""
+    pending_until: int
+    """From then on the next round may open without it."""
+    acceptor: str
+    """Aggregator of the next round; `ZERO_ADDRESS`: nobody has accepted it."""
+    owner: str
+    rules: str
+    """Where the terms are kept, as code."""
 
 
 @dataclass(frozen=True)
 class RoundView(AbiStruct):
-    """One round as of a block."""
+    """One round as of a block. Of a round that is neither the newest nor has unresolved commitments the market keeps
+    only `phase`, `payout_root` and `claimed_bits`; its events have the rest."""
 
     _convert = {"phase": Phase}  # noqa: RUF012
 
@@ -284,29 +490,49 @@ class RoundView(AbiStruct):
     """tC + g"""
     reveal_end: int
     """tR"""
+    rescue_end: int
+    """tG"""
+    acceptor_end: int
+    """tS"""
     settle_end: int
     """tF"""
+    slash_end: int
+    """tG + the deployment's slash window"""
     budget: int
-    eligible: int
-    """Members when it opened (65,535 if more)."""
+    """R, while it is held."""
+    acceptor: str
+    """Bonded aggregator, sole batcher."""
+    expected: int
+    """Commitments that end the commit phase: min(slots, members when it opened)."""
     batch_count: int
-    """Commitments in the batch, without those that their trainers replaced."""
+    """Leaves of the batch that count."""
     self_count: int
     """Commitments posted by their trainers."""
     admitted: int
     """n"""
     refused: int
-    """Revealed, and refused by a quorum of witnesses."""
+    """Opened, and refused by a quorum of witnesses."""
+    unresolved: int
+    """Commitments neither admitted, refused, rescued nor slashed."""
+    batch_posted: bool
     closed: bool
     """Terminal, and its money has been moved."""
+    batch_bits: int
+    """Bit i: leaf i of the batch counts."""
+    resolved_bits: int
+    """Bit i: leaf i was admitted, refused, rescued or slashed."""
     claimed_bits: int
     """Bit i: row i has been claimed."""
     batch_hash: bytes
     admitted_hash: bytes
     model: bytes
     """Commitment of the model this round starts from."""
+    validation: bytes
+    """Digest of this round's validation batch; zeros: not revealed."""
+    public_rows: bytes
+    """Commitment of the public rows; zeros: none posted."""
     payout_root: bytes
-    """Set when closed and any row exists."""
+    """First 27 bytes of the root; set when closed and any row exists."""
 
     @property
     def commits(self) -> int:
@@ -316,10 +542,10 @@ class RoundView(AbiStruct):
     def phase_at(self, timestamp: int, min_trainers: int) -> Phase:
         """The phase at a time, if nobody acts until then: twin of `RoundState.phaseAt`. `min_trainers` from the
         project's terms. A VOID or DEFAULTED round is `closed` only once somebody called `closeRound`."""
-        if self.opened_at == 0:
-            return Phase.NONE
         if self.closed:
             return self.phase
+        if self.opened_at == 0:
+            return Phase.NONE
         if timestamp < self.commit_end:
             return Phase.COMMIT
         if self.commits < min_trainers:
@@ -332,14 +558,15 @@ class RoundView(AbiStruct):
             return Phase.VOID
         return Phase.SETTLE if timestamp < self.settle_end else Phase.DEFAULTED
 
-    def everyone_committed(self, slots: int) -> bool:
-        """Whether the commit phase can end now. `slots` from the project's terms."""
-        return self.commits >= min(self.eligible, slots)
+    @property
+    def everyone_committed(self) -> bool:
+        """Whether the commit phase can end now."""
+        return self.commits >= self.expected
 
     @property
     def everyone_revealed(self) -> bool:
         """Whether the reveal phase can end now."""
-        return self.admitted + self.refused >= self.commits
+        return self.unresolved == 0
 
     def claimed(self, row: int) -> bool:
         """Whether the pay of `row` has been taken out."""
