@@ -19,7 +19,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cohort_protocol.canonical import canonical_json, parse_json
-from cohort_protocol.commitments import SettlementStatement, admitted_hash, outcomes_hash
+from cohort_protocol.chain.types import Outcome, Row
+from cohort_protocol.commitments import ZERO32, SettlementStatement, admitted_hash, encode_outcomes, outcomes_hash
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import (
     MAX_SLOTS,
@@ -118,6 +119,8 @@ class BundleRow(BundlePart):
     """An admitted update, in order of admission."""
 
     row: Annotated[int, Field(ge=0, lt=MAX_SLOTS)]
+    member: Annotated[int, Field(ge=1, lt=2**32)]
+    """Number of the trainer in the project: what the contract's rows and claims speak of."""
     trainer: Address
     update: Bytes32
     """keccak256 of its canonical bytes."""
@@ -150,6 +153,10 @@ class RoundBundle(BundlePart):
     """The model that the round started from."""
     past_models: Annotated[list[PublishedModel], Field(max_length=MAX_PAST)]
     """Models before it, oldest first; differences of neighbours, ending with `model`, are the past global steps."""
+    validation: Bytes32
+    """Digest of the validation batch that was revealed for this round; zeros: none."""
+    public_rows: Bytes32
+    """Commitment of the public rows that were posted; zeros: none."""
     rows: Annotated[list[BundleRow], Field(min_length=1, max_length=MAX_SLOTS)]
     gram: Annotated[
         list[Annotated[list[SignedDecimal], Field(max_length=MAX_SLOTS + MAX_PAST)]],
@@ -197,8 +204,9 @@ class InputModel:
 
 @dataclass(frozen=True)
 class InputRow:
-    """An admitted update: EIP-55 address, commitment (32 bytes), CID of its file."""
+    """An admitted update: number and EIP-55 address of its trainer, commitment (32 bytes), CID of its file."""
 
+    member: int
     trainer: str
     update: bytes
     cid: Cid
@@ -223,6 +231,10 @@ class RoundInputs:
     `model_line`."""
     rows: tuple[InputRow, ...]
     """In order of admission."""
+    validation: bytes = ZERO32
+    """From the round on chain (32 bytes); zeros: none."""
+    public_rows: bytes = ZERO32
+    """From the round on chain (32 bytes); zeros: none."""
 
 
 def round_inputs(
@@ -235,12 +247,15 @@ def round_inputs(
     spec_cid: Cid,
     policy_hash: bytes,
     settled: Iterable[tuple[bytes, bytes]],
-    rows: Iterable[tuple[str, bytes, bytes]],
+    rows: Iterable[tuple[int, str, bytes, bytes]],
+    validation: bytes = ZERO32,
+    public_rows: bytes = ZERO32,
 ) -> RoundInputs:
     """Puts the inputs together from the spec and from what the chain's events say.
 
     settled: (model commitment, raw CID) of every `RoundSettled` of the project before this round, in order.
-    rows: (trainer, update commitment, raw CID) of every `UpdateAdmitted` of the round, in order.
+    rows: (member, trainer, update commitment, raw CID) of every row of the round's `UpdatesAdmitted`, in order.
+    validation, public_rows: of the round (`ValidationRevealed`, `PublicRowsPosted`), zeros if there are none.
     Raises `CidMalformed` for a CID that is none.
     """
     initial = InputModel(parse_bytes32(spec.model.initial_commitment), Cid.parse(spec.model.initial_cid))
@@ -256,7 +271,9 @@ def round_inputs(
         dimension=spec.model.dimension,
         exponent=spec.model.exponent,
         models=model_line([initial, *later]),
-        rows=tuple(InputRow(trainer, update, Cid.from_bytes(cid)) for trainer, update, cid in rows),
+        rows=tuple(InputRow(member, trainer, update, Cid.from_bytes(cid)) for member, trainer, update, cid in rows),
+        validation=validation,
+        public_rows=public_rows,
     )
 
 
@@ -314,6 +331,20 @@ class Recomputed:
         """What a witness signs if it agrees."""
         return statement_of(self.bundle, self.bundle_cid)
 
+    @property
+    def outcomes(self) -> list[Outcome]:
+        return outcomes_of(self.bundle)
+
+    @property
+    def policy_input(self) -> bytes:
+        """What `settle` hands to the policy contract `SuppliedScores`."""
+        return encode_outcomes(self.outcomes)
+
+    @property
+    def rows(self) -> list[Row]:
+        """What `settle` repeats, in order of admission."""
+        return [Row(row.member, parse_bytes32(row.update)) for row in self.bundle.rows]
+
 
 def recompute(inputs: RoundInputs, store: IpfsStore) -> Recomputed:
     """Fetches the updates and past models, checks them, scores the round and computes the next model.
@@ -363,8 +394,10 @@ def _bundle(
         exponent=inputs.exponent,
         model=_published(models[-1]),
         past_models=[_published(model) for model in models[:-1]],
+        validation=to_hex(inputs.validation),
+        public_rows=to_hex(inputs.public_rows),
         rows=[
-            BundleRow(row=index, trainer=row.trainer, update=to_hex(row.update), cid=str(row.cid))
+            BundleRow(row=index, member=row.member, trainer=row.trainer, update=to_hex(row.update), cid=str(row.cid))
             for index, row in enumerate(inputs.rows)
         ],
         gram=[list(line) for line in evaluation.gram],
@@ -381,14 +414,21 @@ def _published(model: InputModel) -> PublishedModel:
     return PublishedModel(commitment=to_hex(model.commitment), cid=str(model.cid))
 
 
+def outcomes_of(bundle: RoundBundle) -> list[Outcome]:
+    """(score, reason) of each row, in order of admission."""
+    return [Outcome(outcome.score, outcome.reason) for outcome in bundle.outcomes]
+
+
 def statement_of(bundle: RoundBundle, bundle_cid: Cid) -> SettlementStatement:
     """What the quorum signs and the contract checks, for this bundle."""
     return SettlementStatement(
         project=bundle.project,
         round=bundle.round,
-        admitted_hash=admitted_hash([(row.trainer, parse_bytes32(row.update)) for row in bundle.rows]),
+        admitted_hash=admitted_hash([(row.member, parse_bytes32(row.update)) for row in bundle.rows]),
+        validation=parse_bytes32(bundle.validation),
+        public_rows=parse_bytes32(bundle.public_rows),
         policy_hash=parse_bytes32(bundle.policy.hash),
-        outcomes_hash=outcomes_hash([(outcome.score, outcome.reason) for outcome in bundle.outcomes]),
+        outcomes_hash=outcomes_hash(outcomes_of(bundle)),
         previous_model=parse_bytes32(bundle.model.commitment),
         next_model=parse_bytes32(bundle.next_model.commitment),
         next_model_cid=bytes(Cid.parse(bundle.next_model.cid)),

@@ -78,6 +78,16 @@ Address = Annotated[str, AfterValidator(_as_value_error(parse_address))]
 Bytes32 = Annotated[str, AfterValidator(_as_value_error(lambda v: to_hex(parse_bytes32(v))))]
 """0x + 64 hex digits in a pydantic model."""
 
+
+def _bytes27(value: str) -> str:
+    if not isinstance(value, str) or len(value) != 56:
+        raise InvalidInput(f"{str(value)[:80]!r} is not a payout root: expected 0x and 54 hex digits")
+    return _hex_data(value)
+
+
+Bytes27 = Annotated[str, AfterValidator(_as_value_error(_bytes27))]
+"""0x + 54 hex digits in a pydantic model: a payout root, as the market keeps it."""
+
 HexData = Annotated[str, Field(max_length=4096), AfterValidator(_as_value_error(_hex_data))]
 """0x-prefixed bytes of any (small) length in a pydantic model."""
 

@@ -40,7 +40,9 @@ TEXTS = {
         "the {what} may not be used: its code has hash {found}, the terms pin {pinned}, and the market has a list of "
         "those that it allows"
     ),
-    "WindowTooShort": "the profile of this deployment is refused on this chain: {what} is {found} s, least is {least} s",
+    "WindowTooShort": (
+        "the profile of this deployment is refused on this chain: {what} is {found} s, least is {least} s"
+    ),
     "ProjectIsOver": "project {project} has ended: no round opens and nothing can be added",
     "ProjectNotOver": "project {project} has not ended: end it before asking for the refund",
     "NothingToRefund": "project {project} has nothing free to refund",

@@ -9,6 +9,23 @@ from cohort_protocol.identifiers import MAX_SLOTS
 
 MAX_SCORE = 2**64 - 1
 
+BASIS_POINTS = 10_000
+
+
+def protocol_fee(round_budget: int, basis_points: int) -> int:
+    """The protocol's part of a settled round's budget R, base units; `basis_points` fixed by the deployment."""
+    if round_budget < 0 or not 0 <= basis_points <= BASIS_POINTS:
+        raise InvalidInput(f"R {round_budget} >= 0 and 0 to 10,000 basis points, got {basis_points}")
+    return round_budget * basis_points // BASIS_POINTS
+
+
+def distributable(round_budget: int, aggregator_fee: int, protocol_fee: int) -> int:
+    """D: what is left of R for the trainers after both fees, base units."""
+    left = round_budget - aggregator_fee - protocol_fee
+    if left < 0 or aggregator_fee < 0 or protocol_fee < 0:
+        raise InvalidInput(f"fees of {aggregator_fee} and {protocol_fee} base units do not fit into R {round_budget}")
+    return left
+
 
 def pays(
     scores: Sequence[int],
@@ -57,7 +74,8 @@ def void_pay(distributable: int, slots: int) -> int:
 
 
 def default_pay(distributable: int, admitted: int) -> int:
-    """Pay of each admitted row of a round that nobody settled: an equal part of D. The rest is burned."""
+    """Pay of each admitted row of a round that nobody settled: an equal part of D. What the division leaves returns to
+    the project; both fees are burned."""
     if distributable < 0 or not 0 < admitted <= MAX_SLOTS:
         raise InvalidInput(f"D {distributable} >= 0 and 1 to {MAX_SLOTS} admitted rows, got {admitted}")
     return distributable // admitted

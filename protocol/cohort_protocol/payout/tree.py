@@ -1,8 +1,9 @@
-"""The payout tree of a round: a Merkle tree over (project, round, row, trainer, amount).
+"""The payout tree of a round: a Merkle tree over (project, round, row, member, amount).
 
 Leaf: keccak256(bytes.concat(keccak256(abi.encode(...)))), hashed twice so that no inner node can pass for a leaf
 (OpenZeppelin MerkleProof). Inner nodes: keccak256 of the two children, the smaller first. Leaves stand in row order;
-the last node of a level with an odd number of nodes moves up as it is.
+the last node of a level with an odd number of nodes moves up as it is. The market keeps the first 27 bytes of the root:
+a second tree for them takes 2^216 tries.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from eth_utils import keccak
 
 from cohort_protocol.chain.types import ClaimItem
 from cohort_protocol.errors import InvalidInput
-from cohort_protocol.identifiers import MAX_SLOTS, parse_address
+from cohort_protocol.identifiers import MAX_SLOTS
 
 MAX_PROOF = MAX_SLOTS.bit_length()
 """Most siblings in a proof: the tree has at most `MAX_SLOTS` leaves."""
 
 
-def payout_leaf(project: int, round: int, row: int, trainer: str, amount: int) -> bytes:
+ROOT_BYTES = 27
+"""Of a root, as the market keeps it."""
+
+
+def payout_leaf(project: int, round: int, row: int, member: int, amount: int) -> bytes:
     """The leaf of one row; twin of `IPayouts.payoutLeafOf`."""
-    packed = encode(
-        ["uint256", "uint32", "uint8", "address", "uint256"], [project, round, row, parse_address(trainer), amount]
-    )
+    packed = encode(["uint256", "uint32", "uint8", "uint32", "uint256"], [project, round, row, member, amount])
     return keccak(keccak(packed))
 
 
@@ -33,14 +36,14 @@ def _parent(left: bytes, right: bytes) -> bytes:
 
 
 class PayoutTree:
-    """The tree of one round. `rows`: (trainer, amount in base units) in row order, 1 to 32 of them."""
+    """The tree of one round. `rows`: (member, amount in base units) in row order, 1 to 32 of them."""
 
-    def __init__(self, project: int, round: int, rows: Sequence[tuple[str, int]]):
+    def __init__(self, project: int, round: int, rows: Sequence[tuple[int, int]]):
         if not 0 < len(rows) <= MAX_SLOTS:
             raise InvalidInput(f"a payout tree has 1 to {MAX_SLOTS} rows, got {len(rows)}")
         self.round = round
         self._amounts = [amount for _, amount in rows]
-        leaves = [payout_leaf(project, round, row, trainer, amount) for row, (trainer, amount) in enumerate(rows)]
+        leaves = [payout_leaf(project, round, row, member, amount) for row, (member, amount) in enumerate(rows)]
         self._levels = [leaves]
         while len(self._levels[-1]) > 1:
             level = self._levels[-1]
@@ -49,7 +52,8 @@ class PayoutTree:
 
     @property
     def root(self) -> bytes:
-        return self._levels[-1][0]
+        """27 bytes."""
+        return self._levels[-1][0][:ROOT_BYTES]
 
     def leaf(self, row: int) -> bytes:
         return self._levels[0][row]
@@ -72,10 +76,10 @@ class PayoutTree:
 
 
 def verify_proof(root: bytes, leaf: bytes, proof: Sequence[bytes]) -> bool:
-    """Whether the proof leads from the leaf to the root (as OpenZeppelin `MerkleProof.verify`)."""
+    """Whether the proof leads from the leaf to the root of 27 bytes (as OpenZeppelin `MerkleProof.processProof`)."""
     if len(proof) > MAX_PROOF:
         return False
     node = leaf
     for sibling in proof:
         node = _parent(node, sibling)
-    return node == root
+    return node[:ROOT_BYTES] == root

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
 
-from cohort_protocol.identifiers import MAX_SLOTS, Address, Amount, Bytes32, CidText, HexData
+from cohort_protocol.identifiers import MAX_SLOTS, Address, Amount, Bytes27, Bytes32, CidText, HexData
 from cohort_protocol.phases import Phase
 from cohort_protocol.spec import ProjectSpec
 
@@ -19,6 +19,13 @@ DecimalText = Annotated[Amount, PlainSerializer(str, return_type=str)]
 
 Signature = Annotated[HexData, Field(min_length=132, max_length=132)]
 Detail = Annotated[str, Field(max_length=500)]
+MemberNumber = Annotated[int, Field(ge=1, lt=2**32)]
+"""Number of a trainer in a project, see `Member.number`."""
+
+NO_HASH = "0x" + 64 * "0"
+"""Stands for "none" where a hash may be missing."""
+
+_YEAR = 365 * 86_400
 
 
 class Message(BaseModel):
@@ -34,6 +41,8 @@ class MarketInfo(Message):
     chain_id: int
     market: Address
     verifier: Address
+    policy: Address
+    """The policy contract that new projects use (scores supplied, witnesses vouch for them)."""
     block: int
     """Newest block that the service has indexed."""
     version: str
@@ -52,12 +61,16 @@ class TransactionToSign(Message):
 
 
 class WindowSeconds(Message):
-    """Upper bounds of the phases, in seconds."""
+    """Upper bounds of the phases, in seconds. The deployment's profile sets the least of each."""
 
-    commit: Annotated[int, Field(ge=1, le=90 * 86400)]
-    guard: Annotated[int, Field(ge=0, le=86400)] = 0
-    reveal: Annotated[int, Field(ge=1, le=90 * 86400)]
-    settle: Annotated[int, Field(ge=1, le=90 * 86400)]
+    commit: Annotated[int, Field(ge=1, le=_YEAR)]
+    guard: Annotated[int, Field(ge=0, le=_YEAR)] = 0
+    reveal: Annotated[int, Field(ge=1, le=_YEAR)]
+    rescue: Annotated[int, Field(ge=1, le=_YEAR)]
+    settle: Annotated[int, Field(ge=1, le=_YEAR)]
+    takeover: Annotated[int, Field(ge=1, le=_YEAR)]
+    self_commit: Annotated[int, Field(ge=0, le=_YEAR)] = 0
+    """The last part of the commit phase, for trainers themselves: no batch any more."""
 
 
 class TermsRequest(Message):
@@ -67,12 +80,21 @@ class TermsRequest(Message):
     round_budget: DecimalText
     aggregator_fee: DecimalText = 0
     stake: DecimalText
+    """Of each trainer: at least 2 D / slots."""
+    bond: DecimalText
+    """Of the aggregator of a round: at least round_budget / 2."""
     score_floor: DecimalText
     rounds: Annotated[int, Field(ge=1, le=100_000)]
     slots: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
     min_trainers: Annotated[int, Field(ge=1, le=MAX_SLOTS)]
     quorum: Annotated[int, Field(ge=1, le=7)]
     share_cap: Annotated[int, Field(ge=1, le=MAX_SLOTS)] = 4
+    min_reliability: Annotated[int, Field(ge=0, le=10_000)] = 0
+    """Basis points needed to join."""
+    validation_root: Bytes32 = NO_HASH
+    """Merkle root of the validation batches, one per round; zeros: none."""
+    access_root: Bytes32 = NO_HASH
+    """Merkle root of the trainers who may join; zeros: no list."""
     windows: WindowSeconds
     witnesses: Annotated[list[Address], Field(min_length=1, max_length=7)]
     aggregators: Annotated[list[Address], Field(min_length=1, max_length=8)]
@@ -93,12 +115,14 @@ class ProjectDraft(Message):
     spec_cid: CidText
     terms_hash: Bytes32
     cost: dict[str, DecimalText]
-    """Preview in base units: per_round, distributable_per_round, aggregator_fees, total, deposit."""
+    """Preview in base units: per_round, distributable_per_round, protocol_fee_per_round, aggregator_fees, total,
+    deposit."""
     transactions: list[TransactionToSign]
 
 
 class LedgerView(Message):
-    """Per project: deposited = free + held + claimable + claimed + fees + burned + refunded (base units)."""
+    """Per project: deposited = free + held + claimable + claimed + fees + burned + refunded (base units). Stakes and
+    bonds stand beside it."""
 
     deposited: DecimalText
     free: DecimalText
@@ -108,6 +132,13 @@ class LedgerView(Message):
     fees: DecimalText
     burned: DecimalText
     refunded: DecimalText
+    stakes: DecimalText
+    bonds: DecimalText
+    """Of aggregators, their fees included."""
+    stakes_burned: DecimalText
+    bonds_burned: DecimalText
+    protocol_fees: DecimalText
+    """Part of `fees` that has not been collected yet."""
 
 
 class ProjectView(Message):
@@ -122,7 +153,31 @@ class ProjectView(Message):
     round: int
     """Newest round; 0 before the first."""
     members: int
+    """Joined, staked, not left."""
+    protocol_fee: DecimalText
+    """Per settled round."""
+    distributable: DecimalText
+    """D: the most that a round pays to its trainers."""
+    standing_weight: Annotated[int, Field(ge=0, le=65_536)]
+    """Part of the full standing gain that this project's fee earns, in 1/65536."""
+    acceptor: Address | None = None
+    """Aggregator of the next round; None: nobody has accepted it."""
+    pending_model: Bytes32 | None = None
+    """Waits for witnesses to vouch for its bytes."""
+    pending_until: int | None = None
+    """Unix seconds; from then on a round opens without the pending model."""
     ledger: LedgerView
+
+
+class RecordView(Message):
+    """How a trainer has worked in one project."""
+
+    credit: int
+    """1,000 for each round with an average share or more, in proportion below."""
+    usefulness_bps: int
+    """Moving average of share x n."""
+    rounds: int
+    rejections: int
 
 
 class TrainerView(Message):
@@ -130,11 +185,24 @@ class TrainerView(Message):
 
     address: Address
     reliability_bps: int
-    usefulness_bps: int
+    """By all projects of this market that the trainer worked in."""
+    losses: int
+    """In all projects, in units of credit."""
     rounds: int
+    """Admitted rows of settled rounds, in all projects."""
     rejections: int
+    """In all projects."""
+    projects: list[int] = Field(default_factory=list)
+    """Those that vouch for the trainer, in the order that `join` and `reliabilityOf` want."""
     member: bool | None = None
+    """Joined, and has not left."""
+    number: MemberNumber | None = None
+    staked: bool | None = None
     stake: DecimalText | None = None
+    delegate: Address | None = None
+    unlock_at: int | None = None
+    """Unix seconds from which the stake can be taken out; None unless the trainer left."""
+    record: RecordView | None = None
     earned: DecimalText | None = None
     claimed: DecimalText | None = None
 
@@ -178,6 +246,7 @@ class RowView(Message):
     """An admitted update, in order of admission."""
 
     row: int
+    member: MemberNumber
     trainer: Address
     update: Bytes32
     cid: CidText
@@ -212,9 +281,17 @@ class RoundView(Message):
     commit_end: int
     reveal_start: int
     reveal_end: int
+    rescue_end: int
+    acceptor_end: int
     settle_end: int
+    slash_end: int
     budget: DecimalText
-    eligible: int
+    acceptor: Address
+    """The aggregator that accepted this round: sole batcher, and first in line to settle."""
+    expected: int
+    """Commitments that end the commit phase."""
+    unresolved: int = 0
+    """Commitments that were opened in no way yet."""
     model: ModelRef
     past_models: list[ModelRef]
     """Models before the rounds up to five back, oldest first, ending with the current one: their differences are the
@@ -225,9 +302,15 @@ class RoundView(Message):
     """On chain, or handed in here."""
     rows: list[RowView]
     refusals: list[RefusalView]
+    rescued: list[Address] = Field(default_factory=list)
+    """Opened too late for pay, in time for the stake."""
+    slashed: list[Address] = Field(default_factory=list)
+    """Opened in no way: the stake is gone."""
+    validation: Bytes32 | None = None
+    public_rows: Bytes32 | None = None
     next_model: ModelRef | None = None
     bundle_cid: CidText | None = None
-    payout_root: Bytes32 | None = None
+    payout_root: Bytes27 | None = None
     gas: list[GasUsed] = Field(default_factory=list)
 
 
@@ -256,9 +339,11 @@ class ProjectState(Message):
 
 
 class CommitIntake(Message):
-    """POST /v1/projects/{p}/rounds/{r}/commits: EIP-712 `Commit` by the trainer; posted on chain in one batch."""
+    """POST /v1/projects/{p}/rounds/{r}/commits: EIP-712 `Commit` by the trainer or its delegate; posted on chain in one
+    batch."""
 
     trainer: Address
+    member: MemberNumber
     commitment: Bytes32
     expiry: Annotated[int, Field(ge=0, lt=2**64)]
     signature: Signature
@@ -269,6 +354,7 @@ class RevealIntake(Message):
     preimage."""
 
     trainer: Address
+    member: MemberNumber
     update: Bytes32
     salt: Bytes32
     cid: CidText
@@ -287,6 +373,7 @@ class RevealItem(Message):
     """One reveal of the set that witnesses are asked about, with everything the contract will check."""
 
     trainer: Address
+    member: MemberNumber
     commitment: Bytes32
     update: Bytes32
     salt: Bytes32
@@ -294,9 +381,9 @@ class RevealItem(Message):
 
 
 class RevealSet(Message):
-    """Reveals waiting for receipts, by increasing trainer address. `reveals_hash` is what a receipt signs."""
+    """Reveals waiting for receipts, by increasing member number. `openings_hash` is what a receipt signs."""
 
-    reveals_hash: Bytes32
+    openings_hash: Bytes32
     reveals: Annotated[list[RevealItem], Field(max_length=MAX_SLOTS)]
     receipts_from: list[Address]
 
@@ -312,7 +399,7 @@ class ReceiptIntake(Message):
     a bit in neither map means that the witness could not tell (for example: could not fetch the bytes)."""
 
     witness: Address
-    reveals_hash: Bytes32
+    openings_hash: Bytes32
     endorsed: Annotated[int, Field(ge=0, lt=2**32)]
     refused: Annotated[int, Field(ge=0, lt=2**32)]
     refusals: Annotated[list[Refusal], Field(max_length=MAX_SLOTS)] = Field(default_factory=list)
@@ -324,6 +411,10 @@ class SettlementProposal(Message):
     """The aggregator's outcome of a round, before it is settled. Witnesses recompute it and sign or refuse."""
 
     admitted_hash: Bytes32
+    validation: Bytes32 = NO_HASH
+    """Digest of the round's validation batch; zeros: none."""
+    public_rows: Bytes32 = NO_HASH
+    """Commitment of the round's public rows; zeros: none."""
     policy_hash: Bytes32
     outcomes: list[tuple[DecimalText, int]]
     """(score, reason) per row."""
@@ -362,12 +453,13 @@ class RewardItem(Message):
     amount: DecimalText
     claimed: bool
     proof: list[Bytes32]
-    payout_root: Bytes32
+    payout_root: Bytes27
 
 
 class Rewards(Message):
     project: int
     trainer: Address
+    member: MemberNumber
     earned: DecimalText
     claimed: DecimalText
     claimable: DecimalText

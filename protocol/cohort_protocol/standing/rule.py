@@ -1,55 +1,54 @@
-"""How a settled round changes a trainer's standing. Basis points; every division rounds down.
+"""How a settled round changes a trainer's record in its project. Every division rounds down.
 
-Reliability r (0 .. 10,000) of a newcomer is 0, so that a new identity never outranks an old one. An accepted row moves
-it towards 10,000 by 5% of what is missing, in proportion to share x n up to 1: noise, which no filter flags, earns
-next to nothing and so gains next to nothing. A rejected row takes 20% of it away.
-Usefulness u (0 .. 40,000) is a moving average of share x n with weight 1/8.
+Credit (at most 2^24 - 1): an accepted row with an average share or more earns 1,000, less in proportion; noise, which
+no filter flags, earns next to nothing. It counts as far as the project's protocol fee does: a fee in a token that the
+deployment does not list costs its owner nothing, and earns nobody anything.
+Usefulness (basis points, 0 .. 40,000) is a moving average of share x n with weight 1/8.
 """
 
 from __future__ import annotations
 
-from cohort_protocol.chain.types import Standing
+from cohort_protocol.chain.types import Record
 from cohort_protocol.errors import InvalidInput
 
 BASIS = 10_000
-GAIN = 500
-"""alpha: part of the missing reliability that an average row earns, in basis points."""
-LOSS = 2_000
-"""Part of the reliability that a rejected row costs, in basis points."""
+FULL_CREDIT = 1_000
+"""Of one round with an average share or more."""
+FULL_WEIGHT = 65_536
+"""Standing weight of a project whose fee is F0 or more."""
+MOST_CREDIT = 2**24 - 1
 MOST_USEFULNESS = 40_000
+MOST_ROUNDS = 2**16 - 1
+MOST_REJECTIONS = 2**8 - 1
 
 
-def reliability_after(reliability: int, *, pay: int, rejected: bool, rows: int, distributable: int) -> int:
-    """r after one row: r + floor(500 (10,000 - r) min(pay n, D) / (10,000 D)), or r - floor(r 2,000 / 10,000).
+def standing_weight(protocol_fee: int, full_fee: int) -> int:
+    """The part of the full gain that a project's protocol fee per round earns, in 1/65536.
 
-    `pay` and `distributable` (D) in base units, `rows` = n. Raises `InvalidInput`.
+    full_fee: F0 of the project's token in the deployment's list, base units; 0 if the token is not listed.
     """
-    _check(pay, rows, distributable)
-    if rejected:
-        return reliability - reliability * LOSS // BASIS
-    return reliability + GAIN * (BASIS - reliability) * min(pay * rows, distributable) // distributable // BASIS
+    if full_fee <= 0:
+        return 0
+    return min(FULL_WEIGHT, FULL_WEIGHT * protocol_fee // full_fee)
 
 
-def usefulness_after(usefulness: int, *, pay: int, rejected: bool, rows: int, distributable: int) -> int:
-    """u after one row: floor((7 u + x) / 8) with x = min(40,000, floor(10,000 pay n / D)), 0 for a rejected row."""
-    _check(pay, rows, distributable)
-    earned = 0 if rejected else min(MOST_USEFULNESS, BASIS * pay * rows // distributable)
-    return (7 * usefulness + earned) // 8
+def next_record(record: Record, *, pay: int, rejected: bool, rows: int, distributable: int, weight: int) -> Record:
+    """The record after one row of a settled round.
 
-
-def next_standing(standing: Standing, *, pay: int, rejected: bool, rows: int, distributable: int) -> Standing:
-    """The standing after one row of a settled round."""
-    row = {"pay": pay, "rejected": rejected, "rows": rows, "distributable": distributable}
-    return Standing(
-        reliability=reliability_after(standing.reliability, **row),
-        usefulness=usefulness_after(standing.usefulness, **row),
-        rounds=standing.rounds + 1,
-        rejections=standing.rejections + rejected,
-    )
-
-
-def _check(pay: int, rows: int, distributable: int) -> None:
-    if rows < 1 or distributable < 1 or not 0 <= pay <= distributable:
+    `pay` and `distributable` (D > 0) in base units, `rows` = n, `weight` of the project (`standing_weight`). Credit
+    rises by floor(floor(1000 min(pay n, D) w / D) / 65536) unless rejected; usefulness becomes floor((7 u + x) / 8) with
+    x = min(40,000, floor(10,000 pay n / D)), 0 if rejected. Raises `InvalidInput`.
+    """
+    if rows < 1 or distributable < 1 or not 0 <= pay <= distributable or not 0 <= weight <= FULL_WEIGHT:
         raise InvalidInput(
-            f"pay {pay} of {distributable} among {rows} rows: expected 0 <= pay <= D, D >= 1 and at least one row"
+            f"pay {pay} of {distributable} among {rows} rows with weight {weight}: expected 0 <= pay <= D, D >= 1, at "
+            f"least one row and a weight of 0 .. {FULL_WEIGHT}"
         )
+    earned = 0 if rejected else min(MOST_USEFULNESS, BASIS * pay * rows // distributable)
+    share = 0 if rejected else min(pay * rows, distributable)
+    return Record(
+        credit=min(MOST_CREDIT, record.credit + FULL_CREDIT * share * weight // distributable // FULL_WEIGHT),
+        usefulness=(7 * record.usefulness + earned) // 8,
+        rounds=min(MOST_ROUNDS, record.rounds + 1),
+        rejections=min(MOST_REJECTIONS, record.rejections + rejected),
+    )

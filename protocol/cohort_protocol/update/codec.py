@@ -106,9 +106,7 @@ def _check_vector(array: np.ndarray, dtype: np.dtype, malformed: type[CodecError
         found = getattr(array, "dtype", type(array).__name__)
         raise malformed("dtype", f"{what} is {found}, it must be a numpy array of {dtype}")
     if array.ndim != 1 or not 1 <= array.size <= MAX_DIMENSION:
-        raise malformed(
-            "shape", f"{what} has shape {array.shape}, it must have one axis of 1 .. {MAX_DIMENSION}"
-        )
+        raise malformed("shape", f"{what} has shape {array.shape}, it must have one axis of 1 .. {MAX_DIMENSION}")
     return array
 
 
@@ -136,9 +134,7 @@ def quantise(delta: np.ndarray, exponent: int) -> np.ndarray:
     scale = 2.0 ** -_check_exponent(exponent)
     values = np.asarray(delta)
     if values.dtype.kind != "f" or values.ndim != 1 or not 1 <= values.size <= MAX_DIMENSION:
-        raise UpdateMalformed(
-            "shape", f"a change of weights is float[d], got {values.dtype}{list(values.shape)}"
-        )
+        raise UpdateMalformed("shape", f"a change of weights is float[d], got {values.dtype}{list(values.shape)}")
     finite = np.isfinite(values)
     if not finite.all():
         worst = int(np.argmin(finite))
@@ -199,9 +195,7 @@ def model_from_floats(weights: np.ndarray, exponent: int) -> np.ndarray:
     scale = 2.0 ** (MODEL_FRACTION_BITS - _check_exponent(exponent))
     values = np.asarray(weights)
     if values.dtype.kind != "f" or values.ndim != 1 or not 1 <= values.size <= MAX_DIMENSION:
-        raise ModelMalformed(
-            "shape", f"the weights of a model are float[d], got {values.dtype}{list(values.shape)}"
-        )
+        raise ModelMalformed("shape", f"the weights of a model are float[d], got {values.dtype}{list(values.shape)}")
     if not np.isfinite(values).all():
         raise ModelMalformed("not-finite", f"{int((~np.isfinite(values)).sum())} weights are not finite")
     scaled = np.rint(values.astype(np.float64) * scale)
@@ -209,8 +203,7 @@ def model_from_floats(weights: np.ndarray, exponent: int) -> np.ndarray:
     if largest > 2.0**62:
         raise ModelMalformed(
             "range",
-            f"the largest weight is {largest / scale:g}, at exponent {exponent} it must be below "
-            f"{2.0**62 / scale:g}",
+            f"the largest weight is {largest / scale:g}, at exponent {exponent} it must be below {2.0**62 / scale:g}",
         )
     return scaled.astype(np.int64)
 
@@ -240,9 +233,7 @@ def step_between(before: np.ndarray, after: np.ndarray) -> np.ndarray:
     with np.errstate(over="ignore"):
         step = after - before
     if np.any(((after ^ before) & (after ^ step)) < 0):
-        raise StepOverflow(
-            "range", "the difference of the two models leaves int64: they are not of one project"
-        )
+        raise StepOverflow("range", "the difference of the two models leaves int64: they are not of one project")
     return step
 
 
@@ -250,6 +241,4 @@ def _check_pair(first: np.ndarray, second: np.ndarray) -> None:
     _check_vector(first, np.dtype(np.int64), ModelMalformed, "a model")
     _check_vector(second, np.dtype(np.int64), ModelMalformed, "a model or a step")
     if first.size != second.size:
-        raise ModelMalformed(
-            "shape", f"{first.size} and {second.size} parameters: both must have the same number"
-        )
+        raise ModelMalformed("shape", f"{first.size} and {second.size} parameters: both must have the same number")
