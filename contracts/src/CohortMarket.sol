@@ -4,29 +4,49 @@ pragma solidity 0.8.30;
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
-import {MarketRounds} from "./MarketRounds.sol";
-import {IStanding} from "./interfaces/IStanding.sol";
-import {Payouts} from "./payouts/Payouts.sol";
+import {Deployment} from "./deployment/Deployment.sol";
+import {ICohortMarket} from "./interfaces/ICohortMarket.sol";
+import {IPayouts} from "./interfaces/IPayouts.sol";
+import {IProjects} from "./interfaces/IProjects.sol";
+import {IRounds} from "./interfaces/IRounds.sol";
+import {ISettlement} from "./interfaces/ISettlement.sol";
+import {ITerms} from "./interfaces/ITerms.sol";
+import {Bonds} from "./staking/Bonds.sol";
 import {Members} from "./staking/Members.sol";
+import {Profile} from "./types/Types.sol";
+
+/// @notice The contracts that hold the rest of the market's code.
+struct Parts {
+    address rounds; // MarketRounds
+    address resolution; // MarketResolution
+    address settlement; // MarketSettlement
+    address projects; // MarketProjects
+}
 
 /// @title CohortMarket: projects, trainers, rounds and pay at one address (ICohortMarket)
 /// @notice No owner, no upgrade, no pause: the rules below are all there is.
 ///
-/// The code is in two halves because one contract may not exceed 24 kB (EIP-170). This half keeps projects, stakes and
-/// payouts; every other call runs MarketRounds on this contract's storage. The address of that half is fixed in the
-/// constructor, which creates it: it cannot be exchanged.
-///
-/// This first version is honest but small. It has no aggregator bond and no slashing (a trainer who commits and does not
-/// reveal loses only that round's pay, an aggregator who does not settle only its fee), no delegate keys, no rescue
-/// window, no access rule and no validation batches. Standing counts every ERC-20 alike, so an owner who pays himself in
-/// a worthless token can raise it: read it together with the projects it comes from.
-contract CohortMarket is Members, Payouts, IStanding, Multicall {
-    address private immutable ROUNDS = address(new MarketRounds());
+/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part keeps stakes, bonds and standing;
+/// calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
+/// the constructor and cannot be exchanged; whoever uses a market compares their code with the published one, as for this
+/// contract (they hold no state and have no constructor arguments, so equal code is all there is to see).
+contract CohortMarket is Deployment, Bonds, Members, Multicall {
+    address private immutable ROUNDS;
+    address private immutable RESOLUTION;
+    address private immutable SETTLEMENT;
+    address private immutable PROJECTS;
 
-    /// @dev Calls that this half does not know run MarketRounds here; results and errors pass through unchanged. Not
+    constructor(Profile memory profile_, Parts memory parts_) Deployment(profile_) {
+        ROUNDS = _withCode(parts_.rounds);
+        RESOLUTION = _withCode(parts_.resolution);
+        SETTLEMENT = _withCode(parts_.settlement);
+        PROJECTS = _withCode(parts_.projects);
+    }
+
+    /// @dev Calls that this part does not know run another one here; results and errors pass through unchanged. Not
     /// payable, like everything else in the market.
     fallback(bytes calldata call) external returns (bytes memory) {
-        return Address.functionDelegateCall(ROUNDS, call);
+        return Address.functionDelegateCall(_partOf(msg.sig), call);
     }
 
     /// @notice See ICohortMarket.selfPermit.
@@ -41,8 +61,35 @@ contract CohortMarket is Members, Payouts, IStanding, Multicall {
         }
     }
 
-    /// @inheritdoc IStanding
-    function standingOf(address trainer) external view returns (Standing memory) {
-        return _standings[trainer];
+    /// @notice See ICohortMarket.parts.
+    function parts() external view returns (address, address, address, address) {
+        return (ROUNDS, RESOLUTION, SETTLEMENT, PROJECTS);
+    }
+
+    /// @dev What a round costs most often comes first. Selectors that no part knows revert in the last one.
+    function _partOf(bytes4 sig) private view returns (address) {
+        if (
+            sig == IRounds.commitBatch.selector || sig == IRounds.reveal.selector || sig == IRounds.openRound.selector
+                || sig == IRounds.commitSelf.selector || sig == IRounds.advance.selector
+        ) return ROUNDS;
+        if (
+            sig == ISettlement.settle.selector || sig == IPayouts.claim.selector
+                || sig == ISettlement.closeRound.selector || sig == ISettlement.receiptModel.selector
+                || sig == IPayouts.claimTo.selector || sig == IPayouts.payoutLeafOf.selector
+        ) return SETTLEMENT;
+        if (
+            sig == IProjects.createProject.selector || sig == IProjects.fund.selector
+                || sig == IProjects.addAggregator.selector || sig == IProjects.endProject.selector
+                || sig == IProjects.refund.selector || sig == IProjects.collectProtocolFees.selector
+                || sig == IProjects.projectCount.selector || sig == IProjects.feesOf.selector
+                || sig == IProjects.ledgerOf.selector || sig == IProjects.progressOf.selector
+                || sig == ITerms.termsOf.selector
+        ) return PROJECTS;
+        return RESOLUTION;
+    }
+
+    function _withCode(address part) private view returns (address) {
+        if (part.code.length == 0) revert ICohortMarket.PartMissing(part);
+        return part;
     }
 }

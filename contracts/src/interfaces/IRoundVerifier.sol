@@ -11,8 +11,10 @@ interface IRoundVerifier {
         uint256 project;
         uint32 round;
         bytes32 admittedHash; // the rows, from storage
+        bytes32 validation; // digest of the validation batch, from storage; 0: none
+        bytes32 publicRows; // from storage; 0: none
         bytes32 policyHash; // from the project's terms
-        bytes32 outcomesHash; // keccak256(abi.encode(Outcome[]))
+        bytes32 outcomesHash; // keccak256 of the outcomes, a word each
         bytes32 previousModel; // commitment of the model that the round started from, from storage
         bytes32 nextModel; // commitment of the model that it leaves
         bytes32 nextModelCid; // keccak256 of the 36-byte CID
@@ -22,10 +24,11 @@ interface IRoundVerifier {
     error EvidenceInvalid(uint256 found, uint256 needed);
 
     /// @notice Reverts unless `evidence` shows that `statement` holds.
+    /// @return receipted whether the evidence also shows that the bytes of the next model can be fetched.
     function verify(
         Statement calldata statement,
         address[] calldata witnesses,
         uint256 quorum,
         bytes calldata evidence
-    ) external view;
+    ) external view returns (bool receipted);
 }

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Outcome} from "../types/Types.sol";
-
 /// @title PayRule: scores to pay, integers only, floor everywhere
 library PayRule {
+    /// @notice An outcome word: score (64 bits) << 8 | reason (8 bits).
+    function scoreOf(uint256 outcome) internal pure returns (uint256) {
+        return outcome >> 8;
+    }
+
+    function reasonOf(uint256 outcome) internal pure returns (uint256) {
+        return outcome & 0xff;
+    }
+
     /// @notice pay_a = min(floor(D c_a / max(sum c, S_floor)), floor(D cap / n), D).
-    /// @param distributable D, base units, below 2^128.
+    /// @param outcomes one word per row, scores below 2^64.
+    /// @param distributable D, base units, below 2^112.
     /// @param shareCap one row gets at most shareCap / n of D.
     /// @return pays base units, one per outcome; their sum never exceeds D.
-    function paysOf(Outcome[] calldata outcomes, uint256 distributable, uint256 scoreFloor, uint256 shareCap)
+    function paysOf(uint256[] memory outcomes, uint256 distributable, uint256 scoreFloor, uint256 shareCap)
         internal
         pure
         returns (uint256[] memory pays, uint256 sum)
@@ -17,11 +25,11 @@ library PayRule {
         uint256 n = outcomes.length;
         pays = new uint256[](n);
         uint256 total;
-        for (uint256 i; i < n; ++i) total += outcomes[i].score;
+        for (uint256 i; i < n; ++i) total += scoreOf(outcomes[i]);
         if (total < scoreFloor) total = scoreFloor;
         uint256 most = shareCap < n ? distributable * shareCap / n : distributable;
         for (uint256 i; i < n; ++i) {
-            uint256 pay = distributable * outcomes[i].score / total;
+            uint256 pay = distributable * scoreOf(outcomes[i]) / total;
             if (pay > most) pay = most;
             pays[i] = pay;
             sum += pay;

@@ -7,16 +7,18 @@ import {Hashes} from "@openzeppelin/contracts/utils/cryptography/Hashes.sol";
 /// @dev Leaves are hashed twice, so that no inner node can pass for a leaf. Pairs are sorted; an odd node moves up as
 /// it is. Proofs verify with OpenZeppelin's MerkleProof.
 library PayoutTree {
-    function leafOf(uint256 project, uint32 round, uint8 row, address trainer, uint256 amount)
+    function leafOf(uint256 project, uint256 round, uint256 row, uint256 member, uint256 amount)
         internal
         pure
         returns (bytes32)
     {
-        return keccak256(bytes.concat(keccak256(abi.encode(project, round, row, trainer, amount))));
+        return keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount))));
     }
 
-    /// @notice Root of `nodes` (at least one). Overwrites the array.
-    function rootOf(bytes32[] memory nodes) internal pure returns (bytes32) {
+    /// @notice Root of `nodes` (at least one), cut to 27 bytes: beside it, outcome and claims fit in one slot. A second tree
+    /// for these 27 bytes takes 2^216 tries, any two trees with the same 27 bytes 2^108, and all that anybody can choose in
+    /// a tree are the members. Overwrites the array.
+    function rootOf(bytes32[] memory nodes) internal pure returns (bytes27) {
         uint256 count = nodes.length;
         while (count > 1) {
             uint256 half = count / 2;
@@ -26,6 +28,6 @@ library PayoutTree {
             if (count % 2 == 1) nodes[half] = nodes[count - 1];
             count = half + count % 2;
         }
-        return nodes[0];
+        return bytes27(nodes[0]);
     }
 }

@@ -3,66 +3,93 @@ pragma solidity 0.8.30;
 
 import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IPayouts} from "../interfaces/IPayouts.sol";
-import {Projects} from "../projects/Projects.sol";
-import {Round} from "../rounds/RoundState.sol";
-import {Project} from "../storage/MarketStorage.sol";
+import {Rules, TermsStore} from "../projects/TermsCode.sol";
+import {Ending, MarketStorage, Project} from "../storage/MarketStorage.sol";
 import {ClaimItem} from "../types/Types.sol";
+import {AccountSignature} from "./AccountSignature.sol";
 import {PayoutTree} from "./PayoutTree.sol";
 
-/// @title Payouts: trainers take out what they earned, aggregators their fees
-abstract contract Payouts is Projects, IPayouts {
+/// @title Payouts: trainers take out what they earned
+abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, EIP712 {
     using SafeERC20 for IERC20;
 
+    bytes32 internal constant CLAIM_TO_TYPEHASH =
+        keccak256("ClaimTo(uint256 project,uint32 member,bytes32 itemsHash,address to,uint64 expiry)");
+
     /// @inheritdoc IPayouts
-    function claim(uint256 project, address trainer, ClaimItem[] calldata items) external nonReentrant {
-        Project storage p = _project(project);
-        uint256 sum;
-        for (uint256 i; i < items.length; ++i) {
-            _markClaimed(project, trainer, items[i]);
-            sum += items[i].amount;
+    function claim(uint256 project, uint32 member, ClaimItem[] calldata items) external nonReentrant {
+        _pay(project, member, items, _trainerOf(project, member));
+    }
+
+    /// @inheritdoc IPayouts
+    function claimTo(
+        uint256 project,
+        uint32 member,
+        ClaimItem[] calldata items,
+        address to,
+        uint64 expiry,
+        bytes calldata signature
+    ) external nonReentrant {
+        if (to == address(0)) revert ReceiverIsZero();
+        address trainer = _trainerOf(project, member);
+        if (msg.sender != trainer) {
+            if (expiry < block.timestamp) revert ClaimExpired(expiry, block.timestamp);
+            bytes32 itemsHash = keccak256(abi.encode(items));
+            bytes32 digest =
+                _hashTypedDataV4(keccak256(abi.encode(CLAIM_TO_TYPEHASH, project, member, itemsHash, to, expiry)));
+            if (!AccountSignature.isValid(trainer, digest, signature)) revert ClaimNotSigned(trainer, to);
         }
-        if (sum == 0) revert NothingToClaim();
-        // Proven amounts come out of claimable, so the sum fits.
-        p.ledger.claimable -= uint128(sum);
-        p.ledger.claimed += uint128(sum);
-        IERC20(p.token).safeTransfer(trainer, sum);
+        _pay(project, member, items, to);
     }
 
     /// @inheritdoc IPayouts
-    function withdrawFees(address token) external nonReentrant {
-        uint256 amount = _fees[token][msg.sender];
-        if (amount == 0) revert NothingToClaim();
-        _fees[token][msg.sender] = 0;
-        emit FeesWithdrawn(token, msg.sender, amount);
-        IERC20(token).safeTransfer(msg.sender, amount);
-    }
-
-    /// @inheritdoc IPayouts
-    function feesOf(address token, address aggregator) external view returns (uint256) {
-        return _fees[token][aggregator];
-    }
-
-    /// @inheritdoc IPayouts
-    function payoutLeafOf(uint256 project, uint32 round, uint8 row, address trainer, uint256 amount)
+    function payoutLeafOf(uint256 project, uint32 round, uint8 row, uint32 member, uint256 amount)
         external
         pure
         returns (bytes32)
     {
-        return PayoutTree.leafOf(project, round, row, trainer, amount);
+        return PayoutTree.leafOf(project, round, row, member, amount);
     }
 
-    function _markClaimed(uint256 project, address trainer, ClaimItem calldata item) private {
-        Round storage r = _round(project, item.round);
-        bytes32 leaf = PayoutTree.leafOf(project, item.round, item.index, trainer, item.amount);
-        // An open round has root 0, which no proof reaches. A leaf exists only for rows below 32.
-        if (!MerkleProof.verifyCalldata(item.proof, r.payoutRoot, leaf)) {
-            revert ProofInvalid(project, item.round, item.index);
+    function _trainerOf(uint256 project, uint32 member) private view returns (address trainer) {
+        _project(project);
+        trainer = _member(project, member).trainer;
+        if (trainer == address(0)) revert UnknownMember(project, member);
+    }
+
+    function _pay(uint256 project, uint32 member, ClaimItem[] calldata items, address to) private {
+        Project storage p = _project(project);
+        uint256 sum;
+        uint256[] memory words = new uint256[](items.length);
+        for (uint256 i; i < items.length; ++i) {
+            ClaimItem calldata item = items[i];
+            _markClaimed(project, member, item);
+            sum += item.amount;
+            words[i] = uint256(item.round) << 120 | uint256(item.row) << 112 | item.amount;
         }
-        uint32 bit = uint32(1) << item.index;
-        if (r.claimedBits & bit != 0) revert AlreadyClaimed(project, item.round, item.index);
-        r.claimedBits |= bit;
-        emit Claimed(project, item.round, trainer, item.index, item.amount);
+        if (sum == 0) revert NothingToClaim();
+        // Proven amounts come out of claimable, so the sum fits.
+        p.claimable -= uint112(sum);
+        p.claimed += uint112(sum);
+        emit Claimed(project, member, to, words);
+        (Rules memory rules,) = TermsStore.read(p.rules);
+        IERC20(rules.token).safeTransfer(to, sum);
+    }
+
+    function _markClaimed(uint256 project, uint32 member, ClaimItem calldata item) private {
+        Ending storage ending = _ending(project, item.round);
+        Ending memory e = ending;
+        bytes32 leaf = PayoutTree.leafOf(project, item.round, item.row, member, item.amount);
+        // A round that has not ended has root 0, which no proof reaches. A leaf exists only for rows below 32.
+        if (e.payoutRoot == 0 || bytes27(MerkleProof.processProofCalldata(item.proof, leaf)) != e.payoutRoot) {
+            revert ProofInvalid(project, item.round, item.row);
+        }
+        uint32 bit = uint32(1) << item.row;
+        if (e.claimedBits & bit != 0) revert AlreadyClaimed(project, item.round, item.row);
+        ending.claimedBits = e.claimedBits | bit;
     }
 }

@@ -5,19 +5,24 @@ import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
-import {MemberRecord, Project} from "../storage/MarketStorage.sol";
-import {CommitLeaf, CommitSignature, Phase} from "../types/Types.sol";
+import {MemberRecord} from "../storage/MarketStorage.sol";
+import {CommitLeaf, CommitSignature, LeafSkip, Phase} from "../types/Types.sol";
+import {Openings} from "./Openings.sol";
+import {Call} from "./RoundBase.sol";
 import {RoundClock} from "./RoundClock.sol";
-import {Round, RoundState} from "./RoundState.sol";
+import {Header, Round, RoundState} from "./RoundState.sol";
+import {Seats} from "./Seats.sol";
 
 /// @title Commits: one batch of signed commitments, and the path that needs nobody
 /// @notice Counting is exact: a commitment counts once, as a batch leaf or as self-posted, and only with its trainer's
 /// consent (signature or transaction). So the counts can neither exceed the slots nor end the phase too early.
-abstract contract Commits is RoundClock, EIP712 {
-    using RoundState for Round;
+abstract contract Commits is RoundClock, Openings, EIP712 {
+    using RoundState for Header;
 
     bytes32 internal constant COMMIT_TYPEHASH =
-        keccak256("Commit(uint256 project,uint32 round,address trainer,bytes32 commitment,uint64 expiry)");
+        keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment,uint64 expiry)");
+
+    uint256 internal constant MAX_LEAVES = 32; // bits of batchBits
 
     /// @inheritdoc IRounds
     function commitBatch(
@@ -26,102 +31,128 @@ abstract contract Commits is RoundClock, EIP712 {
         CommitLeaf[] calldata leaves,
         CommitSignature[] calldata signatures
     ) external nonReentrant {
-        Project storage p = _project(project);
-        Round storage r = _roundIn(project, round, p, Phase.Commit);
-        if (!_isAggregator(p, msg.sender)) revert NotAggregator(project, msg.sender);
-        if (r.batchHash != 0) revert BatchAlreadyPosted(project, round);
-        if (leaves.length == 0) revert EmptyBatch();
-        if (signatures.length != leaves.length) revert SignaturesMismatch(signatures.length, leaves.length);
+        (, Round storage r, Call memory c) = _enter(project, round, Phase.Commit);
+        _checkBatch(r, c, leaves.length, signatures.length);
+        Header memory h = c.header;
+        _count(c, leaves, signatures);
+        if (h.batchBits == 0) revert EmptyBatch();
+        h.batchPosted = true;
+        h.unresolved += h.batchCount;
+        bytes32 batchHash = Seats.hashOf(leaves);
+        r.batchHash = batchHash;
+        emit CommitsPosted(project, round, batchHash, h.batchBits, leaves);
+        _store(r, c);
+    }
 
+    /// @inheritdoc IRounds
+    function commitSelf(
+        uint256 project,
+        uint32 round,
+        uint32 member,
+        bytes32 commitment,
+        CommitLeaf[] calldata batch
+    ) external nonReentrant {
+        (, Round storage r, Call memory c) = _enter(project, round, Phase.Commit);
+        MemberRecord storage m = _member(project, member);
+        if (!_mayActFor(m, msg.sender)) revert NotTrainer(project, member, msg.sender);
+        if (!_isEligible(m, round)) revert NotEligible(project, round, member);
+        if (commitment == 0) revert CommitmentIsZero(member);
+        if (_selfCommits[project][round][member] != 0) revert AlreadyCommitted(project, round, member);
+
+        uint8 replaced = _giveUpLeaf(r, c, member, batch);
+        c.header.selfCount += 1;
+        c.header.unresolved += 1;
+        _selfCommits[project][round][member] = commitment;
+        emit CommittedSelf(project, round, member, commitment, replaced);
+        _store(r, c);
+    }
+
+    /// @dev The trainer, or the delegate that it has now.
+    function _mayActFor(MemberRecord storage m, address account) internal view returns (bool) {
+        return account != address(0) && (account == m.trainer || (m.delegated && account == m.delegate));
+    }
+
+    function _checkBatch(Round storage r, Call memory c, uint256 leaves, uint256 signatures) private view {
+        if (r.acceptor != msg.sender) revert NotBatcher(c.project, c.round, msg.sender, r.acceptor);
+        if (c.header.batchPosted) revert BatchAlreadyPosted(c.project, c.round);
+        uint256 until = c.header.commitEnd - c.rules.selfCommitWindow;
+        if (block.timestamp >= until) revert BatchTooLate(c.project, c.round, block.timestamp, until);
+        if (leaves == 0) revert EmptyBatch();
+        if (leaves > MAX_LEAVES) revert BatchTooLong(leaves, MAX_LEAVES);
+        if (signatures != leaves) revert SignaturesMismatch(signatures, leaves);
+    }
+
+    /// @dev Sets batchBits and batchCount.
+    function _count(Call memory c, CommitLeaf[] calldata leaves, CommitSignature[] calldata signatures) private {
         bytes32 domain = _domainSeparatorV4();
-        uint256 counted;
-        address previous;
+        Header memory h = c.header;
+        uint256 previous; // numbers begin at 1
         for (uint256 i; i < leaves.length; ++i) {
-            if (leaves[i].trainer <= previous) revert BatchNotIncreasing(i);
-            previous = leaves[i].trainer;
-            if (_recordLeaf(project, round, leaves[i])) {
-                _checkSignature(domain, project, round, i, leaves[i], signatures[i]);
-                ++counted;
+            uint256 member = leaves[i].member;
+            if (member <= previous) revert BatchNotIncreasing(i);
+            previous = member;
+            LeafSkip skip = _whySkipped(domain, c, leaves[i], signatures[i]);
+            if (skip == LeafSkip.None) {
+                h.batchBits |= uint32(1 << i);
+                h.batchCount += 1;
+            } else {
+                emit LeafSkipped(c.project, c.round, uint32(member), skip);
             }
         }
-        if (counted + r.selfCount > p.slots) revert TooManyCommits(counted + r.selfCount, p.slots);
-        r.batchCount = uint8(counted);
-        r.batchHash = keccak256(abi.encode(leaves));
-        emit CommitsPosted(project, round, r.batchHash, leaves);
-        _endCommitIfComplete(project, round, p, r);
     }
 
-    /// @inheritdoc IRounds
-    function commitSelf(uint256 project, uint32 round, bytes32 commitment) external nonReentrant {
-        Project storage p = _project(project);
-        Round storage r = _roundIn(project, round, p, Phase.Commit);
-        MemberRecord storage m = _member(project, msg.sender);
-        if (!_isEligible(m, round)) revert NotEligible(project, round, msg.sender);
-        if (m.selfRound == round) revert AlreadyCommitted(project, round, msg.sender);
-        if (commitment == 0) revert CommitmentIsZero(msg.sender);
-
-        if (m.batchRound == round) r.batchCount -= 1; // the trainer's leaf gives its slot up to this one
-        else if (r.commits() >= p.slots) revert TooManyCommits(r.commits() + 1, p.slots);
-        r.selfCount += 1;
-        m.selfRound = round;
-        _selfCommits[project][msg.sender] = commitment;
-        emit CommittedSelf(project, round, msg.sender, commitment);
-        _endCommitIfComplete(project, round, p, r);
-    }
-
-    /// @inheritdoc IRounds
-    function selfCommitOf(uint256 project, uint32 round, address trainer) external view returns (bytes32) {
-        uint32 last = _member(project, trainer).selfRound;
-        if (last > round) revert StateOverwritten(project, round, last);
-        return last == round ? _selfCommits[project][trainer] : bytes32(0);
-    }
-
-    /// @dev The trainer's commitment of this round, self-posted before batch leaf; 0 if none. `batch` is the whole
-    /// batch as posted.
-    function _commitmentIn(
-        uint256 project,
-        uint32 round,
-        MemberRecord storage m,
-        address trainer,
-        CommitLeaf[] calldata batch
-    ) internal view returns (bytes32) {
-        if (m.selfRound == round) return _selfCommits[project][trainer];
-        if (m.batchRound != round) return 0;
-        uint256 low;
-        uint256 high = batch.length;
-        while (low < high) {
-            uint256 middle = (low + high) / 2;
-            if (batch[middle].trainer < trainer) low = middle + 1;
-            else high = middle;
+    function _whySkipped(bytes32 domain, Call memory c, CommitLeaf calldata leaf, CommitSignature calldata signed)
+        private
+        view
+        returns (LeafSkip)
+    {
+        if (c.header.commits() >= c.rules.slots) return LeafSkip.NoSlot;
+        MemberRecord storage m = _member(c.project, leaf.member);
+        if (!_isEligible(m, c.round)) return LeafSkip.NotEligible;
+        if (leaf.commitment == 0) return LeafSkip.NoCommitment;
+        if (c.header.selfCount != 0 && _selfCommits[c.project][c.round][leaf.member] != 0) {
+            return LeafSkip.AlreadyCommitted;
         }
-        if (low == batch.length || batch[low].trainer != trainer) return 0;
-        return batch[low].commitment;
-    }
-
-    /// @dev Returns whether the leaf counts: not if its trainer has posted a commitment itself.
-    function _recordLeaf(uint256 project, uint32 round, CommitLeaf calldata leaf) private returns (bool) {
-        MemberRecord storage m = _member(project, leaf.trainer);
-        if (m.selfRound == round) return false;
-        if (!_isEligible(m, round)) revert NotEligible(project, round, leaf.trainer);
-        if (leaf.commitment == 0) revert CommitmentIsZero(leaf.trainer);
-        m.batchRound = round;
-        return true;
-    }
-
-    function _checkSignature(
-        bytes32 domain,
-        uint256 project,
-        uint32 round,
-        uint256 index,
-        CommitLeaf calldata leaf,
-        CommitSignature calldata signed
-    ) private view {
-        if (signed.expiry < block.timestamp) revert CommitSignatureExpired(index, signed.expiry, block.timestamp);
+        if (signed.expiry < block.timestamp) return LeafSkip.Expired;
         bytes32 digest = MessageHashUtils.toTypedDataHash(
             domain,
-            keccak256(abi.encode(COMMIT_TYPEHASH, project, round, leaf.trainer, leaf.commitment, signed.expiry))
+            keccak256(
+                abi.encode(COMMIT_TYPEHASH, c.project, c.round, leaf.member, leaf.commitment, signed.expiry)
+            )
         );
-        (address signer,,) = ECDSA.tryRecoverCalldata(digest, signed.signature);
-        if (signer != leaf.trainer) revert CommitSignatureInvalid(index, signer, leaf.trainer);
+        (address signer,,) = ECDSA.tryRecover(digest, signed.r, signed.vs);
+        return _mayActFor(m, signer) ? LeafSkip.None : LeafSkip.NotSigned;
+    }
+
+    /// @dev May commit in `round`: has a stake, joined before it opened and has not left.
+    function _isEligible(MemberRecord storage m, uint32 round) private view returns (bool) {
+        return m.staked && m.joined && m.joinedRound < round;
+    }
+
+    /// @dev The trainer's leaf gives its slot up; without one there must be a free slot. Returns the leaf's position.
+    function _giveUpLeaf(Round storage r, Call memory c, uint32 member, CommitLeaf[] calldata batch)
+        private
+        view
+        returns (uint8)
+    {
+        Header memory h = c.header;
+        if (h.batchPosted || batch.length != 0) _checkBatchHash(r, h, batch);
+        uint256 leaf = Seats.find(batch, member);
+        if (leaf != Seats.NONE && h.batchBits >> leaf & 1 == 1) {
+            h.batchBits ^= uint32(1 << leaf);
+            h.batchCount -= 1;
+            h.unresolved -= 1;
+        } else {
+            leaf = Seats.NONE;
+            if (h.commits() >= c.rules.slots) revert NoSlotFree(c.project, c.round, c.rules.slots);
+        }
+        return uint8(leaf);
+    }
+
+    function _store(Round storage r, Call memory c) private {
+        if (c.header.endCommitIfComplete()) {
+            emit DeadlinesMoved(c.project, c.round, c.header.commitEnd, c.header.revealEnd);
+        }
+        r.header = c.header;
     }
 }

@@ -5,25 +5,24 @@ import {IStanding} from "../interfaces/IStanding.sol";
 import {MarketStorage} from "../storage/MarketStorage.sol";
 import {StandingRule} from "./StandingRule.sol";
 
-/// @title StandingBook: writes what a settled row does to a trainer's standing
-/// @notice Only settled rounds count: a round that nobody settles says nothing about anybody's work.
+/// @title StandingBook: writes losses, at once and for all projects
 abstract contract StandingBook is MarketStorage {
-    function _recordRow(
+    /// @dev Only fees in a listed token give an owner a voice, for losses as for credit: an owner must not be able to harm
+    /// trainers for nothing. One owner can do limited harm.
+    function _recordLoss(
         uint256 project,
         uint32 round,
         address trainer,
-        uint256 pay,
-        uint256 n,
-        uint256 distributable,
-        bool rejected
+        address owner,
+        uint256 loss,
+        uint256 weight
     ) internal {
-        IStanding.Standing memory s = _standings[trainer];
-        // Both stay within uint16: at most 10,000 and 40,000.
-        s.reliability = uint16(StandingRule.reliabilityAfter(s.reliability, pay, n, distributable, rejected));
-        s.usefulness = uint16(StandingRule.usefulnessAfter(s.usefulness, pay, n, distributable, rejected));
-        s.rounds += 1;
-        if (rejected) s.rejections += 1;
-        _standings[trainer] = s;
-        emit IStanding.StandingChanged(trainer, project, round, s.reliability, s.usefulness);
+        uint256 before = _lossesThrough[trainer][owner];
+        uint256 ofOwner = StandingRule.lossAfter(before, loss, weight);
+        if (ofOwner == before) return;
+        uint256 total = _losses[trainer] + ofOwner - before;
+        _lossesThrough[trainer][owner] = ofOwner;
+        _losses[trainer] = total;
+        emit IStanding.LossRecorded(trainer, owner, project, round, ofOwner - before, ofOwner, total);
     }
 }

@@ -1,37 +1,55 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-/// @title StandingRule: how one settled row changes a trainer's standing
-/// @notice Basis points, floor. Good behaviour never lowers reliability and bad behaviour never raises it.
+/// @title StandingRule: how settled rows and withheld reveals change a trainer's standing
+/// @notice Integers, floor. Good behaviour never lowers reliability and bad behaviour never raises it.
+/// Source: the beta reputation of Josang and Ismail (2002), good / (good + bad + prior), which does not depend on the
+/// order of events: nobody gains by bringing credit in after a loss.
 library StandingRule {
-    uint256 internal constant FULL = 10_000;
-    uint256 internal constant GAIN = 500; // 5% of what is missing, for an average share or more
-    uint256 internal constant LOSS = 2_000; // 20% of what is there
-    uint256 internal constant MOST_USEFUL = 40_000; // four average shares
+    uint256 internal constant FULL_BPS = 10_000;
+    uint256 internal constant FULL_WEIGHT = 1 << 16;
 
-    /// @notice Accepted: r + floor(GAIN (FULL - r) min(share x n, 1) / FULL): noise, whose share is next to nothing,
-    /// gains next to nothing. Rejected: r - floor(LOSS r / FULL).
-    /// @param pay of the row, base units.
+    uint256 internal constant ROUND_CREDIT = 1_000; // of a round with an average share or more
+    uint256 internal constant PRIOR = 20_000; // a first full round gives 1 / 21, about 5%
+    uint256 internal constant MOST_CREDIT_OF_OWNER = 2_222; // floor(PRIOR / 9): alone it gives a tenth
+
+    uint256 internal constant REJECTED = 10_000; // loss, in units of credit
+    uint256 internal constant NO_REVEAL = 20_000;
+    uint256 internal constant MOST_LOSS_OF_OWNER = 30_000;
+
+    uint256 internal constant MOST_USEFUL = 40_000; // four average shares, basis points
+
+    /// @notice floor(1000 min(pay n, D) weight / (D 2^16)): noise, whose share is next to nothing, gains next to nothing.
+    /// @param pay of the row, base units, below 2^112.
     /// @param n rows of the round.
     /// @param distributable D of the round, base units, > 0.
-    function reliabilityAfter(uint256 r, uint256 pay, uint256 n, uint256 distributable, bool rejected)
-        internal
-        pure
-        returns (uint256)
-    {
-        if (rejected) return r - r * LOSS / FULL;
+    /// @param weight part of the full gain that the round's fee earns, in 1/65536.
+    function creditOf(uint256 pay, uint256 n, uint256 distributable, uint256 weight) internal pure returns (uint256) {
         uint256 share = pay * n < distributable ? pay * n : distributable;
-        return r + GAIN * (FULL - r) * share / distributable / FULL;
+        return ROUND_CREDIT * share * weight / distributable / FULL_WEIGHT;
     }
 
-    /// @notice Moving average of share x n over the last rounds: floor((7 u + x) / 8).
-    function usefulnessAfter(uint256 u, uint256 pay, uint256 n, uint256 distributable, bool rejected)
+    /// @notice Moving average of share x n: floor((7 u + x) / 8) with x = min(40000, floor(10000 pay n / D)).
+    function usefulnessAfter(uint256 u, uint256 pay, uint256 n, uint256 distributable)
         internal
         pure
         returns (uint256)
     {
-        uint256 x = rejected ? 0 : FULL * pay * n / distributable;
+        uint256 x = FULL_BPS * pay * n / distributable;
         if (x > MOST_USEFUL) x = MOST_USEFUL;
         return (7 * u + x) / 8;
+    }
+
+    /// @notice Losses through one owner after one more.
+    function lossAfter(uint256 ofOwner, uint256 loss, uint256 weight) internal pure returns (uint256) {
+        uint256 sum = ofOwner + loss * weight / FULL_WEIGHT;
+        return sum < MOST_LOSS_OF_OWNER ? sum : MOST_LOSS_OF_OWNER;
+    }
+
+    /// @notice floor(10000 G / (G + B + PRIOR)).
+    /// @param good G: credit over all owners, each at most MOST_CREDIT_OF_OWNER.
+    /// @param bad B: losses over all owners, each at most MOST_LOSS_OF_OWNER.
+    function reliability(uint256 good, uint256 bad) internal pure returns (uint256) {
+        return FULL_BPS * good / (good + bad + PRIOR);
     }
 }

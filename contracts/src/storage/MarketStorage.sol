@@ -1,76 +1,94 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {IBonds} from "../interfaces/IBonds.sol";
 import {IProjects} from "../interfaces/IProjects.sol";
-import {IStanding} from "../interfaces/IStanding.sol";
 import {Round} from "../rounds/RoundState.sol";
+import {Phase, Profile} from "../types/Types.sol";
 
-/// @notice Terms of a project, packed by what is read together, and the little that changes.
+/// @notice One project: what changes. Its terms never do and are kept as code, see TermsCode.
+/// Amounts are base units of the project's token, below 2^112.
 struct Project {
-    // slot 0: what changes
-    address owner; // 160 bits; zero: no such project
+    // slot 0: read by almost every call
+    address rules; // 160 bits; code that holds the terms; zero: no such project
     uint32 newestRound; // 32; 0 before the first
-    uint32 members; // 32; joined and not left
+    uint32 members; // 32; joined, staked, not left
     bool ended; // 8
-    // slot 1
-    address token; // 160
-    uint32 createdAt; // 32; unix seconds
-    uint32 rounds; // 32
-    uint32 dimension; // 32
-    // slot 2: read by every settlement
-    address verifier; // 160
-    uint64 scoreFloor; // 64
-    uint8 slots; // 8
-    uint8 minTrainers; // 8
-    uint8 quorum; // 8
-    uint8 shareCap; // 8
-    // slot 3: base units
-    uint128 roundBudget; // 128
-    uint128 aggregatorFee; // 128
-    // slot 4: base units; seconds
-    uint128 stake; // 128
-    uint32 commitWindow; // 32
-    uint32 guardWindow; // 32
-    uint32 revealWindow; // 32
-    uint32 settleWindow; // 32
-    // slots 5 - 8
+    // slot 1: changes in every settlement
+    uint112 free; // 112; may open rounds, or go back to the owner once the project has ended
+    uint112 claimable; // 112; earned, not yet taken out
+    uint32 settled; // 32; rounds that were settled: what the fees add up to follows from it
+    // slot 2
+    address owner; // 160
+    uint40 createdAt; // 40; unix seconds
+    uint32 memberNumbers; // 32; numbers given so far
+    // slot 3
+    uint112 deposited; // 112
+    uint112 refunded; // 112
+    uint32 stakes; // 32; stakes that are held
+    // slot 4
+    uint112 claimed; // 112
+    uint112 burned; // 112; undistributed pay and unearned fees; stays in the contract for ever
+    uint32 slashedStakes; // 32
+    // slot 5
+    uint112 protocolFeesPaid; // 112
+    uint112 bondsBurned; // 112
+    // slots 6, 7
     bytes32 model; // that the next round starts from
-    bytes32 policyHash;
-    bytes32 specDigest;
-    bytes32 initialModel;
-    // slots 9 - 12
-    IProjects.Ledger ledger;
-    // slots 13, 14
-    address[] witnesses;
+    bytes32 pendingModel; // left by the newest settlement, waits for receipts; 0: none
+    // slot 8
+    address acceptor; // 160; of the round that opens next
+    uint32 acceptedRound; // 32; the acceptance is for this round
+    uint40 pendingUntil; // 40; unix seconds; from then on a round may open without the pending model
+    // slot 9
     address[] aggregators;
 }
 
-/// @notice A trainer in one project. One slot: rounds run one after another, so one number per kind of act is enough
-/// to know what a trainer did in the running round, at the price of a warm write instead of a new slot per round.
+/// @notice How a round ended. One slot, written once but for the claims.
+struct Ending {
+    bytes27 payoutRoot; // 216 bits; zero: no row
+    Phase outcome; // 8; Final, Void or Defaulted. A closed round without rows leaves None here and is Void
+    uint32 claimedBits; // 32; bit i: row i has been claimed
+}
+
+/// @notice A trainer in one project.
 struct MemberRecord {
-    uint32 joinedRound; // 32 bits; newest round when joining
-    uint32 leftRound; // 32; newest round when leaving
-    uint32 batchRound; // 32; last round with a batch leaf of this trainer
-    uint32 selfRound; // 32; last round with a self-posted commitment
-    uint32 revealRound; // 32; last round with a reveal that was admitted or refused
-    uint8 revealState; // 8; of revealRound: 1 admitted, 2 refused
-    bool staked; // 8; the contract holds this trainer's stake
-    bool left; // 8; no longer takes part, stake still here
+    // slot 0: read for every leaf of a batch
+    address trainer; // 160
+    uint32 joinedRound; // 32; newest round when joining
+    uint40 unlockAt; // 40; 0, or: has left, and the stake is free from then on (unix seconds)
+    bool staked; // 8
+    bool joined; // 8; and has not left
+    bool delegated; // 8; slot 1 is worth reading
+    // slot 1
+    address delegate; // 160
 }
 
 /// @title MarketStorage: every variable of the market
-/// @notice Declared once and inherited first by both halves of the market's code (CohortMarket and MarketRounds), which
-/// run on the same storage. No other contract of the market declares a state variable.
+/// @notice Declared once and inherited first by all parts of the market's code (CohortMarket, MarketRounds,
+/// MarketSettlement), which run on the same storage. No other contract of the market declares a state variable.
 abstract contract MarketStorage {
     uint256 internal _projectCount;
     mapping(uint256 project => Project) private _projects;
-    mapping(uint256 project => mapping(address trainer => MemberRecord)) private _members;
-    mapping(uint256 project => mapping(uint32 round => Round)) private _rounds;
-    /// @dev Self-posted commitments; valid for MemberRecord.selfRound.
-    mapping(uint256 project => mapping(address trainer => bytes32)) internal _selfCommits;
-    mapping(address token => mapping(address aggregator => uint256)) internal _fees;
-    /// @dev 16 + 16 + 32 + 32 bits: one slot.
-    mapping(address trainer => IStanding.Standing) internal _standings;
+    mapping(uint256 project => mapping(uint256 number => MemberRecord)) private _members;
+    mapping(uint256 project => mapping(address trainer => uint32)) internal _memberNumbers;
+    /// @dev The newest round of each project. Overwritten by the next one, which makes a round cheap.
+    mapping(uint256 project => Round) private _newest;
+    /// @dev Older rounds in which commitments were unresolved when the next one opened: to rescue or slash them.
+    mapping(uint256 project => mapping(uint32 round => Round)) private _older;
+    mapping(uint256 project => mapping(uint32 round => Ending)) private _endings;
+    /// @dev Commitments posted by their trainers; 1 once resolved.
+    mapping(uint256 project => mapping(uint32 round => mapping(uint256 member => bytes32))) internal _selfCommits;
+    mapping(uint256 project => mapping(address aggregator => IBonds.Bond)) internal _bonds;
+    /// @dev Four records of 64 bits to a slot, see RecordCell.
+    mapping(uint256 project => mapping(uint256 cell => uint256)) internal _records;
+    mapping(address trainer => uint256) internal _losses;
+    mapping(address trainer => mapping(address owner => uint256)) internal _lossesThrough;
+    /// @dev What the deployment fixed: written by the constructor alone.
+    Profile internal _profile;
+    mapping(bytes32 codeHash => bool) internal _verifierAllowed;
+    mapping(bytes32 codeHash => bool) internal _policyAllowed;
+    mapping(address token => uint112) internal _fullFee;
 
     function _newProject() internal returns (uint256 project, Project storage p) {
         project = ++_projectCount;
@@ -79,14 +97,22 @@ abstract contract MarketStorage {
 
     function _project(uint256 project) internal view returns (Project storage p) {
         p = _projects[project];
-        if (p.owner == address(0)) revert IProjects.UnknownProject(project);
+        if (p.rules == address(0)) revert IProjects.UnknownProject(project);
     }
 
-    function _member(uint256 project, address trainer) internal view returns (MemberRecord storage) {
-        return _members[project][trainer];
+    function _member(uint256 project, uint256 number) internal view returns (MemberRecord storage) {
+        return _members[project][number];
     }
 
-    function _round(uint256 project, uint32 round) internal view returns (Round storage) {
-        return _rounds[project][round];
+    function _newestRound(uint256 project) internal view returns (Round storage) {
+        return _newest[project];
+    }
+
+    function _olderRound(uint256 project, uint32 round) internal view returns (Round storage) {
+        return _older[project][round];
+    }
+
+    function _ending(uint256 project, uint32 round) internal view returns (Ending storage) {
+        return _endings[project][round];
     }
 }

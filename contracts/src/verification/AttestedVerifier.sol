@@ -4,20 +4,17 @@ pragma solidity 0.8.30;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {IRoundVerifier} from "../interfaces/IRoundVerifier.sol";
+import {WitnessSignature} from "../types/Types.sol";
 
 /// @title AttestedVerifier: a settlement holds if a quorum of the project's witnesses signed it
 /// @notice Stateless. It proves that q named parties say so, nothing more: a quorum that lies can misstate scores, though
-/// never make a round pay more than its budget, which the market enforces by itself.
+/// never make a round pay more than its budget, which the market enforces by itself. A witness signs only what it has
+/// recomputed from bytes that it fetched, the next model among them, so a quorum also vouches for that model's bytes.
 contract AttestedVerifier is IRoundVerifier, EIP712 {
-    /// @notice One witness's signature over the statement.
-    struct Attestation {
-        uint8 witness; // index in the project's witness list
-        bytes signature; // EIP-712 Settlement: 65 bytes r, s, v with s in the lower half
-    }
-
     bytes32 public constant SETTLEMENT_TYPEHASH = keccak256(
-        "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 policyHash,"
-        "bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
+        "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 validation,"
+        "bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,"
+        "bytes32 nextModelCid,bytes32 bundleCid)"
     );
 
     error AttestersNotIncreasing(uint256 index);
@@ -27,27 +24,28 @@ contract AttestedVerifier is IRoundVerifier, EIP712 {
     constructor() EIP712("CohortAttestedVerifier", "1") {}
 
     /// @inheritdoc IRoundVerifier
-    /// @dev `evidence` = abi.encode(Attestation[]), strictly increasing by witness index, at least `quorum` of them.
+    /// @dev `evidence` = abi.encode(WitnessSignature[]), strictly increasing by witness, at least `quorum` of them.
     function verify(
         Statement calldata statement,
         address[] calldata witnesses,
         uint256 quorum,
         bytes calldata evidence
-    ) external view {
-        Attestation[] memory attestations = abi.decode(evidence, (Attestation[]));
-        if (attestations.length < quorum || quorum == 0) revert EvidenceInvalid(attestations.length, quorum);
+    ) external view returns (bool receipted) {
+        WitnessSignature[] memory signatures = abi.decode(evidence, (WitnessSignature[]));
+        if (signatures.length < quorum || quorum == 0) revert EvidenceInvalid(signatures.length, quorum);
         bytes32 digest = settlementDigest(statement);
         uint256 next; // lowest witness index that may come now: keeps the signers distinct
-        for (uint256 i; i < attestations.length; ++i) {
-            uint256 witness = attestations[i].witness;
+        for (uint256 i; i < signatures.length; ++i) {
+            uint256 witness = signatures[i].witness;
             if (witness < next) revert AttestersNotIncreasing(i);
             if (witness >= witnesses.length) revert AttesterUnknown(i, witness, witnesses.length);
-            (address signer,,) = ECDSA.tryRecover(digest, attestations[i].signature);
+            (address signer,,) = ECDSA.tryRecover(digest, signatures[i].r, signatures[i].vs);
             if (signer == address(0) || signer != witnesses[witness]) {
                 revert AttestationInvalid(i, signer, witnesses[witness]);
             }
             next = witness + 1;
         }
+        return true;
     }
 
     /// @notice What a witness signs.

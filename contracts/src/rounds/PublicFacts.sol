@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
+import {IResolution} from "../interfaces/IResolution.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {TermsStore} from "../projects/TermsCode.sol";
+import {Project} from "../storage/MarketStorage.sol";
+import {Phase, WitnessSignature} from "../types/Types.sol";
+import {Quorum} from "../verification/Quorum.sol";
+import {Call, RoundBase} from "./RoundBase.sol";
+import {Header, Round, RoundState} from "./RoundState.sol";
+
+/// @title PublicFacts: what a round's scores may rest on besides the updates
+/// @notice The owner fixed validation batches by a Merkle root and shows one in each round, after nobody can commit any
+/// more. Public rows follow from it and from the model; a quorum of witnesses vouches for them.
+abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransient, EIP712 {
+    using RoundState for Header;
+
+    bytes32 internal constant PUBLIC_ROWS_TYPEHASH =
+        keccak256("PublicRows(uint256 project,uint32 round,bytes32 rows)");
+
+    /// @inheritdoc IResolution
+    function revealValidation(uint256 project, uint32 round, bytes32 digest, bytes32[] calldata proof)
+        external
+        nonReentrant
+    {
+        Project storage p = _project(project);
+        if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
+        Call memory c;
+        (c.rules,) = TermsStore.read(p.rules);
+        Round storage r = _newestRound(project);
+        Phase found = _phaseOf(project, p, c.rules, round);
+        if (found != Phase.Guard && found != Phase.Reveal) revert IRounds.WrongPhase(project, round, found, Phase.Reveal);
+        if (r.validation != 0) revert IRounds.AlreadyPosted(project, round, r.validation);
+        bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(round, digest))));
+        if (digest == 0 || !MerkleProof.verifyCalldata(proof, c.rules.validationRoot, leaf)) {
+            revert IRounds.BatchNotInRoot(project, round, digest);
+        }
+        r.validation = digest;
+        emit IRounds.ValidationRevealed(project, round, digest);
+    }
+
+    /// @inheritdoc IResolution
+    function postPublicRows(uint256 project, uint32 round, bytes32 rows, WitnessSignature[] calldata signatures)
+        external
+        nonReentrant
+    {
+        (, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
+        if (r.publicRows != 0 || rows == 0) revert IRounds.AlreadyPosted(project, round, r.publicRows);
+        bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PUBLIC_ROWS_TYPEHASH, project, round, rows)));
+        Quorum.check(digest, signatures, c.witnesses, c.rules.witnessCount, c.rules.quorum);
+        r.publicRows = rows;
+        emit IRounds.PublicRowsPosted(project, round, rows);
+    }
+}

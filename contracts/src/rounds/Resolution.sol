@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
+import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IResolution} from "../interfaces/IResolution.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {TermsStore} from "../projects/TermsCode.sol";
+import {StandingBook} from "../standing/StandingBook.sol";
+import {StandingRule} from "../standing/StandingRule.sol";
+import {MemberRecord, Project} from "../storage/MarketStorage.sol";
+import {CommitLeaf, Opening, Phase, SkipReason} from "../types/Types.sol";
+import {Openings} from "./Openings.sol";
+import {Call} from "./RoundBase.sol";
+import {Header, Round, RoundState} from "./RoundState.sol";
+import {Seats} from "./Seats.sol";
+
+/// @title Resolution: what becomes of commitments that nobody admitted
+/// @notice First everybody can save its stake by opening the commitment, without witnesses; then anybody can have the
+/// stake of those who did not. Both work on the newest round and on older ones.
+abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyGuardTransient {
+    using RoundState for Header;
+    using SafeERC20 for IERC20;
+
+    /// @dev Part of a slashed stake that goes to the caller.
+    uint256 private constant REWARD_DIVISOR = 10;
+
+    /// @inheritdoc IResolution
+    function rescue(uint256 project, uint32 round, CommitLeaf[] calldata batch, Opening[] calldata openings)
+        external
+        nonReentrant
+    {
+        (, Round storage r, Call memory c) = _enterUnresolved(project, round);
+        Header memory h = c.header;
+        _checkWindow(c, h.revealEnd, h.rescueEnd(c.rules));
+        _checkOpenings(openings);
+        if (batch.length != 0) _checkBatchHash(r, h, batch);
+        Walk memory walk;
+        for (uint256 i; i < openings.length; ++i) {
+            Opening calldata o = openings[i];
+            (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o);
+            if (reason == SkipReason.None) {
+                _resolve(c, leaf, o.member);
+                emit IRounds.UpdateRescued(project, round, o.member, o.update);
+            } else {
+                emit IRounds.RevealSkipped(project, round, o.member, reason);
+            }
+        }
+        r.header = h;
+    }
+
+    /// @inheritdoc IResolution
+    function slashNoReveal(uint256 project, uint32 round, uint32 member, CommitLeaf[] calldata batch)
+        external
+        nonReentrant
+    {
+        (Project storage p, Round storage r, Call memory c) = _enterUnresolved(project, round);
+        uint256 from = c.header.rescueEnd(c.rules);
+        _checkWindow(c, from, from + _slashWindow());
+        _resolve(c, _unresolvedSeat(r, c, member, batch), member);
+        r.header = c.header;
+
+        MemberRecord storage m = _member(project, member);
+        _recordLoss(project, round, m.trainer, p.owner, StandingRule.NO_REVEAL, c.rules.standingWeight);
+        uint256 reward = _takeStake(p, c, m);
+        emit IRounds.StakeSlashed(project, round, member, m.trainer, msg.sender, reward, _burnedOf(c, reward));
+        if (reward != 0) IERC20(c.rules.token).safeTransfer(msg.sender, reward);
+    }
+
+    /// @dev A round whose commitments can be rescued or slashed at some time.
+    function _enterUnresolved(uint256 project, uint32 round)
+        private
+        view
+        returns (Project storage p, Round storage r, Call memory c)
+    {
+        p = _project(project);
+        r = _roundWithSeats(project, round, p);
+        c.project = project;
+        c.round = round;
+        (c.rules, c.witnesses) = TermsStore.read(p.rules);
+        c.header = r.header;
+        if (c.header.openedAt == 0 || !c.header.hadReveals(c.rules)) {
+            revert IRounds.WrongPhase(project, round, _phaseOf(project, p, c.rules, round), Phase.Settle);
+        }
+    }
+
+    function _checkWindow(Call memory c, uint256 from, uint256 until) private view {
+        if (block.timestamp < from || block.timestamp >= until) {
+            revert IRounds.OutsideWindow(c.project, c.round, block.timestamp, from, until);
+        }
+    }
+
+    function _unresolvedSeat(Round storage r, Call memory c, uint32 member, CommitLeaf[] calldata batch)
+        private
+        view
+        returns (uint256 leaf)
+    {
+        Header memory h = c.header;
+        if (batch.length != 0) _checkBatchHash(r, h, batch);
+        leaf = Seats.find(batch, member);
+        if (leaf != Seats.NONE && h.batchBits >> leaf & 1 == 1) {
+            if (h.resolvedBits >> leaf & 1 == 1) revert IRounds.NothingToSlash(c.project, c.round, member);
+            return leaf;
+        }
+        bytes32 committed = _selfCommits[c.project][c.round][member];
+        if (committed == 0 || committed == RESOLVED) revert IRounds.NothingToSlash(c.project, c.round, member);
+        return Seats.NONE;
+    }
+
+    /// @dev A stake is taken once: a trainer who let several rounds pass may have none left. Returns the reward.
+    function _takeStake(Project storage p, Call memory c, MemberRecord storage m) private returns (uint256) {
+        if (!m.staked) return 0;
+        m.staked = false;
+        if (m.joined) p.members -= 1;
+        p.stakes -= 1;
+        p.slashedStakes += 1;
+        return c.rules.stake / REWARD_DIVISOR;
+    }
+
+    function _burnedOf(Call memory c, uint256 reward) private pure returns (uint256) {
+        return reward == 0 ? 0 : c.rules.stake - reward;
+    }
+}

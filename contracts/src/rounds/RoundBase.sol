@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IBonds} from "../interfaces/IBonds.sol";
+import {IProjects} from "../interfaces/IProjects.sol";
+import {IRounds} from "../interfaces/IRounds.sol";
+import {ISettlement} from "../interfaces/ISettlement.sol";
+import {Rules, TermsStore} from "../projects/TermsCode.sol";
+import {Ending, MarketStorage, Project} from "../storage/MarketStorage.sol";
+import {Phase} from "../types/Types.sol";
+import {Header, Round, RoundState} from "./RoundState.sol";
+
+/// @notice Everything that a call on one round reads first.
+struct Call {
+    uint256 project;
+    uint32 round;
+    Rules rules;
+    address[7] witnesses;
+    Header header;
+}
+
+/// @title RoundBase: finding a round, and what all parts of the market ask about its end
+abstract contract RoundBase is MarketStorage {
+    using RoundState for Header;
+
+    /// @dev The newest round, if it is `round` and in `allowed` now; reverts otherwise.
+    function _enter(uint256 project, uint32 round, Phase allowed)
+        internal
+        view
+        returns (Project storage p, Round storage r, Call memory c)
+    {
+        p = _project(project);
+        if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
+        r = _newestRound(project);
+        c.project = project;
+        c.round = round;
+        (c.rules, c.witnesses) = TermsStore.read(p.rules);
+        c.header = r.header;
+        Phase found = c.header.phaseAt(c.rules, block.timestamp);
+        if (found != allowed) revert IRounds.WrongPhase(project, round, found, allowed);
+    }
+
+    function _phaseOf(uint256 project, Project storage p, Rules memory rules, uint32 round)
+        internal
+        view
+        returns (Phase)
+    {
+        if (round == 0 || round > p.newestRound) return Phase.None;
+        if (round == p.newestRound) {
+            Header memory h = _newestRound(project).header;
+            return h.phaseAt(rules, block.timestamp);
+        }
+        Phase outcome = _ending(project, round).outcome;
+        return outcome == Phase.None ? Phase.Void : outcome; // closed without rows: nothing was written
+    }
+
+    /// @dev Makes sure that the newest round is over and its money moved, or reverts. A void round without a single row
+    /// owes nobody anything, so it is closed on the way; every other round must have been settled or closed by a call
+    /// that brings its rows. Returns the round's last deadline, or the creation time before the first round.
+    function _closeNewestRound(uint256 project, Project storage p, Rules memory rules)
+        internal
+        returns (uint256 lastDeadline)
+    {
+        uint32 round = p.newestRound;
+        if (round == 0) return p.createdAt;
+        Round storage r = _newestRound(project);
+        Header memory h = r.header;
+        if (h.outcome == Phase.None) {
+            Phase found = h.phaseAt(rules, block.timestamp);
+            if (found < Phase.Final) revert IProjects.RoundStillRunning(project, round);
+            if (found != Phase.Void || h.admitted != 0) revert IRounds.RoundNotClosed(project, round);
+            _closeWithoutRows(project, round, p, r, rules);
+        }
+        return h.settleEnd(rules);
+    }
+
+    /// @dev held -> free, all of it, and the bond with it. Only for a void round in which nobody was admitted.
+    function _closeWithoutRows(uint256 project, uint32 round, Project storage p, Round storage r, Rules memory rules)
+        internal
+    {
+        r.header.outcome = Phase.Void;
+        p.free += uint112(rules.roundBudget);
+        emit ISettlement.RoundVoided(project, round, bytes27(0), 0, new uint32[](0));
+        _releaseBond(project, round, r.acceptor, rules.bond, 0);
+    }
+
+    /// @dev locked -> free, with the fee that the aggregator earned. All amounts are below 2^112 by the terms.
+    function _releaseBond(uint256 project, uint32 round, address aggregator, uint256 bond, uint256 fee) internal {
+        IBonds.Bond memory account = _bonds[project][aggregator];
+        account.locked -= uint112(bond);
+        account.free += uint112(bond + fee);
+        _bonds[project][aggregator] = account;
+        emit IBonds.BondReleased(project, round, aggregator, bond);
+    }
+
+    /// @dev Seconds after tG in which an unrevealed commitment can be slashed.
+    function _slashWindow() internal view returns (uint256) {
+        return _profile.slashWindow;
+    }
+
+    /// @dev Where the commitments of a round are kept: the newest, or an older one that had unresolved ones when the
+    /// next round opened (empty otherwise).
+    function _roundWithSeats(uint256 project, uint32 round, Project storage p)
+        internal
+        view
+        returns (Round storage)
+    {
+        return round == p.newestRound ? _newestRound(project) : _olderRound(project, round);
+    }
+
+    function _isAggregator(Project storage p, address account) internal view returns (bool) {
+        uint256 count = p.aggregators.length;
+        for (uint256 i; i < count; ++i) {
+            if (p.aggregators[i] == account) return true;
+        }
+        return false;
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IRoundViews} from "../interfaces/IRoundViews.sol";
+import {Rules, TermsStore} from "../projects/TermsCode.sol";
+import {Ending, Project} from "../storage/MarketStorage.sol";
+import {CommitLeaf, Opening, Phase} from "../types/Types.sol";
+import {RoundBase} from "./RoundBase.sol";
+import {Header, Round, RoundState} from "./RoundState.sol";
+import {Seats} from "./Seats.sol";
+
+/// @title RoundViews: how a round looks from outside
+abstract contract RoundViews is RoundBase, IRoundViews {
+    using RoundState for Header;
+
+    /// @inheritdoc IRoundViews
+    function phaseOf(uint256 project, uint32 round) external view returns (Phase) {
+        Project storage p = _project(project);
+        (Rules memory rules,) = TermsStore.read(p.rules);
+        return _phaseOf(project, p, rules, round);
+    }
+
+    /// @inheritdoc IRoundViews
+    function roundOf(uint256 project, uint32 round) external view returns (RoundView memory v) {
+        Project storage p = _project(project);
+        (Rules memory rules,) = TermsStore.read(p.rules);
+        v.phase = _phaseOf(project, p, rules, round);
+        Ending storage ending = _ending(project, round);
+        v.payoutRoot = ending.payoutRoot;
+        v.claimedBits = ending.claimedBits;
+        Round storage r = _roundWithSeats(project, round, p);
+        Header memory h = r.header;
+        if (round == p.newestRound && round != 0) {
+            v.model = p.model;
+            v.admittedHash = h.admitted == 0 ? bytes32(0) : r.admittedHash;
+            v.acceptor = r.acceptor;
+            v.validation = r.validation;
+            v.publicRows = r.publicRows;
+            v.closed = h.outcome != Phase.None;
+            v.budget = v.closed ? 0 : uint112(rules.roundBudget);
+        } else {
+            v.closed = v.phase != Phase.None;
+        }
+        if (h.openedAt == 0) return v;
+        _viewHeader(v, h, rules);
+        v.batchHash = h.batchPosted ? r.batchHash : bytes32(0);
+    }
+
+    /// @inheritdoc IRoundViews
+    function commitmentOf(uint256 project, uint32 round, Opening calldata opening) external view returns (bytes32) {
+        return Seats.commitmentOf(project, round, opening);
+    }
+
+    /// @inheritdoc IRoundViews
+    function openingsHashOf(Opening[] calldata openings) external pure returns (bytes32) {
+        return Seats.openingsHash(openings);
+    }
+
+    /// @inheritdoc IRoundViews
+    function batchHashOf(CommitLeaf[] calldata leaves) external pure returns (bytes32) {
+        return Seats.hashOf(leaves);
+    }
+
+    /// @inheritdoc IRoundViews
+    function selfCommitOf(uint256 project, uint32 round, uint32 member) external view returns (bytes32) {
+        return _selfCommits[project][round][member];
+    }
+
+    function _viewHeader(RoundView memory v, Header memory h, Rules memory rules) private view {
+        v.openedAt = h.openedAt;
+        v.commitEnd = h.commitEnd;
+        v.revealStart = uint64(h.revealStart(rules));
+        v.revealEnd = h.revealEnd;
+        v.rescueEnd = uint64(h.rescueEnd(rules));
+        v.acceptorEnd = uint64(h.acceptorEnd(rules));
+        v.settleEnd = uint64(h.settleEnd(rules));
+        v.slashEnd = uint64(h.rescueEnd(rules) + _slashWindow());
+        v.expected = h.expected;
+        v.batchCount = h.batchCount;
+        v.selfCount = h.selfCount;
+        v.admitted = h.admitted;
+        v.refused = h.refused;
+        v.unresolved = h.unresolved;
+        v.batchPosted = h.batchPosted;
+        v.batchBits = h.batchBits;
+        v.resolvedBits = h.resolvedBits;
+    }
+}

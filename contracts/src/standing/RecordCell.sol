@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IStanding} from "../interfaces/IStanding.sol";
+import {StandingRule} from "./StandingRule.sol";
+
+/// @title RecordCell: a member's record in 64 bits, four to a slot
+/// @notice From the lowest bit: credit 24, usefulness 16, rounds 16, rejections 7, and a bit that is set as soon as the member
+/// has a number, so that no settlement has to write a fresh slot. Every count stops at its maximum. Members whose numbers
+/// lie together share a slot, which makes a settlement cheap.
+library RecordCell {
+    uint256 internal constant CELLS = 4; // to a slot
+    uint256 internal constant BITS = 64;
+    uint256 internal constant MASK = type(uint64).max;
+    uint256 internal constant MOST_REJECTIONS = 127;
+    uint256 internal constant KNOWN = 1 << 63;
+
+    function unpack(uint256 record) internal pure returns (IStanding.Record memory) {
+        return IStanding.Record({
+            credit: uint24(record),
+            usefulness: uint16(record >> 24),
+            rounds: uint16(record >> 40),
+            rejections: uint8(record >> 56 & MOST_REJECTIONS)
+        });
+    }
+
+    function pack(uint256 credit, uint256 usefulness, uint256 rounds, uint256 rejections)
+        internal
+        pure
+        returns (uint256)
+    {
+        return credit | usefulness << 24 | rounds << 40 | rejections << 56 | KNOWN;
+    }
+
+    /// @notice What all rows of a round have in common. Units as in StandingRule.
+    struct RoundFacts {
+        uint256 rows; // n
+        uint256 distributable; // D
+        uint256 weight;
+    }
+
+    /// @notice The record after one settled row.
+    function afterRow(uint256 record, uint256 pay, bool rejected, RoundFacts memory facts)
+        internal
+        pure
+        returns (uint256)
+    {
+        uint256 credit = uint24(record);
+        uint256 usefulness =
+            StandingRule.usefulnessAfter(uint16(record >> 24), pay, facts.rows, facts.distributable);
+        uint256 rounds = uint16(record >> 40);
+        uint256 rejections = record >> 56 & MOST_REJECTIONS;
+        if (rejected) {
+            if (rejections < MOST_REJECTIONS) rejections += 1;
+        } else {
+            credit += StandingRule.creditOf(pay, facts.rows, facts.distributable, facts.weight);
+            if (credit > type(uint24).max) credit = type(uint24).max;
+        }
+        if (rounds < type(uint16).max) rounds += 1;
+        return pack(credit, usefulness, rounds, rejections);
+    }
+
+    function get(uint256 slot, uint256 member) internal pure returns (uint256) {
+        return slot >> (member % CELLS * BITS) & MASK;
+    }
+
+    function set(uint256 slot, uint256 member, uint256 record) internal pure returns (uint256) {
+        uint256 shift = member % CELLS * BITS;
+        return slot & ~(MASK << shift) | record << shift;
+    }
+}
