@@ -1,16 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {
-    ClaimItem,
-    CommitLeaf,
-    CommitSignature,
-    ProjectTerms,
-    Receipt,
-    Reveal,
-    Row
-} from "../../src/types/Types.sol";
+import {ClaimItem, CommitLeaf, ProjectTerms, Row} from "../../src/types/Types.sol";
 import {MarketFixture} from "../support/MarketFixture.sol";
 
 /// @notice Gas of every call of a round, as whole transactions (21,000 and calldata included), in snapshots/.
@@ -24,25 +15,49 @@ contract RoundGasTest is MarketFixture {
         _measure(20, "round_20_trainers");
     }
 
+    function test_Round32() public {
+        _measure(32, "round_32_trainers");
+    }
+
     function test_ClaimTenRounds() public {
-        uint256 project = _project(8);
+        _claimTen(8, "claims");
+    }
+
+    function test_ClaimTenRoundsOf20() public {
+        _claimTen(20, "claims");
+    }
+
+    function test_CommitSelf() public {
+        uint256 project = _project(20);
+        uint32 round = _open(project);
+        _commitSelf(project, round, 3);
+        vm.snapshotGasLastCall("commit_self", "first of a round");
+        _commitSelf(project, round, 4);
+        vm.snapshotGasLastCall("commit_self", "later");
+    }
+
+    function _claimTen(uint8 n, string memory group) private {
+        uint256 project = _project(n);
         ClaimItem[] memory items = new ClaimItem[](10);
-        uint256 share = (uint256(BUDGET) - FEE) / 8;
+        uint256 share = D / n;
         for (uint32 round = 1; round <= 10; ++round) {
-            _settledRound(project, 8);
-            Row[] memory rows = _rows(project, round, 0, 8);
-            items[round - 1] = _claimItem(project, round, rows, _equalPays(8, share), 3);
+            _settledRound(project, n);
+            Row[] memory rows = _rows(project, round, 0, n);
+            items[round - 1] = _claimItem(project, round, rows, _equalPays(n, share), 3);
         }
-        market.claim(project, trainers[3], items);
-        vm.snapshotGasLastCall("claims", "claim of 10 rounds of 8");
-        vm.assertEq(token.balanceOf(trainers[3]), 9 * STAKE + 10 * share);
+        market.claim(project, _number(project, 3), items);
+        vm.snapshotGasLastCall(group, n == 8 ? "claim of 10 rounds of 8" : "claim of 10 rounds of 20");
+        vm.assertEq(token.balanceOf(trainers[3]), 9 * uint256(STAKE) + 10 * share);
     }
 
     function _project(uint8 n) private returns (uint256 project) {
         ProjectTerms memory terms = _terms();
         terms.slots = n;
-        project = _create(terms, 20 * uint256(BUDGET));
+        vm.prank(owner);
+        project = market.createProject(terms, 20 * uint256(BUDGET));
         vm.snapshotGasLastCall("projects", "createProject");
+        _bond(project, aggregator, BOND);
+        vm.snapshotGasLastCall("projects", "depositBond");
         _join(project, 0, n);
         vm.snapshotGasLastCall("projects", "join");
     }
@@ -51,6 +66,8 @@ contract RoundGasTest is MarketFixture {
     function _measure(uint8 n, string memory group) private {
         uint256 project = _project(n);
         _settledRound(project, n);
+        _accept(project, aggregator);
+        vm.snapshotGasLastCall(group, "accept");
         uint32 round = market.openRound(project);
         vm.snapshotGasLastCall(group, "openRound");
         CommitLeaf[] memory batch = _commit(project, round, 0, n);

@@ -1,24 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Parts} from "../../src/CohortMarket.sol";
 import {TestToken} from "../../src/devnet/TestToken.sol";
 import {ICohortMarket} from "../../src/interfaces/ICohortMarket.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
-import {IRounds} from "../../src/interfaces/IRounds.sol";
+import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {
+    Cid,
     ClaimItem,
     CommitLeaf,
     CommitSignature,
+    ListedToken,
     NextModel,
-    Outcome,
+    Opening,
     Phase,
+    Profile,
     ProjectTerms,
     Receipt,
-    Reveal,
     Row,
-    Windows
+    Windows,
+    WitnessSignature
 } from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
+import {SuppliedScores} from "../../src/verification/SuppliedScores.sol";
 import {CheatCodes} from "./Vm.sol";
 
 /// @notice A market with a token, a verifier and people in it. Signatures are made from the typed-data strings below,
@@ -26,21 +31,31 @@ import {CheatCodes} from "./Vm.sol";
 abstract contract MarketFixture is CheatCodes {
     uint256 internal constant START = 1_800_000_000;
     uint256 internal constant TRAINERS = 33;
-    uint128 internal constant BUDGET = 1_000_000;
-    uint128 internal constant FEE = 10_000;
-    uint128 internal constant STAKE = 5_000;
-    uint64 internal constant ONE = 1 << 30;
+    uint112 internal constant BUDGET = 1_000_000;
+    uint112 internal constant FEE = 10_000; // of the aggregator
+    uint112 internal constant PROTOCOL_FEE = 20_000; // 2% of BUDGET
+    uint256 internal constant D = 970_000; // BUDGET less both fees
+    uint112 internal constant STAKE = 250_000; // >= 2 D / 8
+    uint112 internal constant BOND = 500_000; // BUDGET / 2
+    uint256 internal constant ONE = 1 << 30; // score of an average contribution
     uint32 internal constant COMMIT = 60;
     uint32 internal constant GUARD = 10;
     uint32 internal constant REVEAL = 50;
+    uint32 internal constant RESCUE = 30;
     uint32 internal constant SETTLE = 40;
+    uint32 internal constant TAKEOVER = 35;
+    uint32 internal constant SELF = 20;
+    uint32 internal constant SLASH = 100;
 
     ICohortMarket internal market;
     AttestedVerifier internal verifier;
+    SuppliedScores internal policy;
     TestToken internal token;
 
     address internal owner = address(0x0111);
     address internal aggregator = address(0xA66);
+    address internal rival = address(0xB77); // the project's other aggregator
+    address internal treasury = address(0x7EA5);
     address internal stranger = address(0x5712);
     /// @dev Sorted by address.
     uint256[] internal trainerKeys;
@@ -51,22 +66,50 @@ abstract contract MarketFixture is CheatCodes {
     /// @notice Everything that one call of `settle` takes.
     struct Settlement {
         Row[] rows;
-        Outcome[] outcomes;
+        uint256[] outcomes;
         NextModel next;
-        bytes bundleCid;
+        Cid bundle;
         bytes evidence;
     }
 
     function setUp() public virtual {
         vm.warp(START);
         // By name, so that the code of the market is not compiled into every test.
-        market = ICohortMarket(vm.deployCode("CohortMarket.sol:CohortMarket"));
         verifier = AttestedVerifier(vm.deployCode("AttestedVerifier.sol:AttestedVerifier"));
+        policy = SuppliedScores(vm.deployCode("SuppliedScores.sol:SuppliedScores"));
         token = TestToken(vm.deployCode("TestToken.sol:TestToken"));
+        market = _deploy(_profile());
         (trainerKeys, trainers) = _people(1_000, TRAINERS);
         (witnessKeys, witnesses) = _people(9_000, 3);
         _give(token, owner, 1_000 * uint256(BUDGET));
-        for (uint256 i; i < TRAINERS; ++i) _give(token, trainers[i], 10 * STAKE);
+        _give(token, aggregator, 20 * uint256(BOND));
+        _give(token, rival, 20 * uint256(BOND));
+        for (uint256 i; i < TRAINERS; ++i) _give(token, trainers[i], 10 * uint256(STAKE));
+    }
+
+    // ---- deployment
+
+    function _profile() internal view virtual returns (Profile memory p) {
+        p.minimum = Windows({commit: 1, guard: 0, reveal: 1, rescue: 1, settle: 1, takeover: 1, selfCommit: 0});
+        p.slashWindow = SLASH;
+        p.protocolFeeBps = 200;
+        p.feeRecipient = treasury;
+        p.verifiers = new bytes32[](1);
+        p.verifiers[0] = address(verifier).codehash;
+        p.policies = new bytes32[](1);
+        p.policies[0] = address(policy).codehash;
+        p.tokens = new ListedToken[](1);
+        p.tokens[0] = ListedToken(address(token), PROTOCOL_FEE);
+    }
+
+    function _deploy(Profile memory profile) internal returns (ICohortMarket) {
+        Parts memory parts = Parts({
+            rounds: vm.deployCode("MarketRounds.sol:MarketRounds"),
+            resolution: vm.deployCode("MarketResolution.sol:MarketResolution"),
+            settlement: vm.deployCode("MarketSettlement.sol:MarketSettlement"),
+            projects: vm.deployCode("MarketProjects.sol:MarketProjects")
+        });
+        return ICohortMarket(vm.deployCode("CohortMarket.sol:CohortMarket", abi.encode(profile, parts)));
     }
 
     // ---- people and money
@@ -98,28 +141,49 @@ abstract contract MarketFixture is CheatCodes {
     function _terms() internal view returns (ProjectTerms memory terms) {
         terms.token = address(token);
         terms.verifier = address(verifier);
+        terms.policy = address(policy);
+        terms.verifierCodeHash = address(verifier).codehash;
+        terms.policyCodeHash = address(policy).codehash;
         terms.specDigest = keccak256("spec");
         terms.policyHash = keccak256("policy");
         terms.initialModel = keccak256("model 0");
         terms.roundBudget = BUDGET;
         terms.aggregatorFee = FEE;
         terms.stake = STAKE;
-        terms.scoreFloor = ONE / 2;
-        terms.rounds = 100;
+        terms.bond = BOND;
+        terms.scoreFloor = uint64(ONE / 2);
+        terms.rounds = 1_000;
         terms.dimension = 38_000;
+        terms.exponent = -14;
         terms.slots = 8;
         terms.minTrainers = 3;
         terms.quorum = 2;
         terms.shareCap = 4;
-        terms.windows = Windows({commit: COMMIT, guard: GUARD, reveal: REVEAL, settle: SETTLE});
+        terms.windows = Windows({
+            commit: COMMIT,
+            guard: GUARD,
+            reveal: REVEAL,
+            rescue: RESCUE,
+            settle: SETTLE,
+            takeover: TAKEOVER,
+            selfCommit: SELF
+        });
         terms.witnesses = witnesses;
-        terms.aggregators = new address[](1);
+        terms.aggregators = new address[](2);
         terms.aggregators[0] = aggregator;
+        terms.aggregators[1] = rival;
     }
 
+    /// @dev A project whose aggregator has put up its bond.
     function _create(ProjectTerms memory terms, uint256 deposit) internal returns (uint256 project) {
         vm.prank(owner);
-        return market.createProject(terms, deposit);
+        project = market.createProject(terms, deposit);
+        _bond(project, aggregator, terms.bond);
+    }
+
+    function _bond(uint256 project, address who, uint256 amount) internal {
+        vm.prank(who);
+        market.depositBond(project, amount);
     }
 
     /// @dev A project with money for ten rounds and members 0 .. count - 1.
@@ -129,16 +193,35 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     function _join(uint256 project, uint256 from, uint256 to) internal {
-        for (uint256 i = from; i < to; ++i) {
-            vm.prank(trainers[i]);
-            market.join(project);
-        }
+        for (uint256 i = from; i < to; ++i) _joinOne(project, trainers[i]);
+    }
+
+    function _joinOne(uint256 project, address trainer) internal {
+        vm.prank(trainer);
+        market.join(project, new bytes32[](0), new uint256[](0));
+    }
+
+    /// @dev Number of trainer i in a project. Trainers that joined in order have i + 1.
+    function _number(uint256 project, uint256 i) internal view returns (uint32) {
+        return market.memberOf(project, trainers[i]).number;
+    }
+
+    /// @dev The aggregator accepts the next round, and anyone opens it.
+    function _open(uint256 project) internal returns (uint32 round) {
+        _accept(project, aggregator);
+        return market.openRound(project);
+    }
+
+    function _accept(uint256 project, address who) internal {
+        uint32 next = market.progressOf(project).round + 1;
+        vm.prank(who);
+        market.accept(project, next);
     }
 
     function _equation(uint256 project) internal view {
         IProjects.Ledger memory l = market.ledgerOf(project);
         vm.assertEq(
-            l.deposited, uint256(l.free) + l.held + l.claimable + l.claimed + l.fees + l.burned + l.refunded, "ledger"
+            l.deposited, l.free + l.held + l.claimable + l.claimed + l.fees + l.burned + l.refunded, "ledger"
         );
     }
 
@@ -152,25 +235,39 @@ abstract contract MarketFixture is CheatCodes {
         return keccak256(abi.encode("salt", project, round, i));
     }
 
-    function _cid(bytes32 digest) internal pure returns (bytes memory) {
-        return abi.encodePacked(hex"01551220", digest);
+    function _cid(bytes32 update) internal pure returns (Cid memory) {
+        return Cid(0x55, keccak256(abi.encode("cid", update)));
+    }
+
+    /// @dev The 36 bytes of a CID.
+    function _cidBytes(Cid memory cid) internal pure returns (bytes memory) {
+        return abi.encodePacked(uint8(1), cid.codec, uint8(0x12), uint8(0x20), cid.digest);
+    }
+
+    function _opening(uint256 project, uint32 round, uint256 i) internal view returns (Opening memory) {
+        bytes32 update = _update(project, round, i);
+        return Opening(_number(project, i), update, _cid(update), _salt(project, round, i));
     }
 
     function _commitment(uint256 project, uint32 round, uint256 i) internal view returns (bytes32) {
-        return keccak256(
-            abi.encode(
-                keccak256(
-                    "CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round,address trainer,bytes32 update,bytes32 salt)"
-                ),
-                block.chainid,
-                address(market),
-                project,
-                round,
-                trainers[i],
-                _update(project, round, i),
-                _salt(project, round, i)
-            )
+        return _commitmentOf(project, round, _opening(project, round, i));
+    }
+
+    function _commitmentOf(uint256 project, uint32 round, Opening memory o) internal view returns (bytes32) {
+        bytes32[10] memory words;
+        words[0] = keccak256(
+            "CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round,uint32 member,bytes32 update,uint8 codec,bytes32 digest,bytes32 salt)"
         );
+        words[1] = bytes32(block.chainid);
+        words[2] = bytes32(uint256(uint160(address(market))));
+        words[3] = bytes32(project);
+        words[4] = bytes32(uint256(round));
+        words[5] = bytes32(uint256(o.member));
+        words[6] = o.update;
+        words[7] = bytes32(uint256(o.cid.codec));
+        words[8] = o.cid.digest;
+        words[9] = o.salt;
+        return keccak256(abi.encode(words));
     }
 
     /// @dev Leaves of trainers from .. to - 1.
@@ -181,7 +278,7 @@ abstract contract MarketFixture is CheatCodes {
     {
         leaves = new CommitLeaf[](to - from);
         for (uint256 i = from; i < to; ++i) {
-            leaves[i - from] = CommitLeaf(trainers[i], _commitment(project, round, i));
+            leaves[i - from] = CommitLeaf(_number(project, i), _commitment(project, round, i));
         }
     }
 
@@ -192,15 +289,16 @@ abstract contract MarketFixture is CheatCodes {
     {
         bytes32 struct_ = keccak256(
             abi.encode(
-                keccak256("Commit(uint256 project,uint32 round,address trainer,bytes32 commitment,uint64 expiry)"),
+                keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment,uint64 expiry)"),
                 project,
                 round,
-                leaf.trainer,
+                leaf.member,
                 leaf.commitment,
                 expiry
             )
         );
-        return CommitSignature(expiry, _signature(key, _digest("CohortMarket", address(market), struct_)));
+        (bytes32 r, bytes32 vs) = _compact(key, _digest("CohortMarket", address(market), struct_));
+        return CommitSignature(expiry, r, vs);
     }
 
     function _signLeaves(uint256 project, uint32 round, CommitLeaf[] memory leaves, uint256 from)
@@ -227,91 +325,108 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     function _commitSelf(uint256 project, uint32 round, uint256 i) internal {
+        _commitSelf(project, round, i, new CommitLeaf[](0));
+    }
+
+    function _commitSelf(uint256 project, uint32 round, uint256 i, CommitLeaf[] memory batch) internal {
         bytes32 commitment = _commitment(project, round, i);
+        uint32 number = _number(project, i);
         vm.prank(trainers[i]);
-        market.commitSelf(project, round, commitment);
+        market.commitSelf(project, round, number, commitment, batch);
     }
 
     // ---- reveals
 
-    function _reveals(uint256 project, uint32 round, uint256 from, uint256 to)
+    function _openings(uint256 project, uint32 round, uint256 from, uint256 to)
         internal
         view
-        returns (Reveal[] memory reveals)
+        returns (Opening[] memory openings)
     {
-        reveals = new Reveal[](to - from);
-        for (uint256 i = from; i < to; ++i) {
-            bytes32 update = _update(project, round, i);
-            reveals[i - from] = Reveal(trainers[i], update, _salt(project, round, i), _cid(update));
+        openings = new Opening[](to - from);
+        for (uint256 i = from; i < to; ++i) openings[i - from] = _opening(project, round, i);
+    }
+
+    function _openingsHash(Opening[] memory openings) internal pure returns (bytes32) {
+        bytes memory packed;
+        for (uint256 i; i < openings.length; ++i) {
+            packed = bytes.concat(
+                packed,
+                abi.encode(openings[i].member, openings[i].update, openings[i].cid.codec, openings[i].cid.digest)
+            );
         }
+        return keccak256(packed);
     }
 
     function _receipt(
         uint256 project,
         uint32 round,
-        Reveal[] memory reveals,
+        Opening[] memory openings,
         uint256 witness,
         uint32 endorsed,
         uint32 refused
     ) internal view returns (Receipt memory) {
-        bytes memory packed;
-        for (uint256 i; i < reveals.length; ++i) {
-            packed = bytes.concat(
-                packed, abi.encode(reveals[i].trainer, reveals[i].update, keccak256(reveals[i].cid))
-            );
-        }
         bytes32 struct_ = keccak256(
             abi.encode(
-                keccak256("Receipt(uint256 project,uint32 round,bytes32 revealsHash,uint32 endorsed,uint32 refused)"),
+                keccak256("Receipt(uint256 project,uint32 round,bytes32 openingsHash,uint32 endorsed,uint32 refused)"),
                 project,
                 round,
-                keccak256(packed),
+                _openingsHash(openings),
                 endorsed,
                 refused
             )
         );
-        bytes memory signature = _signature(witnessKeys[witness], _digest("CohortMarket", address(market), struct_));
-        return Receipt(uint8(witness), endorsed, refused, signature);
+        (bytes32 r, bytes32 vs) = _compact(witnessKeys[witness], _digest("CohortMarket", address(market), struct_));
+        return Receipt(uint8(witness), endorsed, refused, r, vs);
     }
 
     /// @dev Receipts of witnesses 0 and 1 that endorse everything.
-    function _receipts(uint256 project, uint32 round, Reveal[] memory reveals)
+    function _receipts(uint256 project, uint32 round, Opening[] memory openings)
         internal
         view
         returns (Receipt[] memory receipts)
     {
-        return _receipts(project, round, reveals, type(uint32).max, 0);
+        return _receipts(project, round, openings, type(uint32).max, 0);
     }
 
-    function _receipts(uint256 project, uint32 round, Reveal[] memory reveals, uint32 endorsed, uint32 refused)
+    function _receipts(uint256 project, uint32 round, Opening[] memory openings, uint32 endorsed, uint32 refused)
         internal
         view
         returns (Receipt[] memory receipts)
     {
         receipts = new Receipt[](2);
-        receipts[0] = _receipt(project, round, reveals, 0, endorsed, refused);
-        receipts[1] = _receipt(project, round, reveals, 1, endorsed, refused);
+        receipts[0] = _receipt(project, round, openings, 0, endorsed, refused);
+        receipts[1] = _receipt(project, round, openings, 1, endorsed, refused);
     }
 
     /// @dev Reveals trainers from .. to - 1 with a full quorum.
     function _reveal(uint256 project, uint32 round, CommitLeaf[] memory batch, uint256 from, uint256 to) internal {
-        Reveal[] memory reveals = _reveals(project, round, from, to);
-        market.reveal(project, round, batch, reveals, _receipts(project, round, reveals));
+        Opening[] memory openings = _openings(project, round, from, to);
+        market.reveal(project, round, batch, openings, _receipts(project, round, openings));
+    }
+
+    /// @dev Signatures of witnesses 0 and 1 over one digest of the market.
+    function _witnessed(bytes32 struct_) internal view returns (WitnessSignature[] memory signatures) {
+        bytes32 digest = _digest("CohortMarket", address(market), struct_);
+        signatures = new WitnessSignature[](2);
+        for (uint256 i; i < 2; ++i) {
+            (bytes32 r, bytes32 vs) = _compact(witnessKeys[i], digest);
+            signatures[i] = WitnessSignature(uint8(i), r, vs);
+        }
     }
 
     // ---- settlement
 
     function _rows(uint256 project, uint32 round, uint256 from, uint256 to) internal view returns (Row[] memory rows) {
         rows = new Row[](to - from);
-        for (uint256 i = from; i < to; ++i) rows[i - from] = Row(trainers[i], _update(project, round, i));
+        for (uint256 i = from; i < to; ++i) rows[i - from] = Row(_number(project, i), _update(project, round, i));
     }
 
-    function _outcomes(uint256 n, uint64 score) internal pure returns (Outcome[] memory outcomes) {
-        outcomes = new Outcome[](n);
-        for (uint256 i; i < n; ++i) outcomes[i] = Outcome(score, 0);
+    function _outcomes(uint256 n, uint256 score) internal pure returns (uint256[] memory outcomes) {
+        outcomes = new uint256[](n);
+        for (uint256 i; i < n; ++i) outcomes[i] = score << 8;
     }
 
-    function _settlement(uint256 project, uint32 round, Row[] memory rows, Outcome[] memory outcomes)
+    function _settlement(uint256 project, uint32 round, Row[] memory rows, uint256[] memory outcomes)
         internal
         view
         returns (Settlement memory s)
@@ -320,7 +435,7 @@ abstract contract MarketFixture is CheatCodes {
         s.outcomes = outcomes;
         bytes32 model = keccak256(abi.encode("model", project, round));
         s.next = NextModel(model, _cid(model));
-        s.bundleCid = _cid(keccak256(abi.encode("bundle", project, round)));
+        s.bundle = _cid(keccak256(abi.encode("bundle", project, round)));
         s.evidence = _evidence(project, round, s, 0, 2);
     }
 
@@ -328,22 +443,25 @@ abstract contract MarketFixture is CheatCodes {
     function _statementDigest(uint256 project, uint32 round, Settlement memory s) internal view returns (bytes32) {
         bytes32 admitted;
         for (uint256 i; i < s.rows.length; ++i) {
-            admitted = keccak256(abi.encode(admitted, s.rows[i].trainer, s.rows[i].update));
+            admitted = keccak256(abi.encode(admitted, s.rows[i].member, s.rows[i].update));
         }
-        bytes32[11] memory words;
+        IRoundViews.RoundView memory r = market.roundOf(project, round);
+        bytes32[13] memory words;
         words[0] = keccak256(
-            "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
+            "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
         );
         words[1] = bytes32(uint256(uint160(address(market))));
         words[2] = bytes32(project);
         words[3] = bytes32(uint256(round));
         words[4] = admitted;
-        words[5] = market.termsOf(project).policyHash;
-        words[6] = keccak256(abi.encode(s.outcomes));
-        words[7] = market.roundOf(project, round).model;
-        words[8] = s.next.commitment;
-        words[9] = keccak256(s.next.cid);
-        words[10] = keccak256(s.bundleCid);
+        words[5] = r.validation;
+        words[6] = r.publicRows;
+        words[7] = market.termsOf(project).policyHash;
+        words[8] = keccak256(abi.encodePacked(s.outcomes));
+        words[9] = r.model;
+        words[10] = s.next.commitment;
+        words[11] = keccak256(_cidBytes(s.next.cid));
+        words[12] = keccak256(_cidBytes(s.bundle));
         return _digest("CohortAttestedVerifier", address(verifier), keccak256(abi.encode(words)));
     }
 
@@ -354,16 +472,21 @@ abstract contract MarketFixture is CheatCodes {
         returns (bytes memory)
     {
         bytes32 digest = _statementDigest(project, round, s);
-        AttestedVerifier.Attestation[] memory list = new AttestedVerifier.Attestation[](count);
+        WitnessSignature[] memory list = new WitnessSignature[](count);
         for (uint256 i; i < count; ++i) {
-            list[i] = AttestedVerifier.Attestation(uint8(from + i), _signature(witnessKeys[from + i], digest));
+            (bytes32 r, bytes32 vs) = _compact(witnessKeys[from + i], digest);
+            list[i] = WitnessSignature(uint8(from + i), r, vs);
         }
         return abi.encode(list);
     }
 
     function _send(uint256 project, uint32 round, Settlement memory s) internal {
-        vm.prank(aggregator);
-        market.settle(project, round, s.rows, s.outcomes, s.next, s.bundleCid, s.evidence);
+        _sendAs(aggregator, project, round, s);
+    }
+
+    function _sendAs(address settler, uint256 project, uint32 round, Settlement memory s) internal {
+        vm.prank(settler);
+        market.settle(project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
     }
 
     /// @dev Settles rows 0 .. n - 1 with equal scores.
@@ -376,9 +499,9 @@ abstract contract MarketFixture is CheatCodes {
     /// @dev Opens a round and brings it to the settle phase with rows 0 .. n - 1. All members commit and reveal, if
     /// they are n; otherwise the clock runs.
     function _toSettle(uint256 project, uint256 n) internal returns (uint32 round) {
-        round = market.openRound(project);
+        round = _open(project);
         CommitLeaf[] memory batch = _commit(project, round, 0, n);
-        IRounds.RoundView memory r = market.roundOf(project, round);
+        IRoundViews.RoundView memory r = market.roundOf(project, round);
         vm.warp(r.revealStart);
         _reveal(project, round, batch, 0, n);
         _assertPhase(project, round, Phase.Settle);
@@ -421,7 +544,7 @@ abstract contract MarketFixture is CheatCodes {
     {
         leaves = new bytes32[](rows.length);
         for (uint256 i; i < rows.length; ++i) {
-            bytes32 inner = keccak256(abi.encode(project, round, uint8(i), rows[i].trainer, pays[i]));
+            bytes32 inner = keccak256(abi.encode(project, round, uint8(i), rows[i].member, pays[i]));
             leaves[i] = keccak256(abi.encode(inner));
         }
     }
@@ -432,7 +555,7 @@ abstract contract MarketFixture is CheatCodes {
         returns (ClaimItem memory)
     {
         bytes32[] memory leaves = _payoutLeaves(project, round, rows, pays);
-        return ClaimItem(round, uint8(index), uint128(pays[index]), _proof(leaves, index));
+        return ClaimItem(round, uint8(index), uint112(pays[index]), _proof(leaves, index));
     }
 
     function _equalPays(uint256 n, uint256 pay) internal pure returns (uint256[] memory pays) {
@@ -458,6 +581,13 @@ abstract contract MarketFixture is CheatCodes {
     function _signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
         (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
         return abi.encodePacked(r, s, v);
+    }
+
+    /// @dev r and vs of EIP-2098.
+    function _compact(uint256 key, bytes32 digest) internal pure returns (bytes32 r, bytes32 vs) {
+        uint8 v;
+        (v, r, vs) = vm.sign(key, digest);
+        if (v == 28) vs |= bytes32(uint256(1) << 255);
     }
 
     function _assertPhase(uint256 project, uint32 round, Phase expected) internal view {

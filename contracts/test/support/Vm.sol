@@ -29,6 +29,7 @@ interface Vm {
     function revertToState(uint256 id) external returns (bool);
     function snapshotGasLastCall(string calldata group, string calldata name) external returns (uint256 gas);
     function deployCode(string calldata artifact) external returns (address);
+    function deployCode(string calldata artifact, bytes calldata arguments) external returns (address);
     function load(address target, bytes32 slot) external view returns (bytes32);
 
     function assertTrue(bool condition) external pure;
