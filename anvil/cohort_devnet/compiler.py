@@ -33,12 +33,26 @@ from typing import Any
 
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 
+_PARTS = {
+    "MarketRounds": "src/MarketRounds.sol:MarketRounds",
+    "MarketResolution": "src/MarketResolution.sol:MarketResolution",
+    "MarketSettlement": "src/MarketSettlement.sol:MarketSettlement",
+    "MarketProjects": "src/MarketProjects.sol:MarketProjects",
+}
+"""What runs at the market's address but is deployed beside it."""
+
 CONTRACTS: Mapping[str, tuple[str, ...]] = {
-    "CohortMarket": ("src/CohortMarket.sol:CohortMarket", "src/MarketRounds.sol:MarketRounds"),
+    "CohortMarket": ("src/CohortMarket.sol:CohortMarket", *_PARTS.values()),
+    "MarketLens": ("src/lens/MarketLens.sol:MarketLens",),
     "AttestedVerifier": ("src/verification/AttestedVerifier.sol:AttestedVerifier",),
+    "SuppliedScores": ("src/verification/SuppliedScores.sol:SuppliedScores",),
     "TestToken": ("src/devnet/TestToken.sol:TestToken",),
+    **{name: (part,) for name, part in _PARTS.items()},
 }
 """Artifact -> the contract whose code it holds, then those whose code the same address runs. Their ABIs are joined."""
+
+SHIPPED = tuple(name for name in CONTRACTS if name not in _PARTS)
+"""Contracts that somebody calls, so that `cohort_protocol` needs their ABI."""
 
 ABI_FOLDER = Path("protocol/cohort_protocol/chain/abi")
 """Where the protocol package keeps its copy of the ABIs, relative to the repository."""
@@ -51,7 +65,8 @@ LOCK_SECONDS = 180
 
 Progress = Callable[[str], None]
 
-_FORMAT = 1  # of the artifact files; part of the hash
+_FORMAT = 2  # of the artifact files; part of the hash
+_RUNTIME = ("evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences")
 _IMPORT = re.compile(r"""^\s*import\s[^"';]*["']([^"']+)["']\s*;""", re.MULTILINE)
 
 
@@ -98,9 +113,13 @@ class Artifact:
     name: str
     abi: list[dict[str, Any]]
     bytecode: str
-    """Creation code, 0x-prefixed hex. No constructor arguments, no libraries to link."""
+    """Creation code, 0x-prefixed hex, without the constructor's arguments. No libraries to link."""
     deployedBytecode: str
     """Runtime code, 0x-prefixed hex, with zeros in place of immutables."""
+    constructor: list[dict[str, Any]]
+    """The constructor's parameters, as in an ABI."""
+    immutables: list[list[int]]
+    """[start, length] in bytes of each place in the runtime code that the constructor fills in."""
     sourceHash: str
     """sha256 over sources, settings and versions, hex."""
     compiler: str
@@ -166,7 +185,7 @@ def _plan(contracts: Path) -> _Plan:
         "evmVersion": foundry["evm_version"],
         "optimizer": {"enabled": foundry["optimizer"], "runs": foundry["optimizer_runs"]},
         "viaIR": foundry["via_ir"],
-        "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", "evm.deployedBytecode.object"]}},
+        "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", *_RUNTIME]}},
     }
     sources = {
         path.relative_to(contracts).as_posix(): path.read_text() for path in sorted((contracts / "src").rglob("*.sol"))
@@ -237,19 +256,21 @@ def _artifact(name: str, parts: tuple[str, ...], output: dict[str, Any], plan: _
         path, contract = part.split(":")
         compiled.append(output["contracts"][path][contract])
     code = compiled[0]["evm"]
+    places = code["deployedBytecode"].get("immutableReferences", {}).values()
     return Artifact(
         name=name,
         abi=_joined([item for part in compiled for item in part["abi"]]),
         bytecode="0x" + code["bytecode"]["object"],
         deployedBytecode="0x" + code["deployedBytecode"]["object"],
+        constructor=next((item["inputs"] for item in compiled[0]["abi"] if item["type"] == "constructor"), []),
+        immutables=sorted([one["start"], one["length"]] for place in places for one in place),
         sourceHash=plan.digest,
         compiler=compiler,
     )
 
 
 def _joined(items: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the constructor (none takes arguments), the fallback and repetitions; sorted, so that a moved function
-    is no change."""
+    """Without the constructor, the fallback and repetitions; sorted, so that a moved function is no change."""
     named = [item for item in items if "name" in item]
     unique = {json.dumps(item, sort_keys=True): item for item in named}
     return sorted(unique.values(), key=lambda item: (item["type"], item["name"], json.dumps(item["inputs"])))
@@ -361,7 +382,7 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     for artifact in artifacts.values():
         say(f"{artifact.name}: {(len(artifact.deployedBytecode) - 2) // 2:,} bytes of code, solc {artifact.compiler}")
-        if options.write_abi:
+        if options.write_abi and artifact.name in SHIPPED:
             _write(options.root / ABI_FOLDER / f"{artifact.name}.json", abi_text(artifact).rstrip("\n"))
     return 0
 

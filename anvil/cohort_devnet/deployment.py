@@ -1,32 +1,54 @@
-"""Deploying the contracts on a local chain, and the file that says where they are."""
+"""Deploying the contracts, and the address book that says where they are.
+
+Everything is created with CREATE2 (EIP-1014) through the deterministic deployment proxy, which stands at one address on
+practically every chain, with a salt per profile. Addresses therefore follow from the code and from what the profile
+fixes: they are the same on every chain, known before anything is sent, and deploying twice does nothing.
+
+    python -m cohort_devnet.deployment --help     deploy on a real chain
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any
 
 from cohort_protocol.chain.client import ChainClient
-from cohort_protocol.chain.errors import ChainError, WrongChain
+from cohort_protocol.chain.codec import encode_values, parameter_of
+from cohort_protocol.chain.errors import ChainError, NoContract, TransactionReverted, WrongChain
+from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.profiles import profile_by_name
 from cohort_protocol.chain.sender import TransactionSender
-from cohort_protocol.chain.transactions import TransactionReceipt, TransactionRequest
+from cohort_protocol.chain.transactions import TransactionRequest
+from cohort_protocol.chain.types import ListedToken, Profile
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import Address, Bytes32, to_hex
+from eth_utils import keccak, to_checksum_address
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cohort_devnet.compiler import Artifact
 from cohort_devnet.node import DEVNET_CHAIN_ID
 
-CONTRACTS = ("TestToken", "AttestedVerifier", "CohortMarket")
-"""In order of deployment. None takes constructor arguments."""
+PROXY = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
+"""The deterministic deployment proxy: takes salt (32 bytes) and creation code, creates with CREATE2.
+Source: https://github.com/Arachnid/deterministic-deployment-proxy."""
 
+PROXY_CODE_HASH = bytes.fromhex("2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989")
 
-class Creatable(Protocol):
-    """A compiled contract, as `compiler.ensure_artifacts` gives it."""
+PARTS = {
+    "rounds": "MarketRounds",
+    "resolution": "MarketResolution",
+    "settlement": "MarketSettlement",
+    "projects": "MarketProjects",
+}
+"""The contracts whose code runs at the market's address, by their names in its constructor (`Parts`)."""
 
-    @property
-    def bytecode(self) -> bytes | str:
-        """Creation code."""
-        ...
+DEVNET_FULL_FEE = 10_000
+"""F0 of the test token, base units: any sensible budget earns full standing on a devnet."""
+
+MAX_CREATION_CODE = 49_152
+"""Bytes (EIP-3860)."""
 
 
 class CodeChanged(ChainError):
@@ -35,15 +57,30 @@ class CodeChanged(ChainError):
     code = "code-changed"
 
 
+class DeploymentFailed(ChainError):
+    """The contracts could not be created as planned."""
+
+    code = "deployment-failed"
+
+
 class Deployment(BaseModel):
-    """`deployment.json`: where the contracts of a local chain are. Stable; unknown fields are refused."""
+    """`deployment.json`, the address book: where the contracts are on one chain. Stable; unknown fields are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     chain_id: int
+    profile: str
+    """Which of `cohort_protocol.chain.profiles` fixed windows and fee."""
     market: Address
+    parts: dict[str, Address]
+    """The contracts whose code the market runs besides its own, by name."""
+    lens: Address
     verifier: Address
-    token: Address
+    """`AttestedVerifier`."""
+    policy: Address
+    """`SuppliedScores`."""
+    token: Address | None
+    """The worthless test token; None on every chain but a local one."""
     block: int = Field(ge=0)
     """Of the market's creation: no event of it is older."""
     code_hashes: dict[str, Bytes32]
@@ -67,7 +104,14 @@ class Deployment(BaseModel):
 
     def addresses(self) -> dict[str, str]:
         """Address of each contract by its name."""
-        return {"CohortMarket": self.market, "AttestedVerifier": self.verifier, "TestToken": self.token}
+        found = {
+            "CohortMarket": self.market,
+            **self.parts,
+            "MarketLens": self.lens,
+            "AttestedVerifier": self.verifier,
+            "SuppliedScores": self.policy,
+        }
+        return found if self.token is None else found | {"TestToken": self.token}
 
     def verify(self, client: ChainClient) -> None:
         """Raises `WrongChain`, `NoContract` or `CodeChanged` unless these very contracts are on this chain."""
@@ -82,30 +126,214 @@ class Deployment(BaseModel):
                 )
 
 
-def deploy(client: ChainClient, sender: TransactionSender, artifacts: Mapping[str, Creatable]) -> Deployment:
-    """Deploys token, verifier and market. Safe to repeat with the same journal: nothing is deployed twice.
+# --- the plan ---------------------------------------------------------------------------------------------------------
 
-    Raises `WrongChain` on any chain but a local one: the test token is worthless and anyone can mint it.
-    """
-    if client.chain_id != DEVNET_CHAIN_ID:
+
+@dataclass(frozen=True)
+class Creation:
+    """One contract: what creates it, and where it will stand."""
+
+    name: str
+    address: str
+    salt: bytes
+    code: bytes
+    """Creation code with the constructor's arguments."""
+    artifact: Artifact
+
+    def request(self) -> TransactionRequest:
+        return TransactionRequest(to=PROXY, data=self.salt + self.code, describe=f"deploy {self.name}")
+
+
+@dataclass(frozen=True)
+class Options:
+    """What an operator chooses beside the profile. Part of the market's constructor, so part of its address."""
+
+    tokens: tuple[ListedToken, ...] = ()
+    """Tokens in which fees make standing."""
+    fee_recipient: str | None = None
+    """Of the protocol's fee; None: the profile's, which burns it."""
+
+
+def salt_of(profile: str) -> bytes:
+    """keccak256("cohort/<profile>/v1")."""
+    return keccak(text=f"cohort/{profile}/v1")
+
+
+def fixed_profile(artifacts: Mapping[str, Artifact], profile: str, options: Options = Options()) -> Profile:
+    """What the market's constructor takes. On a devnet the test token is listed. Raises `InvalidInput` for an unknown
+    profile."""
+    spec = profile_by_name(profile)
+    tokens = list(options.tokens)
+    if profile == "devnet":
+        tokens.append(ListedToken(_creation("TestToken", salt_of(profile), artifacts).address, DEVNET_FULL_FEE))
+    return spec.with_(
+        verifiers=[_code_hash(artifacts["AttestedVerifier"])],
+        policies=[_code_hash(artifacts["SuppliedScores"])],
+        tokens=tokens,
+        fee_recipient=options.fee_recipient,
+    )
+
+
+def plan(artifacts: Mapping[str, Artifact], profile: str, options: Options = Options()) -> list[Creation]:
+    """What a deployment creates, in order. Asks no chain. Raises `InvalidInput` for an unknown profile."""
+    fixed, salt = fixed_profile(artifacts, profile, options), salt_of(profile)
+    parts = {field: _creation(name, salt, artifacts) for field, name in PARTS.items()}
+    places = {field: part.address for field, part in parts.items()}
+    market = _creation("CohortMarket", salt, artifacts, fixed, places)
+    return [
+        *([_creation("TestToken", salt, artifacts)] if profile == "devnet" else []),
+        _creation("AttestedVerifier", salt, artifacts),
+        _creation("SuppliedScores", salt, artifacts),
+        *parts.values(),
+        market,
+        _creation("MarketLens", salt, artifacts, market.address),
+    ]
+
+
+def _creation(name: str, salt: bytes, artifacts: Mapping[str, Artifact], *arguments: Any) -> Creation:
+    artifact = artifacts[name]
+    code = _bytes(artifact.bytecode) + encode_values(
+        [parameter_of(entry) for entry in artifact.constructor], arguments, name
+    )
+    if len(code) > MAX_CREATION_CODE:
+        raise DeploymentFailed(
+            f"the creation code of {name} has {len(code)} bytes, a chain takes {MAX_CREATION_CODE} (EIP-3860)"
+        )
+    digest = keccak(b"\xff" + _bytes(PROXY) + salt + keccak(code))
+    return Creation(name, to_checksum_address(digest[12:]), salt, code, artifact)
+
+
+def _code_hash(artifact: Artifact) -> bytes:
+    """keccak256 of the code that will stand on chain. Known beforehand, and the same everywhere, only without
+    immutables."""
+    if artifact.immutables:
+        raise DeploymentFailed(
+            f"{artifact.name} has immutables: its code would differ from chain to chain, and projects could not pin it"
+        )
+    return keccak(_bytes(artifact.deployedBytecode))
+
+
+def _bytes(text: str) -> bytes:
+    return bytes.fromhex(text.removeprefix("0x"))
+
+
+# --- on a chain -------------------------------------------------------------------------------------------------------
+
+
+def stands(client: ChainClient, creation: Creation) -> bool:
+    """Whether the contract is there. Raises `CodeChanged` if something else is."""
+    found = client.code(creation.address)
+    if not found:
+        return False
+    expected = _bytes(creation.artifact.deployedBytecode)
+    if _without_immutables(found, creation.artifact) != _without_immutables(expected, creation.artifact):
+        raise CodeChanged(
+            f"the code of {creation.name} at {creation.address} has hash {to_hex(keccak(found))}, which is not that of "
+            f"the sources compiled here"
+        )
+    return True
+
+
+def _without_immutables(code: bytes, artifact: Artifact) -> bytes:
+    blank = bytearray(code)
+    for start, length in artifact.immutables:
+        blank[start : start + length] = bytes(length)
+    return bytes(blank[: len(code)])
+
+
+def check_chain(client: ChainClient, profile: str) -> None:
+    """Raises `WrongChain` for a devnet's contracts on any chain but a local one (the test token is worthless and anyone
+    can mint it), `NoContract` or `CodeChanged` unless the deployment proxy is there."""
+    if profile == "devnet" and client.chain_id != DEVNET_CHAIN_ID:
         raise WrongChain(
             f"devnet contracts are deployed on chain {DEVNET_CHAIN_ID} only, this one has id {client.chain_id}"
         )
-    created = {name: _create(sender, name, artifacts[name]) for name in CONTRACTS}
-    addresses = {name: receipt.contract_address or "" for name, receipt in created.items()}
+    try:
+        found = client.require_code(PROXY)
+    except NoContract as error:
+        raise NoContract(
+            f"the deterministic deployment proxy is not at {PROXY} on chain {client.chain_id}: deploy it first (see "
+            f"https://github.com/Arachnid/deterministic-deployment-proxy)"
+        ) from error
+    if found != PROXY_CODE_HASH:
+        raise CodeChanged(f"the code at {PROXY} is not the deterministic deployment proxy's: {to_hex(found)}")
+
+
+def deploy(
+    client: ChainClient,
+    sender: TransactionSender,
+    artifacts: Mapping[str, Artifact],
+    profile: str = "devnet",
+    options: Options = Options(),
+    progress: Callable[[str], None] = lambda line: None,
+) -> Deployment:
+    """Creates what is not there yet and checks the code of everything. Safe to repeat, on any machine.
+
+    Raises what `plan` and `check_chain` raise, and `DeploymentFailed`.
+    """
+    check_chain(client, profile)
+    creations = plan(artifacts, profile, options)
+    blocks: dict[str, int] = {}
+    for creation in creations:
+        if stands(client, creation):
+            progress(f"{creation.name} stands at {creation.address} already")
+            continue
+        blocks[creation.name] = _create(client, sender, creation)
+        progress(f"{creation.name} created at {creation.address}")
+    addresses = {creation.name: creation.address for creation in creations}
+    market = addresses["CohortMarket"]
+    _check_profile(client, market, fixed_profile(artifacts, profile, options))
     return Deployment(
         chain_id=client.chain_id,
-        market=addresses["CohortMarket"],
+        profile=profile,
+        market=market,
+        parts={name: addresses[name] for name in PARTS.values()},
+        lens=addresses["MarketLens"],
         verifier=addresses["AttestedVerifier"],
-        token=addresses["TestToken"],
-        block=created["CohortMarket"].block_number,
+        policy=addresses["SuppliedScores"],
+        token=addresses.get("TestToken"),
+        block=blocks["CohortMarket"] if "CohortMarket" in blocks else creation_block(client, market),
         code_hashes={name: to_hex(client.require_code(address)) for name, address in addresses.items()},
     )
 
 
-def _create(sender: TransactionSender, name: str, artifact: Creatable) -> TransactionReceipt:
-    code = artifact.bytecode
-    if isinstance(code, str):
-        code = bytes.fromhex(code.removeprefix("0x"))
-    request = TransactionRequest(to="", data=code, describe=f"deploy {name}")
-    return sender.execute(request, f"deploy {name}")
+def _create(client: ChainClient, sender: TransactionSender, creation: Creation) -> int:
+    """The number of the block in which it was created."""
+    try:
+        receipt = sender.execute(creation.request(), f"create {creation.name} at {creation.address}")
+    except TransactionReverted as error:
+        raise DeploymentFailed(
+            f"{creation.name} cannot be created on chain {client.chain_id}: {error}. The proxy hides the reason; often "
+            f"the profile's windows are too short for this chain"
+        ) from error
+    if not stands(client, creation):
+        raise DeploymentFailed(f"{creation.name} is not at {creation.address} after it was created")
+    return receipt.block_number
+
+
+def _check_profile(client: ChainClient, market: str, expected: Profile) -> None:
+    """That the market says of itself what was asked for: a check of our own encoding."""
+    found = Market(client, market).profile()
+    if found != expected:
+        raise DeploymentFailed(f"the market at {market} fixed {found}, asked for was {expected}")
+
+
+def creation_block(client: ChainClient, address: str) -> int:
+    """The block that created the contract, by bisection over the chain's history.
+
+    Raises `DeploymentFailed` if the node keeps no history.
+    """
+    low, high = 0, client.block_number()
+    try:
+        while low < high:
+            middle = (low + high) // 2
+            if client.code(address, middle):
+                high = middle
+            else:
+                low = middle + 1
+    except ChainError as error:
+        raise DeploymentFailed(
+            f"the contract at {address} stands already, and this node cannot say since when ({error}): ask an archive "
+            f"node, or keep the address book of the first deployment"
+        ) from error
+    return low

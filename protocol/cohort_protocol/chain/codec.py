@@ -22,7 +22,7 @@ from cohort_protocol.chain.types import AbiStruct, snake_case
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 
-CONTRACTS = ("CohortMarket", "AttestedVerifier", "SuppliedScores", "TestToken")
+CONTRACTS = ("CohortMarket", "AttestedVerifier", "SuppliedScores", "MarketLens", "TestToken")
 """Contracts whose ABI travels with this package (`abi/<name>.json`)."""
 
 
@@ -68,12 +68,13 @@ class AbiItem:
         return self.digest[:4]
 
 
-def _parameter(entry: Mapping[str, Any]) -> Parameter:
+def parameter_of(entry: Mapping[str, Any]) -> Parameter:
+    """A parameter from its entry in an ABI."""
     return Parameter(
         name=entry.get("name", ""),
         type=entry["type"],
         internal_type=entry.get("internalType", ""),
-        components=tuple(_parameter(component) for component in entry.get("components", ())),
+        components=tuple(parameter_of(component) for component in entry.get("components", ())),
         indexed=bool(entry.get("indexed", False)),
     )
 
@@ -90,8 +91,8 @@ class ContractAbi:
                 continue
             item = AbiItem(
                 name=entry["name"],
-                inputs=tuple(_parameter(part) for part in entry.get("inputs", ())),
-                outputs=tuple(_parameter(part) for part in entry.get("outputs", ())),
+                inputs=tuple(parameter_of(part) for part in entry.get("inputs", ())),
+                outputs=tuple(parameter_of(part) for part in entry.get("outputs", ())),
             )
             if entry["type"] == "function":
                 # None of our contracts overloads a function, so a name is enough to find one.
@@ -107,7 +108,8 @@ class ContractAbi:
         return function.selector + encode_values(function.inputs, arguments, name)
 
     def decode_result(self, name: str, data: bytes) -> Any:
-        """What a function returned: a bare value if it returns one, else a dict by name. Raises `AnswerMalformed`."""
+        """What a function returned: a bare value if it returns one, a dict by name if it returns several, a list if
+        those have no names. Raises `AnswerMalformed`."""
         outputs = self.functions[name].outputs
         try:
             values = decode_values(outputs, data)
@@ -117,6 +119,8 @@ class ContractAbi:
             ) from error
         if len(outputs) == 1:
             return values[0]
+        if not all(output.name for output in outputs):
+            return values
         return {output.name: value for output, value in zip(outputs, values, strict=True)}
 
 

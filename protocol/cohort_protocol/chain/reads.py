@@ -70,6 +70,10 @@ class MarketReads:
         """What this deployment fixes for all projects. Asked for once."""
         return Profile.from_abi(self._once("profile", 0))
 
+    def parts(self) -> tuple[str, str, str, str]:
+        """The contracts whose code the market runs besides its own: rounds, resolution, settlement, projects."""
+        return tuple(self._once("parts", 0))
+
     def identity(self, project: int) -> MarketId:
         """What signatures for this project are bound to."""
         return MarketId(self.client.chain_id, self.address, self.terms_of(project).verifier)
@@ -81,7 +85,8 @@ class MarketReads:
         return self._read("projectCount", ref=ref)
 
     def terms_of(self, project: int) -> ProjectTerms:
-        """Terms never change, so they are asked for once. Look at a reorg's depth before relying on a new project."""
+        """Terms never change, so they are asked for once; for aggregators that the owner added later ask
+        `aggregators_of`. Look at a reorg's depth before relying on a new project."""
         return ProjectTerms.from_abi(self._once("termsOf", project, project))
 
     def fees_of(self, project: int) -> tuple[int, int]:

@@ -43,6 +43,8 @@ TEXTS = {
     "WindowTooShort": (
         "the profile of this deployment is refused on this chain: {what} is {found} s, least is {least} s"
     ),
+    "PartMissing": "there is no code at {part}, which should hold a part of the market's",
+    "NotAMarket": "there is no market at {found}",
     "ProjectIsOver": "project {project} has ended: no round opens and nothing can be added",
     "ProjectNotOver": "project {project} has not ended: end it before asking for the refund",
     "NothingToRefund": "project {project} has nothing free to refund",

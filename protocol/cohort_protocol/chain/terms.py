@@ -46,7 +46,7 @@ def most_min_trainers(slots: int) -> int:
 
 
 def check_terms(terms: ProjectTerms, profile: Profile) -> None:
-    """Raises `TermsOutOfBounds` for terms that `createProject` refuses, naming the first of them in the contract's order.
+    """Raises `TermsOutOfBounds` for terms that `createProject` refuses, naming the first of them as the contract does.
 
     What only the chain knows is not checked: that token, verifier and policy have code, and the pinned code.
     """

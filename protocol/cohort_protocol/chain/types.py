@@ -78,7 +78,8 @@ def _as_is(value: Any) -> Any:
     return value
 
 
-def _all_of(struct: type[AbiStruct]) -> Callable[[Any], Any]:
+def all_of(struct: type[AbiStruct]) -> Callable[[Any], Any]:
+    """The converter of a list of structs."""
     return lambda items: tuple(struct.from_abi(item) for item in items)
 
 
@@ -238,7 +239,7 @@ class ListedToken(AbiStruct):
 class Profile(AbiStruct):
     """What one deployment fixes for all its projects."""
 
-    _convert = {"minimum": Windows.from_abi, "tokens": _all_of(ListedToken)}  # noqa: RUF012
+    _convert = {"minimum": Windows.from_abi, "tokens": all_of(ListedToken)}  # noqa: RUF012
 
     minimum: Windows
     """No project may have shorter windows."""

@@ -36,8 +36,8 @@ def next_record(record: Record, *, pay: int, rejected: bool, rows: int, distribu
     """The record after one row of a settled round.
 
     `pay` and `distributable` (D > 0) in base units, `rows` = n, `weight` of the project (`standing_weight`). Credit
-    rises by floor(floor(1000 min(pay n, D) w / D) / 65536) unless rejected; usefulness becomes floor((7 u + x) / 8) with
-    x = min(40,000, floor(10,000 pay n / D)), 0 if rejected. Raises `InvalidInput`.
+    rises by floor(floor(1000 min(pay n, D) w / D) / 65536) unless rejected; usefulness becomes floor((7 u + x) / 8)
+    with x = min(40,000, floor(10,000 pay n / D)), 0 if rejected. Raises `InvalidInput`.
     """
     if rows < 1 or distributable < 1 or not 0 <= pay <= distributable or not 0 <= weight <= FULL_WEIGHT:
         raise InvalidInput(
