@@ -439,16 +439,17 @@ class Record(AbiStruct):
     rounds: int = 0
     """Admitted rows of settled rounds. 16 bits."""
     rejections: int = 0
-    """Rows rejected as hostile. 8 bits."""
+    """Rows rejected as hostile. 7 bits."""
 
     @classmethod
     def unpack(cls, word: int) -> Record:
-        """From its 64 bits: credit 24, usefulness 16, rounds 16, rejections 8, from the lowest."""
-        return cls(word & 0xFFFFFF, word >> 24 & 0xFFFF, word >> 40 & 0xFFFF, word >> 56 & 0xFF)
+        """From its 64 bits: credit 24, usefulness 16, rounds 16, rejections 7, from the lowest. The highest bit only says
+        that the member exists (a slot that was written before costs a settlement less)."""
+        return cls(word & 0xFFFFFF, word >> 24 & 0xFFFF, word >> 40 & 0xFFFF, word >> 56 & 0x7F)
 
     def pack(self) -> int:
         """The reverse of `unpack`."""
-        return self.credit | self.usefulness << 24 | self.rounds << 40 | self.rejections << 56
+        return self.credit | self.usefulness << 24 | self.rounds << 40 | self.rejections << 56 | 1 << 63
 
 
 @dataclass(frozen=True)

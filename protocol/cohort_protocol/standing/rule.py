@@ -19,7 +19,7 @@ FULL_WEIGHT = 65_536
 MOST_CREDIT = 2**24 - 1
 MOST_USEFULNESS = 40_000
 MOST_ROUNDS = 2**16 - 1
-MOST_REJECTIONS = 2**8 - 1
+MOST_REJECTIONS = 2**7 - 1
 
 
 def standing_weight(protocol_fee: int, full_fee: int) -> int:
