@@ -443,8 +443,8 @@ class Record(AbiStruct):
 
     @classmethod
     def unpack(cls, word: int) -> Record:
-        """From its 64 bits: credit 24, usefulness 16, rounds 16, rejections 7, from the lowest. The highest bit only says
-        that the member exists (a slot that was written before costs a settlement less)."""
+        """From its 64 bits: credit 24, usefulness 16, rounds 16, rejections 7, from the lowest. The highest bit only
+        says that the member exists (a slot that was written before costs a settlement less)."""
         return cls(word & 0xFFFFFF, word >> 24 & 0xFFFF, word >> 40 & 0xFFFF, word >> 56 & 0x7F)
 
     def pack(self) -> int:

@@ -2,36 +2,78 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+from cohort_protocol import commitments
 from cohort_protocol.chain.errors import NoContract, TransactionReverted, UnknownProject
-from cohort_protocol.chain.events import RevealRefused, RevealSkipped, UpdateAdmitted, decode_receipt
+from cohort_protocol.chain.events import (
+    BondSlashed,
+    LeafSkipped,
+    RevealSkipped,
+    RoundSettled,
+    StakeSlashed,
+    UpdateRefused,
+    UpdateRescued,
+    UpdatesAdmitted,
+    decode_receipt,
+)
+from cohort_protocol.chain.lens import MarketLens
 from cohort_protocol.chain.market import Market
-from cohort_protocol.chain.types import CommitLeaf, Member, Progress, RevealState, SkipReason, Standing
+from cohort_protocol.chain.types import (
+    ZERO_ADDRESS,
+    Bond,
+    ClaimItem,
+    CommitLeaf,
+    LeafSkip,
+    NextModel,
+    Outcome,
+    Record,
+    SkipReason,
+    deadlines,
+)
+from cohort_protocol.commitments import ZERO32
 from cohort_protocol.payout import default_pay, pays, undistributed, void_pay
 from cohort_protocol.phases import Phase
-from cohort_protocol.standing import next_standing
+from cohort_protocol.standing import next_record, no_reveal_loss, rejection_loss, reliability
 from eth_utils import keccak
 
 from tests.fixtures.chain import Devnet
-from tests.fixtures.scene import BUDGET, FEE, ONE, STAKE, Scene, make_terms, some_cid
+from tests.fixtures.scene import (
+    BOND,
+    BUDGET,
+    DISTRIBUTABLE,
+    FEE,
+    ONE,
+    PROTOCOL_FEE,
+    STAKE,
+    WINDOWS,
+    Scene,
+    make_terms,
+    some_cid,
+)
 
-D = BUDGET - FEE
+D = DISTRIBUTABLE
+FULL_WEIGHT = 65_536
 
 
 def test_two_settled_rounds_claimed_in_one_go(devnet: Devnet) -> None:
     scene = Scene.create(devnet)
     market, trees, earned = devnet.market, [], {}
-    standings = {one.address: Standing(0, 0, 0, 0) for one in scene.trainers}
+    records = {scene.number_of(one): Record() for one in scene.trainers}
+    assert market.fees_of(scene.project) == (PROTOCOL_FEE, FULL_WEIGHT)
+    assert market.distributable_of(scene.project) == D == scene.terms.distributable(100)
     scene.money_holds()
     for number, scores in ((1, [ONE, 3 * ONE, 0]), (2, [5 * ONE, ONE, ONE // 3])):
         reasons = [0, 0, 1] if number == 1 else [0, 0, 0]
         assert scene.open() == number
         assert market.ledger_of(scene.project).held == BUDGET
+        assert market.bond_of(scene.project, scene.aggregator.address).locked == BOND
         scene.money_holds()
         scene.commit()
         assert scene.view().phase is Phase.REVEAL, "everyone has committed and the guard is 0"
         events = scene.reveal()
-        assert [type(event) for event in events[:3]] == [UpdateAdmitted] * 3
+        assert [len(event.rows) for event in events if isinstance(event, UpdatesAdmitted)] == [3]
         assert scene.view().phase is Phase.SETTLE
         scene.money_holds()
         scene.settle(scores, reasons)
@@ -44,29 +86,41 @@ def test_two_settled_rounds_claimed_in_one_go(devnet: Devnet) -> None:
         assert view.closed
         assert view.payout_root == trees[-1].root
         for row, amount in enumerate(pay):
-            address = scene.rows[row].trainer
-            earned[address] = earned.get(address, 0) + amount
-            standings[address] = next_standing(
-                standings[address], pay=amount, rejected=reasons[row] != 0, rows=3, distributable=D
+            member = scene.rows[row].member
+            earned[member] = earned.get(member, 0) + amount
+            records[member] = next_record(
+                records[member],
+                pay=amount,
+                rejected=reasons[row] != 0,
+                rows=3,
+                distributable=D,
+                weight=FULL_WEIGHT,
             )
-            assert market.standing_of(address) == standings[address]
-    assert standings[scene.rows[2].trainer].rejections == 1
+            assert market.record_of(scene.project, member) == records[member]
+    assert records[3].rejections == 1
+    cheat = scene.trainers[2].address
+    assert market.losses_of(cheat) == market.losses_through(cheat, scene.owner.address) == rejection_loss(FULL_WEIGHT)
+    for member, trainer in enumerate(scene.trainers, 1):
+        expected = reliability([(scene.owner.address, records[member].credit)], market.losses_of(trainer.address))
+        assert market.reliability_of(trainer.address, [scene.project]) == expected
 
     for row, trainer in enumerate(scene.trainers):
-        request = market.claim(scene.project, trainer.address, [tree.claim_item(row) for tree in trees])
+        request = market.claim(scene.project, row + 1, [tree.claim_item(row) for tree in trees])
         devnet.send(devnet.account("anyone"), request)
-        assert devnet.token.balance_of(trainer.address) == earned[trainer.address]
+        assert devnet.token.balance_of(trainer.address) == earned[row + 1]
         assert market.round_of(scene.project, 1).claimed(row)
         scene.money_holds()
         with pytest.raises(TransactionReverted) as refused:
             devnet.send(devnet.account("anyone"), request)
         assert refused.value.name == "AlreadyClaimed"
     ledger = market.ledger_of(scene.project)
-    assert (ledger.claimable, ledger.claimed, ledger.fees) == (0, sum(earned.values()), 2 * FEE)
+    assert (ledger.claimable, ledger.claimed) == (0, sum(earned.values()))
+    assert (ledger.fees, ledger.protocol_fees) == (2 * (FEE + PROTOCOL_FEE), 2 * PROTOCOL_FEE)
 
+    assert market.bond_of(scene.project, scene.aggregator.address) == Bond(2 * BOND + 2 * FEE, 0)
     before = devnet.token.balance_of(scene.aggregator.address)
-    devnet.send(scene.aggregator, market.withdraw_fees(scene.terms.token))
-    assert devnet.token.balance_of(scene.aggregator.address) == before + 2 * FEE
+    devnet.send(scene.aggregator, market.withdraw_bond(scene.project, 2 * BOND + 2 * FEE))
+    assert devnet.token.balance_of(scene.aggregator.address) == before + 2 * BOND + 2 * FEE
     scene.money_holds()
 
 
@@ -98,7 +152,7 @@ def test_void_for_lack_of_commits_needs_nobody(devnet: Devnet) -> None:
     assert scene.view().phase is Phase.VOID
     assert not scene.view().closed
     scene.open()
-    assert devnet.market.round_of(scene.project, 1).closed
+    assert devnet.market.round_of(scene.project, 1).phase is Phase.VOID
     assert devnet.market.ledger_of(scene.project).held == BUDGET, "the first budget is free again, the second held"
     scene.money_holds()
 
@@ -118,13 +172,13 @@ def test_void_for_lack_of_reveals_pays_a_slot_to_who_revealed(devnet: Devnet) ->
     ledger = devnet.market.ledger_of(scene.project)
     assert (ledger.claimable, ledger.free, ledger.burned) == (pay, free + BUDGET - pay, 0)
     winner = scene.trainers[0]
-    devnet.send(winner, devnet.market.claim(scene.project, winner.address, [tree.claim_item(0)]))
+    devnet.send(winner, devnet.market.claim(scene.project, 1, [tree.claim_item(0)]))
     assert devnet.token.balance_of(winner.address) == pay
-    assert devnet.market.standing_of(winner.address) == Standing(0, 0, 0, 0)
+    assert devnet.market.record_of(scene.project, 1) == Record()
     scene.money_holds()
 
 
-def test_default_splits_the_round_and_burns_the_fee(devnet: Devnet) -> None:
+def test_default_splits_the_round_and_burns_fees_and_bond(devnet: Devnet) -> None:
     scene = Scene.create(devnet)
     scene.open()
     scene.commit()
@@ -135,14 +189,60 @@ def test_default_splits_the_round_and_burns_the_fee(devnet: Devnet) -> None:
         scene.settle([ONE, ONE, ONE])
     assert late.value.name == "WrongPhase"
     assert late.value.arguments["found"] is Phase.DEFAULTED
+    free = devnet.market.ledger_of(scene.project).free
     devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.rows))
     pay = default_pay(D, 3)
     tree = scene.tree(1, scene.rows, [pay] * 3)
     assert devnet.market.round_of(scene.project, 1).payout_root == tree.root
     ledger = devnet.market.ledger_of(scene.project)
-    assert (ledger.claimable, ledger.burned, ledger.held) == (3 * pay, FEE, 0)
-    for row, trainer in enumerate(scene.trainers):
-        devnet.send(trainer, devnet.market.claim(scene.project, trainer.address, [tree.claim_item(row)]))
+    assert (ledger.claimable, ledger.burned, ledger.held) == (3 * pay, FEE + PROTOCOL_FEE, 0)
+    assert ledger.free - free == D - 3 * pay
+    assert (ledger.bonds, ledger.bonds_burned, ledger.fees) == (BOND, BOND, 0)
+    for row in range(3):
+        devnet.send(devnet.account("anyone"), devnet.market.claim(scene.project, row + 1, [tree.claim_item(row)]))
+    scene.money_holds()
+
+
+def test_another_aggregator_settles_after_the_first_ones_time(devnet: Devnet) -> None:
+    """Half of the bond goes to whoever settles instead, the rest is burned."""
+    scene = Scene.create(devnet)
+    other = devnet.account("second aggregator")
+    devnet.send(scene.owner, devnet.market.add_aggregator(scene.project, other.address))
+    assert set(devnet.market.aggregators_of(scene.project)) == {scene.aggregator.address, other.address}
+    devnet.give_tokens(other, BOND)
+    devnet.send(other, devnet.market.deposit_bond(scene.project, BOND))
+    scene.open()
+    scene.commit()
+    scene.reveal()
+    with pytest.raises(TransactionReverted) as early:
+        scene.settle([ONE] * 3, settler=other)
+    assert early.value.name == "NotYours"
+    devnet.control.warp_to(scene.view().acceptor_end)
+    receipt = scene.settle([ONE] * 3, settler=other)
+    slashed = [e for e in decode_receipt(receipt, scene.market.address) if isinstance(e, BondSlashed)]
+    assert [(e.aggregator, e.to_settler, e.burned) for e in slashed] == [
+        (scene.aggregator.address, BOND // 2, BOND - BOND // 2)
+    ]
+    assert devnet.market.bond_of(scene.project, other.address) == Bond(BOND + BOND // 2 + FEE, 0)
+    assert devnet.market.bond_of(scene.project, scene.aggregator.address) == Bond(BOND, 0)
+    scene.money_holds()
+
+
+def test_acceptance_is_needed_and_can_be_taken_back(devnet: Devnet) -> None:
+    scene = Scene.create(devnet)
+    market, anyone = devnet.market, devnet.account("anyone")
+    with pytest.raises(TransactionReverted) as refused:
+        devnet.send(anyone, market.open_round(scene.project))
+    assert refused.value.name == "NotAccepted"
+    devnet.send(scene.aggregator, market.accept(scene.project, 1))
+    assert market.progress_of(scene.project).acceptor == scene.aggregator.address
+    assert market.bond_of(scene.project, scene.aggregator.address) == Bond(BOND, BOND)
+    devnet.send(scene.aggregator, market.withdraw_acceptance(scene.project, 1))
+    assert market.progress_of(scene.project).acceptor == ZERO_ADDRESS
+    assert market.bond_of(scene.project, scene.aggregator.address) == Bond(2 * BOND, 0)
+    devnet.send(scene.aggregator, market.accept(scene.project, 1))
+    devnet.send(anyone, market.open_round(scene.project))
+    assert scene.view().acceptor == scene.aggregator.address
     scene.money_holds()
 
 
@@ -151,50 +251,97 @@ def test_end_refund_leave_and_withdraw_empty_the_project(devnet: Devnet) -> None
     market = devnet.market
     for trainer in scene.trainers:
         devnet.send(trainer, market.leave(scene.project))
+        member = market.member_of(scene.project, trainer.address)
+        assert not member.active
+        devnet.control.warp_to(max(member.unlock_at, devnet.now() + 1))
         devnet.send(devnet.account("anyone"), market.withdraw_stake(scene.project, trainer.address))
         assert devnet.token.balance_of(trainer.address) == STAKE
         scene.money_holds()
-    assert market.member_count(scene.project) == 0
+    assert market.progress_of(scene.project).members == 0
     devnet.send(scene.owner, market.end_project(scene.project))
-    assert market.progress_of(scene.project) == Progress(0, scene.terms.initial_model, True)
+    progress = market.progress_of(scene.project)
+    assert (progress.round, progress.ended, progress.model) == (0, True, scene.terms.initial_model)
     devnet.send(devnet.account("anyone"), market.refund(scene.project))
+    devnet.send(scene.aggregator, market.withdraw_bond(scene.project, 2 * BOND))
     assert devnet.token.balance_of(scene.owner.address) == BUDGET
     assert devnet.token.balance_of(market.address) == 0
     scene.money_holds()
 
 
-def test_self_posted_commitment_replaces_the_leaf_and_is_revealed(devnet: Devnet) -> None:
+def test_self_posted_commitment_is_revealed_with_the_batch(devnet: Devnet) -> None:
     scene = Scene.create(devnet, slots=4)
     scene.open()
     loner = scene.trainers[2]
     scene.commit(scene.trainers[:2])
-    devnet.send(loner, devnet.market.commit_self(scene.project, 1, scene.commitment_of(loner)))
-    assert devnet.market.self_commit_of(scene.project, 1, loner.address) == scene.commitment_of(loner)
+    scene.commit_self(loner)
+    assert devnet.market.self_commit_of(scene.project, 1, 3) == scene.commitment_of(loner)
     view = scene.view()
     assert (view.batch_count, view.self_count, view.phase) == (2, 1, Phase.REVEAL)
-    assert view.everyone_committed(scene.terms.slots)
+    assert view.everyone_committed
     scene.reveal()
-    assert [row.trainer for row in scene.rows] == [one.address for one in scene.trainers]
-    assert devnet.market.reveal_state_of(scene.project, 1, loner.address) is RevealState.ADMITTED
+    assert [row.member for row in scene.rows] == [1, 2, 3]
+    assert int.from_bytes(devnet.market.self_commit_of(scene.project, 1, 3), "big") == 1
 
 
-def test_refused_and_skipped_reveals_do_not_hold_up_the_others(devnet: Devnet) -> None:
+def test_a_leaf_gives_way_to_the_trainers_own_commitment(devnet: Devnet) -> None:
+    scene = Scene.create(devnet, trainers=4)
+    scene.open()
+    scene.commit(scene.trainers[:3])
+    scene.commit_self(scene.trainers[1])
+    view = scene.view()
+    assert (view.batch_count, view.self_count, view.batch_bits) == (2, 1, 0b101)
+
+
+def test_a_delegate_commits_and_reveals_for_its_trainer(devnet: Devnet) -> None:
+    scene = Scene.create(devnet)
+    trainer, delegate = scene.trainers[0], devnet.account("delegate")
+    devnet.send(trainer, devnet.market.set_delegate(scene.project, delegate.address))
+    member = devnet.market.member_of(scene.project, trainer.address)
+    assert (member.delegate, member.signers()) == (delegate.address, (trainer.address, delegate.address))
+    scene.open()
+    expiry = scene.view().settle_end
+    leaves = [CommitLeaf(1, scene.commitment_of(trainer))]
+    signed = scene.sign_commit(trainer, expiry, signer=delegate)
+    devnet.send(scene.aggregator, devnet.market.commit_batch(scene.project, 1, leaves, [signed]))
+    assert scene.view().batch_count == 1
+    second = scene.trainers[1]
+    devnet.send(second, devnet.market.set_delegate(scene.project, delegate.address))
+    devnet.send(delegate, devnet.market.commit_self(scene.project, 1, 2, scene.commitment_of(second), leaves))
+    assert scene.view().self_count == 1
+    devnet.send(second, devnet.market.set_delegate(scene.project, None))
+    assert devnet.market.member_at(scene.project, 2).delegate == ZERO_ADDRESS
+
+
+def test_leaves_that_cannot_count_are_passed_over(devnet: Devnet) -> None:
+    scene = Scene.create(devnet, trainers=4)
+    scene.open()
+    expiry = scene.view().settle_end
+    leaves = [CommitLeaf(scene.number_of(one), scene.commitment_of(one)) for one in scene.trainers]
+    signatures = [scene.sign_commit(one, expiry) for one in scene.trainers]
+    signatures[1] = replace(signatures[0], expiry=expiry)
+    signatures[2] = scene.sign_commit(scene.trainers[2], devnet.now() - 1)
+    leaves.append(CommitLeaf(77, keccak(b"nobody")))
+    receipt = devnet.send(
+        scene.aggregator, devnet.market.commit_batch(scene.project, 1, leaves, [*signatures, signatures[0]])
+    )
+    skipped = {e.member: e.reason for e in decode_receipt(receipt, scene.market.address) if isinstance(e, LeafSkipped)}
+    assert skipped == {2: LeafSkip.NOT_SIGNED, 3: LeafSkip.EXPIRED, 77: LeafSkip.NOT_ELIGIBLE}
+    assert scene.view().batch_bits == 0b01001
+
+
+def test_refused_and_skipped_openings_do_not_hold_up_the_others(devnet: Devnet) -> None:
     scene = Scene.create(devnet, trainers=4)
     scene.open()
     scene.commit(scene.trainers[:3])
     devnet.control.warp_to(scene.view().commit_end)
     events = scene.reveal(refused=0b10)
-    kinds = {event.trainer: event for event in events if hasattr(event, "trainer")}
-    good, bad, other, absent = (kinds[one.address] for one in scene.trainers)
-    assert isinstance(good, UpdateAdmitted)
-    assert isinstance(other, UpdateAdmitted)
-    assert isinstance(bad, RevealRefused)
-    assert isinstance(absent, RevealSkipped)
-    assert absent.reason is SkipReason.NOT_COMMITTED
-    assert devnet.market.reveal_state_of(scene.project, 1, bad.trainer) is RevealState.REFUSED
-    assert devnet.market.reveal_state_of(scene.project, 1, absent.trainer) is RevealState.NONE
+    admitted = [row.member for event in events if isinstance(event, UpdatesAdmitted) for row in event.rows]
+    assert admitted == [1, 3]
+    assert [event.member for event in events if isinstance(event, UpdateRefused)] == [2]
+    skipped = [(event.member, event.reason) for event in events if isinstance(event, RevealSkipped)]
+    assert skipped == [(4, SkipReason.NOT_COMMITTED)]
     view = scene.view()
-    assert (view.admitted, view.refused, view.phase) == (2, 1, Phase.SETTLE)
+    assert (view.admitted, view.refused, view.unresolved, view.phase) == (2, 1, 0, Phase.SETTLE)
     assert view.everyone_revealed
     scene.settle([ONE, ONE])
     scene.money_holds()
@@ -209,9 +356,41 @@ def test_one_witness_is_not_a_quorum(devnet: Devnet) -> None:
     assert scene.view().admitted == 0
 
 
+def test_a_stake_is_saved_by_rescue_and_lost_by_silence(devnet: Devnet) -> None:
+    scene = Scene.create(devnet, trainers=4)
+    market, anyone = devnet.market, devnet.account("anyone")
+    scene.open()
+    scene.commit()
+    scene.reveal(scene.trainers[:2])
+    devnet.control.warp_to(scene.view().reveal_end)
+    receipt = scene.rescue(scene.trainers[2:3])
+    rescued = [e.member for e in decode_receipt(receipt, market.address) if isinstance(e, UpdateRescued)]
+    assert rescued == [3]
+    scene.settle([ONE, ONE])
+    devnet.control.warp_to(market.round_of(scene.project, 1).rescue_end)
+    for member, name in ((3, "NothingToSlash"), (1, "NothingToSlash")):
+        with pytest.raises(TransactionReverted) as refused:
+            devnet.send(anyone, market.slash_no_reveal(scene.project, 1, member, scene.leaves))
+        assert refused.value.name == name
+    before = devnet.token.balance_of(anyone.address)
+    receipt = devnet.send(anyone, market.slash_no_reveal(scene.project, 1, 4, scene.leaves))
+    slashed = next(e for e in decode_receipt(receipt, market.address) if isinstance(e, StakeSlashed))
+    silent = scene.trainers[3].address
+    assert (slashed.trainer, slashed.reward, slashed.burned) == (silent, STAKE // 10, STAKE - STAKE // 10)
+    assert devnet.token.balance_of(anyone.address) - before == STAKE // 10
+    assert market.losses_of(silent) == no_reveal_loss(FULL_WEIGHT)
+    member = market.member_of(scene.project, silent)
+    assert (member.staked, member.active, member.joined) == (False, False, True)
+    scene.money_holds()
+    devnet.give_tokens(anyone, STAKE)
+    devnet.send(anyone, market.stake_for(scene.project, silent))
+    assert market.member_of(scene.project, silent).active
+    scene.money_holds()
+
+
 def test_deadlines_are_those_that_phase_at_computes(devnet: Devnet) -> None:
     """The Python twin of the phase, compared with the contract one second before, at and after each deadline."""
-    scene = Scene.create(devnet, windows=make_terms(devnet, [], []).windows.__class__(100, 30, 100, 100))
+    scene = Scene.create(devnet, windows=replace(WINDOWS, commit=100, guard=30, reveal=100, rescue=100, settle=100))
     scene.open()
     scene.commit(scene.trainers[:2])
     compared = []
@@ -222,12 +401,18 @@ def test_deadlines_are_those_that_phase_at_computes(devnet: Devnet) -> None:
             view = devnet.market.round_of(scene.project, 1)
             assert view.phase_at(devnet.now(), scene.terms.min_trainers) is view.phase
             assert devnet.market.phase_of(scene.project, 1) is view.phase
+            expected = deadlines(scene.terms.windows, devnet.market.profile().slash_window, *ends(view))
+            assert expected == tuple(getattr(view, name) for name in expected._fields)
             compared.append(view.phase)
         if step == "reveal_start":
             # A third commitment stays unrevealed, so that the reveal phase does not end early.
             scene.reveal(scene.trainers[:1])
     assert compared[:9] == [Phase.COMMIT, *[Phase.GUARD] * 3, *[Phase.REVEAL] * 3, *[Phase.VOID] * 2]
     assert devnet.market.round_of(scene.project, 7).phase_at(devnet.now(), 2) is Phase.NONE
+
+
+def ends(view) -> tuple[int, int]:
+    return view.commit_end, view.reveal_end
 
 
 def test_reads_of_what_does_not_exist(devnet: Devnet) -> None:
@@ -237,9 +422,10 @@ def test_reads_of_what_does_not_exist(devnet: Devnet) -> None:
         Market(devnet.client, devnet.account("anyone").address).project_count()
     scene = Scene.create(devnet)
     stranger = devnet.account("anyone").address
-    assert devnet.market.member_of(scene.project, stranger) == Member(0, 0, 0, False)
+    member = devnet.market.member_of(scene.project, stranger)
+    assert (member.known, member.active, member.trainer) == (False, False, ZERO_ADDRESS)
     assert devnet.market.round_of(scene.project, 1).phase is Phase.NONE
-    assert devnet.market.standing_of(stranger) == Standing(0, 0, 0, 0)
+    assert devnet.market.record_of(scene.project, 99) == Record()
 
 
 def test_terms_come_back_as_they_were_given(devnet: Devnet) -> None:
@@ -247,8 +433,30 @@ def test_terms_come_back_as_they_were_given(devnet: Devnet) -> None:
     devnet.market.forget()
     assert devnet.market.terms_of(scene.project) == scene.terms
     assert devnet.market.owner_of(scene.project) == scene.owner.address
-    assert devnet.market.member_count(scene.project) == 3
+    assert devnet.market.progress_of(scene.project).members == 3
     assert devnet.market.identity(scene.project) == scene.identity
+
+
+def test_the_lens_shows_what_the_market_says(devnet: Devnet) -> None:
+    scene = Scene.create(devnet)
+    scene.open()
+    scene.commit(scene.trainers[:2])
+    scene.commit_self(scene.trainers[2])
+    market, lens = devnet.market, MarketLens(devnet.client, devnet.deployment.lens)
+    assert lens.market() == market.address
+    overview = lens.project_overview(scene.project)
+    assert (overview.terms, overview.progress) == (scene.terms, market.progress_of(scene.project))
+    assert (overview.ledger, overview.newest) == (market.ledger_of(scene.project), market.round_of(scene.project, 1))
+    assert (overview.protocol_fee, overview.standing_weight) == market.fees_of(scene.project)
+    assert [(one.aggregator, one.bond.locked) for one in overview.aggregators] == [(scene.aggregator.address, BOND)]
+    loner = scene.trainers[2]
+    seen = lens.round_overview(scene.project, 0, loner.address)
+    assert seen.place.self_commit == market.self_commit_of(scene.project, 1, 3) != ZERO32
+    assert (seen.place.member.number, seen.time) == (3, devnet.now())
+    assert lens.places_of(loner.address, [scene.project])[0].member == seen.place.member
+    assert [place.member.number for place in lens.members_of(scene.project, 2, 99)] == [2, 3]
+    with pytest.raises(NoContract):
+        MarketLens(devnet.client, loner.address).market()
 
 
 def test_errors_are_told_in_words(devnet: Devnet) -> None:
@@ -272,28 +480,21 @@ def test_errors_are_told_in_words(devnet: Devnet) -> None:
     poor = refusal(stranger, market.fund(scene.project, 5))
     assert poor.name == "ERC20InsufficientAllowance"
 
-    early = refusal(scene.aggregator, market.settle(scene.project, 1, [], [], *_outcome()))
-    assert (early.arguments["found"], early.arguments["allowed"]) == (Phase.NONE, Phase.SETTLE)
-    assert "is in phase None; this call is allowed in Settle" in str(early)
-
     scene.open()
-    leaf = CommitLeaf(scene.trainers[0].address, keccak(b"another commitment"))
-    forged = scene.sign_commit(scene.trainers[0], scene.view().settle_end)
-    invalid = refusal(scene.aggregator, market.commit_batch(scene.project, 1, [leaf], [forged]))
-    assert invalid.name == "CommitSignatureInvalid"
-    assert invalid.arguments["trainer"] == scene.trainers[0].address
+    model = NextModel(keccak(b""), some_cid(b""))
+    early = refusal(scene.aggregator, market.settle(scene.project, 1, [], b"", model, some_cid(b""), b""))
+    assert (early.arguments["found"], early.arguments["allowed"]) == (Phase.COMMIT, Phase.SETTLE)
+    assert "is in phase Commit; this call is allowed in Settle" in str(early)
 
-
-def _outcome():
-    from cohort_protocol.chain.types import NextModel
-
-    return NextModel(keccak(b""), some_cid(b"")), some_cid(b""), b""
+    leaf = CommitLeaf(1, keccak(b"a commitment"))
+    signed = scene.sign_commit(scene.trainers[0], scene.view().settle_end)
+    not_batcher = refusal(stranger, market.commit_batch(scene.project, 1, [leaf], [signed]))
+    assert not_batcher.name == "NotBatcher"
+    assert f"only {scene.aggregator.address} may" in str(not_batcher)
 
 
 def test_a_forged_settlement_is_refused_by_the_verifier(devnet: Devnet) -> None:
     """The evidence signs the scores: with other scores it does not hold."""
-    from cohort_protocol.chain.types import NextModel, Outcome
-
     scene = Scene.create(devnet)
     scene.open()
     scene.commit()
@@ -301,17 +502,66 @@ def test_a_forged_settlement_is_refused_by_the_verifier(devnet: Devnet) -> None:
     outcomes = [Outcome(ONE, 0)] * 3
     model, bundle = NextModel(keccak(b"m"), some_cid(b"m")), some_cid(b"b")
     evidence = scene.evidence(scene.statement(outcomes, model, bundle))
-    greedy = [Outcome(9 * ONE, 0), *outcomes[1:]]
-    request = devnet.market.settle(scene.project, 1, scene.rows, greedy, model, bundle, evidence)
+
+    def settle_with(outcomes: list[Outcome]):
+        policy_input = commitments.encode_outcomes(outcomes)
+        return devnet.market.settle(scene.project, 1, scene.rows, policy_input, model, bundle, evidence)
+
+    greedy = settle_with([Outcome(9 * ONE, 0), *outcomes[1:]])
     with pytest.raises(TransactionReverted) as refused:
-        devnet.send(scene.aggregator, request)
+        devnet.send(scene.aggregator, greedy)
     assert refused.value.name == "AttestationInvalid"
     with pytest.raises(TransactionReverted) as simulated:
-        devnet.market.simulate(request, scene.aggregator.address)
+        devnet.market.simulate(greedy, scene.aggregator.address)
     assert simulated.value.name == "AttestationInvalid"
-    honest = devnet.market.settle(scene.project, 1, scene.rows, outcomes, model, bundle, evidence)
-    receipt = devnet.send(scene.aggregator, honest)
-    assert any(type(e).__name__ == "RoundSettled" for e in decode_receipt(receipt, devnet.market.address))
+    receipt = devnet.send(scene.aggregator, settle_with(outcomes))
+    assert any(isinstance(e, RoundSettled) for e in decode_receipt(receipt, devnet.market.address))
+
+
+def test_pay_goes_elsewhere_only_with_the_trainers_word(devnet: Devnet) -> None:
+    scene = Scene.create(devnet)
+    market, anyone, vault = devnet.market, devnet.account("anyone"), devnet.account("vault").address
+    scene.open()
+    scene.commit()
+    scene.reveal()
+    scene.settle([ONE] * 3)
+    tree = scene.tree(1, scene.rows, pays([ONE] * 3, [0] * 3, D, scene.terms.score_floor, scene.terms.share_cap))
+    items = [tree.claim_item(0)]
+    expiry = devnet.now() + 100
+
+    def claim(signed_items: list[ClaimItem], to: str):
+        digest = commitments.claim_items_hash(signed_items)
+        message = commitments.claim_to_message(scene.identity, scene.project, 1, digest, vault, expiry)
+        signature = commitments.sign(message, scene.trainers[0])
+        return market.claim_to(scene.project, 1, items, to, expiry, signature)
+
+    for request in (claim(items, anyone.address), claim([replace(items[0], amount=1)], vault)):
+        with pytest.raises(TransactionReverted) as refused:
+            devnet.send(anyone, request)
+        assert refused.value.name == "ClaimNotSigned"
+    devnet.send(anyone, claim(items, vault))
+    assert devnet.token.balance_of(vault) == items[0].amount
+    own = market.claim_to(scene.project, 2, [tree.claim_item(1)], vault)
+    devnet.send(scene.trainers[1], own)
+    assert devnet.token.balance_of(vault) == items[0].amount + tree.claim_item(1).amount
+    scene.money_holds()
+
+
+def test_public_rows_need_a_quorum(devnet: Devnet) -> None:
+    scene = Scene.create(devnet)
+    scene.open()
+    scene.commit()
+    scene.reveal()
+    rows = keccak(b"public rows")
+    message = commitments.public_rows_message(scene.identity, scene.project, 1, rows)
+    few = devnet.market.post_public_rows(scene.project, 1, rows, scene.witness_signatures(message, [1]))
+    with pytest.raises(TransactionReverted) as refused:
+        devnet.send(devnet.account("anyone"), few)
+    assert refused.value.name == "QuorumMissing"
+    enough = devnet.market.post_public_rows(scene.project, 1, rows, scene.witness_signatures(message))
+    devnet.send(devnet.account("anyone"), enough)
+    assert scene.view().public_rows == rows
+    scene.settle([ONE] * 3)
 
 
 def test_permit_and_multicall_create_and_fund_in_one_transaction(devnet: Devnet) -> None:
