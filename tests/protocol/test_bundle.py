@@ -26,7 +26,8 @@ from cohort_protocol.bundle import (
     statement_of,
 )
 from cohort_protocol.canonical import canonical_json
-from cohort_protocol.commitments import admitted_hash, outcomes_hash
+from cohort_protocol.chain.types import Row
+from cohort_protocol.commitments import ZERO32, admitted_hash, outcomes_hash
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
@@ -43,6 +44,7 @@ from cohort_protocol.update import (
     model_commitment,
     update_commitment,
 )
+from eth_abi import decode
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,9 +71,9 @@ def _inputs(store: EmbeddedStore, *, past: int = 7, trainers: int = 5) -> RoundI
     for _ in range(past):
         models.append(apply_step(models[-1], random.integers(-(2**24), 2**24, DIMENSION)))
     rows = []
-    for trainer in TRAINERS[:trainers]:
+    for member, trainer in enumerate(TRAINERS[:trainers], 21):
         update = np.rint(300 * (direction + 0.7 * random.normal(size=DIMENSION))).astype(np.int16)
-        rows.append(InputRow(trainer, update_commitment(update), store.put(encode_update(update))))
+        rows.append(InputRow(member, trainer, update_commitment(update), store.put(encode_update(update))))
     return RoundInputs(
         chain_id=31337,
         market=MARKET,
@@ -119,12 +121,25 @@ def test_the_statement_follows_from_the_bundle(store: EmbeddedStore) -> None:
     done = recompute(inputs, store)
     statement = done.statement()
     assert statement == statement_of(RoundBundle.from_bytes(done.bundle_bytes), done.bundle_cid)
-    assert statement.admitted_hash == admitted_hash([(row.trainer, row.update) for row in inputs.rows])
+    assert statement.admitted_hash == admitted_hash([(row.member, row.update) for row in inputs.rows])
     assert statement.outcomes_hash == outcomes_hash([(o.score, o.reason) for o in done.bundle.outcomes])
+    assert (statement.validation, statement.public_rows) == (ZERO32, ZERO32)
     assert statement.previous_model == inputs.models[-1].commitment
     assert statement.next_model == model_commitment(decode_model(done.model_bytes, DIMENSION))
     assert statement.next_model_cid == bytes(done.model_cid)
     assert statement.bundle_cid == bytes(done.bundle_cid)
+
+
+def test_what_settle_takes_follows_from_the_bundle(store: EmbeddedStore) -> None:
+    inputs = replace(_inputs(store), validation=b"v" * 32, public_rows=b"p" * 32)
+    done = recompute(inputs, store)
+    assert done.rows == [Row(row.member, row.update) for row in inputs.rows]
+    assert done.outcomes == [(one.score, one.reason) for one in done.bundle.outcomes]
+    words = decode(["uint256[]"], done.policy_input)[0]
+    assert [(word >> 8, word & 255) for word in words] == done.outcomes
+    assert (done.statement().validation, done.statement().public_rows) == (b"v" * 32, b"p" * 32)
+    other = recompute(replace(inputs, public_rows=ZERO32), store)
+    assert str(compare(done.bundle, other.bundle)).startswith("public_rows should be '0x7070")
 
 
 def test_the_first_round_has_no_past(store: EmbeddedStore) -> None:

@@ -152,6 +152,9 @@ TEXTS = {
     "ReceiverIsZero": "the receiver is the zero address",
     # verification
     "EvidenceInvalid": "the evidence holds {found} valid witness signatures and the project needs {needed}",
+    "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
+    "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
+    "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
     # OpenZeppelin
     "ERC20InsufficientAllowance": "the allowance for {spender} is {allowance} and {needed} is needed: approve first",
     "ERC20InsufficientBalance": "{sender} holds {balance} base units and {needed} are needed",

@@ -7,45 +7,71 @@ from dataclasses import replace
 import pytest
 from cohort_protocol.chain.codec import contract_abi, decode_event, encode_values
 from cohort_protocol.chain.errors import AnswerMalformed, ArgumentInvalid, LogMalformed
-from cohort_protocol.chain.types import Ledger, Reveal, Windows
+from cohort_protocol.chain.types import CommitLeaf, CommitSignature, Ledger, NextModel, Opening
 from cohort_protocol.errors import InvalidInput
 from eth_abi import encode
 
 MARKET = contract_abi("CohortMarket")
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
-REVEAL = Reveal(ADDRESS, b"u" * 32, b"s" * 32, b"c" * 36)
+CID = b"\x01\x55\x12\x20" + b"c" * 32
+OPENING = Opening(7, b"u" * 32, CID, b"s" * 32)
 
 
-def encode_reveal(reveal: object) -> bytes:
-    return MARKET.encode_call("reveal", 1, 2, [], [reveal], [])
+def encode_reveal(opening: object) -> bytes:
+    return MARKET.encode_call("reveal", 1, 2, [], [opening], [])
 
 
 def test_calldata_is_that_of_the_abi() -> None:
     expected = encode(
-        ["uint256", "uint32", "(address,bytes32)[]", "(address,bytes32,bytes32,bytes)[]",
-         "(uint8,uint32,uint32,bytes)[]"],
-        [1, 2, [], [(ADDRESS, b"u" * 32, b"s" * 32, b"c" * 36)], []],
+        ["uint256", "uint32", "(uint32,bytes32)[]", "(uint32,bytes32,(uint8,bytes32),bytes32)[]",
+         "(uint8,uint32,uint32,bytes32,bytes32)[]"],
+        [1, 2, [], [(7, b"u" * 32, (0x55, b"c" * 32), b"s" * 32)], []],
     )  # fmt: skip
-    assert encode_reveal(REVEAL) == MARKET.functions["reveal"].selector + expected
+    assert encode_reveal(OPENING) == MARKET.functions["reveal"].selector + expected
+
+
+def test_signatures_are_compact_on_chain() -> None:
+    """EIP-2098: the parity of v is the top bit of s."""
+    s = (5).to_bytes(32, "big")
+    calldata = MARKET.encode_call(
+        "commitBatch", 1, 2, [CommitLeaf(3, b"c" * 32)], [CommitSignature(9, b"r" * 32 + s + b"\x1c")]
+    )
+    expected = encode(
+        ["uint256", "uint32", "(uint32,bytes32)[]", "(uint64,bytes32,bytes32)[]"],
+        [1, 2, [(3, b"c" * 32)], [(9, b"r" * 32, b"\x80" + s[1:])]],
+    )
+    assert calldata[4:] == expected
+    for bad in (b"", b"r" * 64, b"r" * 32 + s + b"\0", b"r" * 32 + b"\xff" * 32 + b"\x1b"):
+        with pytest.raises(ArgumentInvalid, match="signature"):
+            MARKET.encode_call("commitBatch", 1, 2, [], [CommitSignature(9, bad)])
+
+
+def test_cids_are_36_bytes_here_and_two_words_there() -> None:
+    model = NextModel.from_abi({"commitment": b"m" * 32, "cid": {"codec": 0x70, "digest": b"d" * 32}})
+    assert model == NextModel(b"m" * 32, b"\x01\x70\x12\x20" + b"d" * 32)
+    assert NextModel.from_abi(model.abi_members()) == model
 
 
 @pytest.mark.parametrize(
     "bad",
     [
-        replace(REVEAL, update=b"u" * 31),
-        replace(REVEAL, update=b"u" * 33),
-        replace(REVEAL, update="0x" + "00" * 32),
-        replace(REVEAL, trainer=ADDRESS[:-1]),
-        replace(REVEAL, trainer=bytes(20)),
-        replace(REVEAL, cid=None),
-        Windows(1, 2, 3, 4),
-        (ADDRESS, b"u" * 32, b"s" * 32, b"c" * 36),
+        replace(OPENING, update=b"u" * 31),
+        replace(OPENING, update=b"u" * 33),
+        replace(OPENING, update="0x" + "00" * 32),
+        replace(OPENING, member=2**32),
+        replace(OPENING, member=ADDRESS),
+        replace(OPENING, cid=None),
+        replace(OPENING, cid=CID[:-1]),
+        replace(OPENING, cid=b"\x02" + CID[1:]),
+        replace(OPENING, cid=CID[:2] + b"\x13" + CID[3:]),
+        CommitLeaf(1, b"u" * 32),
+        (7, b"u" * 32, CID, b"s" * 32),
         None,
     ],
     ids=repr,
 )
 def test_structs_of_the_wrong_shape_are_refused(bad: object) -> None:
-    with pytest.raises(ArgumentInvalid, match=r"reveal\.reveals\[0\]"):
+    with pytest.raises(ArgumentInvalid, match=r"^reveal"):
         encode_reveal(bad)
 
 
@@ -69,15 +95,17 @@ def test_an_argument_error_is_invalid_input() -> None:
 
 def test_structs_are_matched_by_name_whatever_their_order() -> None:
     """Packing reorders members in Solidity; amounts must not change places here."""
-    names = {"refunded": 8, "free": 2, "deposited": 1, "held": 3, "claimed": 5, "claimable": 4, "burned": 7, "fees": 6}
-    ledger = Ledger.from_abi(names)
+    names = ("deposited", "free", "held", "claimable", "claimed", "fees", "burned", "refunded", "stakes", "bonds")
+    values = dict(zip((*names, "stakesBurned", "bondsBurned", "protocolFees"), range(1, 14), strict=True))
+    ledger = Ledger.from_abi(dict(reversed(values.items())))
     assert (ledger.deposited, ledger.free, ledger.held, ledger.claimable) == (1, 2, 3, 4)
     assert (ledger.claimed, ledger.fees, ledger.burned, ledger.refunded) == (5, 6, 7, 8)
+    assert (ledger.stakes, ledger.bonds, ledger.stakes_burned, ledger.protocol_fees) == (9, 10, 11, 13)
     assert not ledger.balanced
     assert replace(ledger, deposited=35).balanced
 
 
-@pytest.mark.parametrize("data", [b"", b"\0" * 31, b"\xff" * 32 * 18])
+@pytest.mark.parametrize("data", [b"", b"\0" * 31, b"\xff" * 32 * 28])
 def test_answers_that_do_not_decode(data: bytes) -> None:
     with pytest.raises(AnswerMalformed, match="roundOf"):
         MARKET.decode_result("roundOf", data)
@@ -86,16 +114,18 @@ def test_answers_that_do_not_decode(data: bytes) -> None:
 def test_logs_that_do_not_decode() -> None:
     event = next(event for event in MARKET.events.values() if event.name == "MemberJoined")
     project, trainer = (5).to_bytes(32, "big"), bytes(12) + b"\x11" * 20
-    data = encode(["uint256", "uint32"], [100, 3])
-    values = decode_event(event, [event.digest, project, trainer], data)
-    assert values == {"project": 5, "trainer": "0x" + "11" * 20, "stake": 100, "joinedRound": 3}
+    member = (9).to_bytes(32, "big")
+    data = encode(["uint32"], [3])
+    values = decode_event(event, [event.digest, project, trainer, member], data)
+    assert values == {"project": 5, "trainer": "0x" + "11" * 20, "member": 9, "joinedRound": 3}
     for topics, bytes_ in (
-        ([event.digest, project], data),
-        ([event.digest, project, trainer, trainer], data),
-        ([event.digest, project, b"\x01" * 32], data),
-        ([event.digest, project, trainer], data[:-1]),
-        ([event.digest, project, trainer], data + b"\0" * 32),
-        ([event.digest, project, trainer], data[:32] + b"\xff" * 32),
+        ([event.digest, project, trainer], data),
+        ([event.digest, project, trainer, member, member], data),
+        ([event.digest, project, b"\x01" * 32, member], data),
+        ([event.digest, project, trainer, b"\xff" * 32], data),
+        ([event.digest, project, trainer, member], data[:-1]),
+        ([event.digest, project, trainer, member], data + b"\0" * 32),
+        ([event.digest, project, trainer, member], b"\xff" * 32),
     ):
         with pytest.raises(LogMalformed, match="MemberJoined"):
             decode_event(event, topics, bytes_)

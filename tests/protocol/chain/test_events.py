@@ -10,32 +10,38 @@ from cohort_protocol.chain.codec import contract_abi
 from cohort_protocol.chain.errors import LogMalformed, RangeTooLarge
 from cohort_protocol.chain.events import (
     EVENT_TYPES,
+    AdmittedRow,
+    BondDeposited,
+    BondReleased,
     Claimed,
+    ClaimedItem,
     CommitsPosted,
     DeadlinesMoved,
-    FeeCredited,
     LogPosition,
     MarketEvent,
     MarketLogs,
     MemberJoined,
     ProjectCreated,
     ProjectFunded,
+    RoundAccepted,
     RoundOpened,
     RoundSettled,
-    RowPaid,
-    StandingChanged,
-    UpdateAdmitted,
+    SettledRow,
+    Staked,
+    UpdatesAdmitted,
     decode_log,
     decode_receipt,
 )
 from cohort_protocol.chain.logs import fetch_logs
 from cohort_protocol.chain.token import Token
 from cohort_protocol.chain.transactions import RawLog
+from cohort_protocol.chain.types import NextModel, Record
 from cohort_protocol.errors import InvalidInput
+from eth_abi import encode
 from eth_utils import keccak
 
 from tests.fixtures.chain import Devnet
-from tests.fixtures.scene import BUDGET, FEE, ONE, STAKE, Scene, some_cid
+from tests.fixtures.scene import BOND, BUDGET, DISTRIBUTABLE, ONE, PROTOCOL_FEE, STAKE, Scene, some_cid
 
 
 @pytest.fixture
@@ -47,9 +53,9 @@ def played(devnet: Devnet) -> tuple[Scene, int]:
     scene.commit()
     scene.reveal()
     scene.settle([ONE, 2 * ONE, 3 * ONE])
-    tree = scene.tree(1, scene.rows, [one.pay for one in events_of(scene, before) if isinstance(one, RowPaid)])
-    trainer = scene.trainers[1]
-    devnet.send(trainer, devnet.market.claim(scene.project, trainer.address, [tree.claim_item(1)]))
+    settled = next(one for one in events_of(scene, before) if isinstance(one, RoundSettled))
+    tree = scene.tree(1, scene.rows, [row.pay for row in settled.rows])
+    devnet.send(scene.trainers[1], devnet.market.claim(scene.project, 2, [tree.claim_item(1)]))
     return scene, before
 
 
@@ -63,25 +69,34 @@ def test_the_story_of_a_round(played: tuple[Scene, int]) -> None:
     events = events_of(scene, before)
     kinds = [type(event) for event in events]
     assert kinds == [
-        ProjectCreated, ProjectFunded, *[MemberJoined] * 3, RoundOpened, CommitsPosted, DeadlinesMoved,
-        *[UpdateAdmitted] * 3, DeadlinesMoved, *[RowPaid, StandingChanged] * 3, FeeCredited, RoundSettled, Claimed,
+        ProjectCreated, ProjectFunded, *[MemberJoined, Staked] * 3, BondDeposited, RoundAccepted, RoundOpened,
+        CommitsPosted, DeadlinesMoved, UpdatesAdmitted, DeadlinesMoved, BondReleased, RoundSettled, Claimed,
     ]  # fmt: skip
     of = {type(event): event for event in events}
     created, opened, posted, settled = of[ProjectCreated], of[RoundOpened], of[CommitsPosted], of[RoundSettled]
     assert (created.owner, created.terms) == (scene.owner.address, scene.terms)
+    assert (created.protocol_fee, created.standing_weight) == (PROTOCOL_FEE, 65_536)
     assert of[ProjectFunded].sender == scene.owner.address
-    assert of[MemberJoined].stake == STAKE
-    assert (opened.budget, opened.model, opened.eligible) == (BUDGET, scene.terms.initial_model, 3)
-    assert posted.leaves == tuple(scene.leaves)
-    rows = [event for event in events if isinstance(event, UpdateAdmitted)]
-    assert [(row.trainer, row.row) for row in rows] == [(t.address, i) for i, t in enumerate(scene.trainers)]
-    assert rows[0].cid == some_cid(scene.update_of(scene.trainers[0]))
-    pays = [event for event in events if isinstance(event, RowPaid)]
-    assert [(one.score, one.reason) for one in pays] == [(ONE, 0), (2 * ONE, 0), (3 * ONE, 0)]
-    assert settled.paid == sum(one.pay for one in pays)
-    assert (settled.fee, settled.settler) == (FEE, scene.aggregator.address)
-    assert settled.model == keccak(b"model 1")
-    assert of[Claimed].amount == pays[1].pay
+    third = scene.trainers[2].address
+    assert (of[MemberJoined].member, of[MemberJoined].trainer) == (3, third)
+    assert (of[Staked].member, of[Staked].sender, of[Staked].amount) == (3, third, STAKE)
+    assert (of[RoundAccepted].bond, of[BondReleased].bond) == (BOND, BOND)
+    assert (opened.budget, opened.model, opened.expected) == (BUDGET, scene.terms.initial_model, 3)
+    assert opened.commit_end == opened.opened_at + scene.terms.windows.commit
+    assert (posted.leaves, posted.batch_bits) == (tuple(scene.leaves), 0b111)
+    assert of[UpdatesAdmitted].rows == tuple(
+        AdmittedRow(row, row + 1, keccak(scene.update_of(one)), some_cid(scene.update_of(one)))
+        for row, one in enumerate(scene.trainers)
+    )
+    assert [(row.row, row.score, row.reason) for row in settled.rows] == [(0, ONE, 0), (1, 2 * ONE, 0), (2, 3 * ONE, 0)]
+    assert settled.rows[0] == SettledRow(
+        0, 0, ONE, DISTRIBUTABLE // 6, Record(credit=499, usefulness=624, rounds=1, rejections=0)
+    )
+    assert (settled.paid, settled.settler) == (sum(row.pay for row in settled.rows), scene.aggregator.address)
+    assert settled.next_model == NextModel(keccak(b"model 1"), some_cid(b"model 1"))
+    assert settled.bundle_cid == some_cid(b"bundle 1")
+    assert (of[Claimed].member, of[Claimed].to) == (2, scene.trainers[1].address)
+    assert of[Claimed].items == (ClaimedItem(1, 1, settled.rows[1].pay),)
 
 
 def test_positions_order_as_the_chain_does(played: tuple[Scene, int]) -> None:
@@ -127,7 +142,10 @@ def test_payloads_are_json_without_loss(played: tuple[Scene, int]) -> None:
     assert (terms["round_budget"], terms["windows"]["reveal"]) == (str(BUDGET), "600")
     assert terms["policy_hash"] == "0x" + keccak(b"policy").hex()
     posted = next(event for event in events_of(scene, before) if isinstance(event, CommitsPosted))
-    assert posted.payload()["leaves"][0]["trainer"] == scene.trainers[0].address
+    assert posted.payload()["leaves"][0]["member"] == "1"
+    settled = next(event for event in events_of(scene, before) if isinstance(event, RoundSettled))
+    assert settled.payload()["rows"][2]["record"]["rounds"] == "1"
+    assert settled.payload()["next_model"]["cid"] == "0x" + some_cid(b"model 1").hex()
 
 
 def test_transfers_of_the_token(played: tuple[Scene, int]) -> None:
@@ -140,13 +158,13 @@ def test_transfers_of_the_token(played: tuple[Scene, int]) -> None:
     assert balance == token.balance_of(market)
     everything = token.transfers(before + 1, newest)
     minted = [one for one in everything if one.sender == "0x" + "00" * 20]
-    assert len(minted) == 4
+    assert len(minted) == 5
     assert set(moved) < set(everything)
     assert token.transfers(before + 1, newest, party=scene.trainers[1].address, max_range=2)[-1].sender == market
 
 
 def test_token_facts(devnet: Devnet) -> None:
-    token = Token(devnet.client, devnet.deployment.token)
+    token = Token(devnet.client, devnet.token.address)
     assert (token.name(), token.symbol(), token.decimals()) == ("Cohort Test Token", "COTEST", 18)
     holder = devnet.account("holder")
     supply = token.total_supply()
@@ -165,8 +183,8 @@ def joined_log(**changes) -> RawLog:
     topic = topic_of("MemberJoined")
     log = RawLog(
         address="0x" + "11" * 20,
-        topics=(topic, (5).to_bytes(32, "big"), bytes(12) + b"\x11" * 20),
-        data=(100).to_bytes(32, "big") + (3).to_bytes(32, "big"),
+        topics=(topic, (5).to_bytes(32, "big"), bytes(12) + b"\x11" * 20, (9).to_bytes(32, "big")),
+        data=(3).to_bytes(32, "big"),
         block_number=7,
         block_hash=b"h" * 32,
         transaction_hash=b"t" * 32,
@@ -177,7 +195,7 @@ def joined_log(**changes) -> RawLog:
 
 def test_a_log_becomes_an_event() -> None:
     event = decode_log(joined_log())
-    assert event == MemberJoined(LogPosition(7, 2, b"h" * 32, b"t" * 32), 5, "0x" + "11" * 20, 100, 3)
+    assert event == MemberJoined(LogPosition(7, 2, b"h" * 32, b"t" * 32), 5, "0x" + "11" * 20, 9, 3)
 
 
 @pytest.mark.parametrize("topics", [(), (b"\x01" * 32,)])
@@ -189,11 +207,11 @@ def test_unknown_topics_are_passed_over(topics: tuple[bytes, ...]) -> None:
     "changes",
     [
         {"data": b""},
-        {"data": b"\xff" * 64},
+        {"data": b"\xff" * 32},
         {"data": joined_log().data + b"\0"},
-        {"topics": joined_log().topics[:2]},
+        {"topics": joined_log().topics[:3]},
         {"topics": (*joined_log().topics, b"\0" * 32)},
-        {"topics": (*joined_log().topics[:2], b"\xff" * 32)},
+        {"topics": (*joined_log().topics[:3], b"\xff" * 32)},
     ],
 )
 def test_malformed_logs_are_typed_errors(changes: dict) -> None:
@@ -202,10 +220,25 @@ def test_malformed_logs_are_typed_errors(changes: dict) -> None:
 
 
 def test_a_skip_reason_that_does_not_exist() -> None:
-    topics = (topic_of("RevealSkipped"), (1).to_bytes(32, "big"), (1).to_bytes(32, "big"), bytes(12) + b"\x11" * 20)
+    one = (1).to_bytes(32, "big")
+    topics = (topic_of("RevealSkipped"), one, one, one)
     assert decode_log(joined_log(topics=topics, data=(5).to_bytes(32, "big"))) is not None
-    with pytest.raises(LogMalformed, match="enum"):
+    with pytest.raises(LogMalformed, match="no contract of ours"):
         decode_log(joined_log(topics=topics, data=(99).to_bytes(32, "big")))
+
+
+def test_rows_that_are_cut_off() -> None:
+    one = (1).to_bytes(32, "big")
+    row = bytes(3) + b"\x07" + b"\x55" + b"u" * 32 + b"d" * 32
+    for packed, rows in ((row * 2, 2), (b"", 0)):
+        log = joined_log(topics=(topic_of("UpdatesAdmitted"), one, one), data=encode(["uint8", "bytes"], [4, packed]))
+        event = decode_log(log)
+        assert isinstance(event, UpdatesAdmitted)
+        assert [one.row for one in event.rows] == list(range(4, 4 + rows))
+        assert all(one.cid == b"\x01\x55\x12\x20" + b"d" * 32 for one in event.rows)
+    cut = joined_log(topics=(topic_of("UpdatesAdmitted"), one, one), data=encode(["uint8", "bytes"], [4, row[:-1]]))
+    with pytest.raises(LogMalformed, match="68 bytes"):
+        decode_log(cut)
 
 
 class Narrow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from cohort_protocol.errors import InvalidInput
-from cohort_protocol.payout import default_pay, pays, undistributed, void_pay
+from cohort_protocol.payout import default_pay, distributable, pays, protocol_fee, undistributed, void_pay
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -102,3 +102,15 @@ def test_void_pays_a_slot_and_default_an_equal_part() -> None:
             void_pay(*bad)
         with pytest.raises(InvalidInput):
             default_pay(*bad)
+
+
+def test_both_fees_come_out_of_the_budget() -> None:
+    assert protocol_fee(1_000_099, 100) == 10_000, "rounded down"
+    assert protocol_fee(99, 100) == 0
+    assert distributable(1_000_000, 30_000, protocol_fee(1_000_000, 100)) == 960_000
+    for bad in ((10, 11, 0), (10, 5, 6), (10, -1, 0), (10, 0, -1)):
+        with pytest.raises(InvalidInput):
+            distributable(*bad)
+    for bad in ((-1, 100), (5, 10_001), (5, -1)):
+        with pytest.raises(InvalidInput):
+            protocol_fee(*bad)

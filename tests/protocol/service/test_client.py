@@ -29,9 +29,16 @@ from tests.protocol.service.hostile_server import answering, dripping, http_answ
 
 CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
 ADDRESS = "0x" + "11" * 20
-MARKET = {"chain_id": 31337, "market": "0x" + "ab" * 20, "verifier": "0x" + "cd" * 20, "block": 7, "version": "0.1.0"}
-COMMIT = CommitIntake(trainer=ADDRESS, commitment="0x" + "22" * 32, expiry=99, signature="0x" + "33" * 65)
-REVEAL = RevealIntake(trainer=ADDRESS, update="0x" + "22" * 32, salt="0x" + "44" * 32, cid=CID)
+MARKET = {
+    "chain_id": 31337,
+    "market": "0x" + "ab" * 20,
+    "verifier": "0x" + "cd" * 20,
+    "policy": "0x" + "ef" * 20,
+    "block": 7,
+    "version": "0.1.0",
+}
+COMMIT = CommitIntake(trainer=ADDRESS, member=4, commitment="0x" + "22" * 32, expiry=99, signature="0x" + "33" * 65)
+REVEAL = RevealIntake(trainer=ADDRESS, member=4, update="0x" + "22" * 32, salt="0x" + "44" * 32, cid=CID)
 
 
 def json_answer(value: object) -> bytes:

@@ -37,13 +37,14 @@ def call_everything(client: ServiceClient) -> None:
         policy=PolicySpec(name="peer"),
     )
     terms = TermsRequest.model_validate(
-        {"token": ADDRESS, "round_budget": "1", "stake": "1", "score_floor": "1", "rounds": 1, "slots": 1}
-        | {"min_trainers": 1, "quorum": 1, "windows": {"commit": 1, "reveal": 1, "settle": 1}}
+        {"token": ADDRESS, "round_budget": "1", "stake": "1", "bond": "1", "score_floor": "1", "rounds": 1, "slots": 1}
+        | {"min_trainers": 1, "quorum": 1}
+        | {"windows": {"commit": 1, "reveal": 1, "rescue": 1, "settle": 1, "takeover": 1}}
         | {"witnesses": [ADDRESS], "aggregators": [ADDRESS]}
     )
-    commit = CommitIntake(trainer=ADDRESS, commitment=HASH, expiry=1, signature=SIGNATURE)
-    reveal = RevealIntake(trainer=ADDRESS, update=HASH, salt=HASH, cid=CID)
-    receipt = ReceiptIntake(witness=ADDRESS, reveals_hash=HASH, endorsed=1, refused=0, signature=SIGNATURE)
+    commit = CommitIntake(trainer=ADDRESS, member=4, commitment=HASH, expiry=1, signature=SIGNATURE)
+    reveal = RevealIntake(trainer=ADDRESS, member=4, update=HASH, salt=HASH, cid=CID)
+    receipt = ReceiptIntake(witness=ADDRESS, openings_hash=HASH, endorsed=1, refused=0, signature=SIGNATURE)
     agreed = SettlementSignature(witness=ADDRESS, bundle_cid=CID, signature=SIGNATURE)
     refused = SettlementRefusal(witness=ADDRESS, bundle_cid=CID, detail="no", signature=SIGNATURE)
     calls = [
