@@ -2,11 +2,15 @@
 
 Follow a round here from top to bottom; each step is carried out by the function of its name in `steps.py`.
 Deadlines are those of the contract: upper bounds, which a round reaches only if somebody is missing.
+
+Commitments that nobody admitted outlive their round: until tG their openings save the stakes, from then on they are
+slashed. That is planned beside the newest round, and first, since a stake depends on it.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
 
 from cohort_protocol.phases import Phase
 
@@ -15,15 +19,23 @@ from cohort_worker.rounds.margins import batch_due, partial_receipts_due, reveal
 # --- what is known ----------------------------------------------------------------------------------------------------
 
 
+class Acceptor(Enum):
+    """Whose the next round is."""
+
+    NOBODY = "nobody"
+    US = "us"
+    OTHER = "other"
+
+
 @dataclass(frozen=True)
 class SetSituation:
-    """A set of reveals that witnesses have signed receipts for."""
+    """A set of openings that witnesses have signed receipts for."""
 
-    reveals_hash: bytes
+    openings_hash: bytes
     current: bool
-    """Holds every reveal that was handed in and is not decided on chain."""
+    """Holds every opening that was handed in and is not decided on chain."""
     undecided: int
-    """Reveals of the set that the chain has not decided."""
+    """Openings of the set that the chain has not decided."""
     ready: int
     """Of those, with a quorum of endorsements or of refusals."""
 
@@ -45,22 +57,27 @@ class RoundSituation:
     """As of the time that the plan is made for."""
     closed: bool
     """The chain has recorded how it ended."""
+    ours: bool
+    """We accepted it: nobody else may post its batch, and nobody else may settle it before tS."""
     opened_at: int
+    batch_end: int
+    """tC less the part of the phase that is for trainers alone: from then on no batch."""
     commit_end: int
     reveal_start: int
     reveal_end: int
+    acceptor_end: int
     settle_end: int
-    eligible: int
-    """Members when it opened."""
+    expected: int
+    """Commitments that end the commit phase."""
     batch_posted: bool
     signed: int
     """Trainers with a valid signed commitment here, and none on chain."""
     committed: int
     """Commitments on chain that count."""
-    decided: int
-    """Reveals that the chain has admitted or refused."""
+    unresolved: int
+    """Of those, opened in no way so far."""
     handed_in: int
-    """Reveals here that the chain has not decided."""
+    """Openings here of unresolved commitments."""
     sets: tuple[SetSituation, ...]
     evaluating: bool
     """A job that computes the outcome is queued or runs."""
@@ -68,6 +85,21 @@ class RoundSituation:
     """Why no outcome can ever follow from the rows as admitted; empty unless an evaluation found so."""
     proposal: ProposalSituation | None
     """Ours, if it speaks of the rows as admitted on chain."""
+
+
+@dataclass(frozen=True)
+class UnresolvedSituation:
+    """A round, the newest or an older one, with commitments that were opened in no way. Times are unix seconds, members
+    in increasing order."""
+
+    round: int
+    reveal_end: int
+    rescue_end: int
+    slash_end: int
+    openable: tuple[int, ...]
+    """Members whose opening was handed in to us."""
+    silent: tuple[int, ...]
+    """The other members."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +112,18 @@ class ProjectSituation:
     ended: bool
     free: int
     round_budget: int
+    bond: int
+    """What accepting a round locks."""
+    bond_free: int
+    """Of our own."""
+    bond_put_in: int
+    """All that we have deposited as a bond less what we withdrew."""
+    next_acceptor: Acceptor
+    """Of the round that has not opened."""
+    pending_model: bool
+    """The newest model waits for receipts."""
+    pending_until: int
+    """From then on a round opens without it, unix seconds."""
     rounds: int
     """Most rounds that it runs."""
     slots: int
@@ -91,6 +135,8 @@ class ProjectSituation:
     """Time of the newest join; 0 before the first."""
     round: RoundSituation | None
     """None before the first."""
+    unresolved: tuple[UnresolvedSituation, ...]
+    """Oldest first."""
 
 
 @dataclass(frozen=True)
@@ -99,15 +145,32 @@ class Rules:
 
     open_delay: int = 15
     """Seconds after the newest join until the first round opens with free slots."""
+    bond_limit: int | None = None
+    """Most base units that we put into the bond of one project, all deposits less withdrawals; None: no limit."""
+    slash: bool = True
+    """Whether to slash trainers who opened nothing."""
 
 
 # --- what to do -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
+class DepositBond:
+    project: int
+    round: int
+    """That the bond is needed for."""
+    amount: int
+    """Base units that are missing."""
+    put_in: int
+    """What we had put in before: tells this deposit from an earlier one for the same round."""
+
+
+@dataclass(frozen=True)
 class OpenRound:
     project: int
     round: int
+    accept: bool
+    """Whether it has to be accepted first, in the same transaction."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +183,25 @@ class PostCommits:
 class PostReveals:
     project: int
     round: int
-    reveals_hash: bytes
+    openings_hash: bytes
+
+
+@dataclass(frozen=True)
+class Rescue:
+    """Open commitments after tR, for the sake of their stakes. `members` in increasing order."""
+
+    project: int
+    round: int
+    members: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class SlashNoReveal:
+    """Take the stakes of trainers who opened nothing. `members` in increasing order."""
+
+    project: int
+    round: int
+    members: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -141,7 +222,7 @@ class CloseRound:
     round: int
 
 
-Step = OpenRound | PostCommits | PostReveals | Evaluate | Settle | CloseRound
+Step = DepositBond | OpenRound | PostCommits | PostReveals | Rescue | SlashNoReveal | Evaluate | Settle | CloseRound
 
 
 @dataclass(frozen=True)
@@ -149,16 +230,27 @@ class Plan:
     """What is due now, and when to look again if nothing happens before."""
 
     steps: tuple[Step, ...]
+    """Most urgent first. They do not wait for each other."""
     wake_at: int | None
     """Unix seconds; None: only an event can make something due."""
     waiting_for: str
     """In words, for logs; empty if something is due."""
+    trouble: bool = False
+    """Whether it waits for the operator."""
 
 
 def plan(project: ProjectSituation, now: int, rules: Rules) -> Plan:
     """The steps due at `now` (unix seconds, the time that the next block will carry)."""
     if not project.ours:
         return Plan((), None, "another aggregator: our key is not on this project's list")
+    aside = [_unresolved(project.project, one, now, rules) for one in project.unresolved]
+    main = _newest(project, now, rules)
+    steps = tuple(step for one in (*aside, main) for step in one.steps)
+    wakes = [one.wake_at for one in (*aside, main) if one.wake_at is not None]
+    return Plan(steps, min(wakes, default=None), "" if steps else main.waiting_for, main.trouble)
+
+
+def _newest(project: ProjectSituation, now: int, rules: Rules) -> Plan:
     current = project.round
     if current is None or current.closed:
         return _between_rounds(project, now, rules)
@@ -170,7 +262,7 @@ def plan(project: ProjectSituation, now: int, rules: Rules) -> Plan:
         case Phase.REVEAL:
             return _reveal(project, current, now)
         case Phase.SETTLE:
-            return _settle(project, current)
+            return _settle(project, current, now, rules)
         case Phase.VOID | Phase.DEFAULTED:
             return _due(CloseRound(project.project, current.number))
         case _:
@@ -181,6 +273,9 @@ def _due(step: Step) -> Plan:
     return Plan((step,), None, "")
 
 
+# --- between rounds ---------------------------------------------------------------------------------------------------
+
+
 def _between_rounds(project: ProjectSituation, now: int, rules: Rules) -> Plan:
     done = project.round.number if project.round is not None else 0
     if project.ended or done >= project.rounds:
@@ -189,52 +284,102 @@ def _between_rounds(project: ProjectSituation, now: int, rules: Rules) -> Plan:
         return Plan((), None, f"funds: a round takes {project.round_budget}, free are {project.free}")
     if project.members < max(1, project.min_trainers):
         return Plan((), None, f"trainers: {project.min_trainers} are needed, {project.members} have joined")
+    if project.next_acceptor is Acceptor.OTHER:
+        return Plan((), None, f"another aggregator: it has accepted round {done + 1}")
+    if project.next_acceptor is Acceptor.NOBODY and project.bond_free < project.bond:
+        # Before the last trainers have joined: it takes two transactions.
+        return _deposit(project, done + 1, rules)
+    if project.pending_model and now < project.pending_until:
+        return Plan((), project.pending_until, "witnesses: nobody has vouched for the bytes of the newest model")
     opens_at = project.last_join_at + rules.open_delay
     if done == 0 and project.members < project.slots and now < opens_at:
         return Plan((), opens_at, f"more trainers: {project.members} of {project.slots} slots are taken")
-    return _due(OpenRound(project.project, done + 1))
+    return _due(OpenRound(project.project, done + 1, project.next_acceptor is Acceptor.NOBODY))
+
+
+def _deposit(project: ProjectSituation, round: int, rules: Rules) -> Plan:
+    """What is missing for a whole free bond, within what the operator allows."""
+    missing = project.bond - project.bond_free
+    if rules.bond_limit is not None and project.bond_put_in + missing > rules.bond_limit:
+        words = (
+            f"the operator: the bond takes {missing} base units more, {project.bond_put_in} were put in already, and "
+            f"COHORT_BOND_LIMIT allows {rules.bond_limit}"
+        )
+        return Plan((), None, words, trouble=True)
+    return _due(DepositBond(project.project, round, missing, project.bond_put_in))
+
+
+# --- the newest round -------------------------------------------------------------------------------------------------
 
 
 def _commit(project: ProjectSituation, current: RoundSituation, now: int) -> Plan:
+    here = current.signed + current.committed
+    if not current.ours:
+        return Plan((), current.commit_end, "the aggregator that accepted the round")
     if current.batch_posted:
-        return Plan((), current.commit_end, f"trainers: {current.committed} of {current.eligible} have committed")
-    due_at = batch_due(current.opened_at, current.commit_end)
+        return Plan((), current.commit_end, f"trainers: {current.committed} of {current.expected} have committed")
+    if now >= current.batch_end:
+        words = f"trainers, who post their own now: {current.committed} of {current.expected} have committed"
+        return Plan((), current.commit_end, words)
+    due_at = batch_due(current.opened_at, current.batch_end)
     room = project.slots - current.committed
-    if current.signed and room > 0:
-        everybody = min(project.slots, current.eligible)
-        if current.signed + current.committed >= everybody or now >= due_at:
-            return _due(PostCommits(project.project, current.number))
-    wake_at = due_at if now < due_at else current.commit_end
-    return Plan((), wake_at, f"commitments: {current.signed + current.committed} of {current.eligible} are here")
+    if current.signed and room > 0 and (here >= current.expected or now >= due_at):
+        return _due(PostCommits(project.project, current.number))
+    wake_at = due_at if now < due_at else current.batch_end
+    return Plan((), wake_at, f"commitments: {here} of {current.expected} are here")
 
 
 def _reveal(project: ProjectSituation, current: RoundSituation, now: int) -> Plan:
-    everybody_in = current.decided + current.handed_in >= current.committed
-    for reveals in current.sets:
-        if reveals.current and everybody_in and 0 < reveals.undecided == reveals.ready:
-            return _due(PostReveals(project.project, current.number, reveals.reveals_hash))
+    everybody_in = current.handed_in >= current.unresolved
+    if current.ours:
+        for reveals in current.sets:
+            if reveals.current and everybody_in and 0 < reveals.undecided == reveals.ready:
+                return _due(PostReveals(project.project, current.number, reveals.openings_hash))
+    # What was handed in to us is admitted even if the aggregator that accepted the round is gone.
     due_at = reveals_due(current.reveal_start, current.reveal_end)
     best = max(current.sets, key=lambda reveals: reveals.ready, default=None)
     if now >= due_at and best is not None and best.ready > 0:
-        return _due(PostReveals(project.project, current.number, best.reveals_hash))
+        return _due(PostReveals(project.project, current.number, best.openings_hash))
     marks = (partial_receipts_due(current.reveal_start, current.reveal_end), due_at, current.reveal_end)
     wake_at = next((mark for mark in marks if mark > now), None)
-    here = current.decided + current.handed_in
-    what = "witnesses' receipts" if everybody_in else f"reveals: {here} of {current.committed} are here"
+    missing = current.unresolved - current.handed_in
+    what = "witnesses' receipts" if everybody_in else f"reveals: {missing} of {current.committed} are missing"
     return Plan((), wake_at, what)
 
 
-def _settle(project: ProjectSituation, current: RoundSituation) -> Plan:
+def _settle(project: ProjectSituation, current: RoundSituation, now: int, rules: Rules) -> Plan:
+    """Ours before tS. From then on anybody's who has a bond, and whoever accepted has lost its own."""
+    late = now >= current.acceptor_end
+    if not current.ours and not late:
+        return Plan((), current.acceptor_end, "the aggregator that accepted the round")
+    wake_at = current.settle_end if late else current.acceptor_end
     if current.proposal is None:
         if current.evaluating:
-            return Plan((), current.settle_end, "the evaluation")
+            return Plan((), wake_at, "the evaluation")
         if current.unevaluable:
-            return Plan((), current.settle_end, f"the end of the round: it has no outcome ({current.unevaluable})")
-        return Plan((Evaluate(project.project, current.number),), current.settle_end, "")
+            return Plan((), wake_at, f"the end of the round: it has no outcome ({current.unevaluable})")
+        return Plan((Evaluate(project.project, current.number),), wake_at, "")
     if current.proposal.signatures >= project.quorum:
+        if late and project.bond_free < project.bond:
+            return _deposit(project, current.number, rules)
         return _due(Settle(project.project, current.number))
     if project.witnesses - current.proposal.refusals < project.quorum:
-        return Plan((), current.settle_end, "the end of the round: too many witnesses refuse the outcome")
-    return Plan(
-        (), current.settle_end, f"signatures: {current.proposal.signatures} of {project.quorum} witnesses have signed"
-    )
+        return Plan((), wake_at, "the end of the round: too many witnesses refuse the outcome")
+    return Plan((), wake_at, f"signatures: {current.proposal.signatures} of {project.quorum} witnesses have signed")
+
+
+# --- commitments that nobody admitted ---------------------------------------------------------------------------------
+
+
+def _unresolved(project: int, one: UnresolvedSituation, now: int, rules: Rules) -> Plan:
+    """In [tR, tG) save the stakes of those whose openings we have, in [tG, end of the slash window) take those of the
+    trainers who gave nobody an opening that we know of. If we could not rescue in time, the trainer does not pay for
+    it: what was handed in to us is never slashed by us."""
+    if now < one.reveal_end:
+        return Plan((), one.reveal_end, "")
+    if now < one.rescue_end:
+        steps = (Rescue(project, one.round, one.openable),) if one.openable else ()
+        return Plan(steps, one.rescue_end, "")
+    if now < one.slash_end and one.silent and rules.slash:
+        return _due(SlashNoReveal(project, one.round, one.silent))
+    return Plan((), None, "")

@@ -1,8 +1,8 @@
 """What the chain says of the projects that a witness watches, read through its own node: no database, no service.
 
-Events are read from the first block on, in bounded ranges, and folded into what a witness needs: the commitments and
-rows of the newest rounds, and the line of models. If the chain is reorganised below what was read, everything is read
-again; a witness is in no hurry and has little state.
+Events are read from the first block on, in bounded ranges, and folded into what a witness needs: who has which member
+number, the commitments and rows of the newest rounds, and the line of models. If the chain is reorganised below what
+was read, everything is read again; a witness is in no hurry and has little state.
 """
 
 from __future__ import annotations
@@ -14,17 +14,25 @@ from dataclasses import dataclass, field
 import structlog
 from cohort_protocol.chain import ChainClient, Market, MarketEvent, MarketLogs
 from cohort_protocol.chain.events import (
+    AdmittedRow,
     CommitsPosted,
     CommittedSelf,
     DeadlinesMoved,
-    RevealRefused,
+    MemberJoined,
+    ModelDropped,
+    ProjectCreated,
+    PublicRowsPosted,
     RoundDefaulted,
     RoundOpened,
     RoundSettled,
     RoundVoided,
-    UpdateAdmitted,
+    Staked,
+    UpdateRefused,
+    UpdatesAdmitted,
+    ValidationRevealed,
 )
 from cohort_protocol.chain.transactions import Block
+from cohort_protocol.commitments import ZERO32
 
 log = structlog.get_logger(__name__)
 
@@ -34,71 +42,98 @@ KEPT_ROUNDS = 2
 
 @dataclass
 class RoundHistory:
-    """One round. Times are unix seconds, commitments 32 bytes, CIDs 36 bytes."""
+    """One round. Times are unix seconds, commitments 32 bytes, CIDs 36 bytes; trainers by member number."""
 
     number: int
     model: bytes
     """Commitment of the model that it starts from."""
     reveal_start: int
     reveal_end: int
-    settle_end: int
-    batch: dict[str, bytes] = field(default_factory=dict)
-    own: dict[str, bytes] = field(default_factory=dict)
+    batch: dict[int, bytes] = field(default_factory=dict)
+    """Leaves of the batch that count."""
+    own: dict[int, bytes] = field(default_factory=dict)
     """Posted by the trainers themselves: takes the place of the leaf in the batch."""
-    rows: list[tuple[str, bytes, bytes]] = field(default_factory=list)
-    """(trainer, update commitment, CID) in order of admission."""
-    refused: set[str] = field(default_factory=set)
+    rows: list[AdmittedRow] = field(default_factory=list)
+    """In order of admission."""
+    refused: set[int] = field(default_factory=set)
+    validation: bytes = ZERO32
+    """Digest of the validation batch; zeros: not revealed."""
+    public_rows: bytes = ZERO32
+    """Commitment of the public rows; zeros: none posted."""
     ended: bool = False
 
-    def commitments(self) -> dict[str, bytes]:
-        """The commitment that counts, by trainer."""
+    def commitments(self) -> dict[int, bytes]:
+        """The commitment that counts, by member."""
         return {**self.batch, **self.own}
 
-    def decided(self) -> set[str]:
-        """Trainers whose reveal the chain has admitted or refused."""
-        return {trainer for trainer, _, _ in self.rows} | self.refused
+    def decided(self) -> set[int]:
+        """Members whose opening the chain has admitted or refused."""
+        return {row.member for row in self.rows} | self.refused
 
 
 @dataclass
 class ProjectHistory:
-    """One project: its newest rounds, and every model that a settled round left."""
+    """One project: its members, its newest rounds, and every model that a settled round left."""
 
+    guard: int = 0
+    """Seconds from tC to the first reveal, from the terms."""
+    trainers: dict[int, str] = field(default_factory=dict)
+    """Address by member number: given once and for ever."""
     settled: list[tuple[int, bytes, bytes]] = field(default_factory=list)
-    """(round, model commitment, CID), oldest first."""
+    """(round, model commitment, CID) of every settled round whose model was not dropped, oldest first."""
     rounds: dict[int, RoundHistory] = field(default_factory=dict)
 
     def apply(self, event: MarketEvent) -> None:
         """Takes in the next event of this project."""
-        if isinstance(event, RoundOpened):
-            self.rounds[event.round] = RoundHistory(
-                event.round, event.model, event.reveal_start, event.reveal_end, event.settle_end
-            )
-            self.rounds.pop(event.round - KEPT_ROUNDS, None)
-            return
-        current = self.rounds.get(getattr(event, "round", 0))
-        if current is None:
-            return
+        match event:
+            case ProjectCreated():
+                self.guard = event.terms.windows.guard
+            case MemberJoined() | Staked():
+                self.trainers[event.member] = event.trainer
+            case ModelDropped():
+                # The newest settlement's: only one model can be waiting for receipts.
+                if self.settled and self.settled[-1][1] == event.model:
+                    self.settled.pop()
+            case RoundOpened():
+                self.rounds[event.round] = RoundHistory(
+                    event.round, event.model, event.commit_end + self.guard, event.reveal_end
+                )
+                self.rounds.pop(event.round - KEPT_ROUNDS, None)
+            case _:
+                current = self.rounds.get(getattr(event, "round", 0))
+                if current is not None:
+                    self._apply_to(current, event)
+
+    def _apply_to(self, current: RoundHistory, event: MarketEvent) -> None:
         match event:
             case CommitsPosted():
-                current.batch = {leaf.trainer: leaf.commitment for leaf in event.leaves}
+                counting = (leaf for bit, leaf in enumerate(event.leaves) if event.batch_bits >> bit & 1)
+                current.batch = {leaf.member: leaf.commitment for leaf in counting}
             case CommittedSelf():
-                current.own[event.trainer] = event.commitment
+                current.own[event.member] = event.commitment
             case DeadlinesMoved():
-                current.reveal_start, current.reveal_end = event.reveal_start, event.reveal_end
-                current.settle_end = event.settle_end
-            case UpdateAdmitted():
-                current.rows.append((event.trainer, event.update, event.cid))
-            case RevealRefused():
-                current.refused.add(event.trainer)
+                current.reveal_start, current.reveal_end = event.commit_end + self.guard, event.reveal_end
+            case UpdatesAdmitted():
+                current.rows.extend(event.rows)
+            case UpdateRefused():
+                current.refused.add(event.member)
+            case ValidationRevealed():
+                current.validation = event.digest
+            case PublicRowsPosted():
+                current.public_rows = event.rows
             case RoundSettled():
                 current.ended = True
-                self.settled.append((event.round, event.model, event.model_cid))
+                self.settled.append((event.round, event.next_model.commitment, event.next_model.cid))
             case RoundVoided() | RoundDefaulted():
                 current.ended = True
 
     def settled_before(self, round: int) -> list[tuple[bytes, bytes]]:
         """(model commitment, CID) that the settled rounds before `round` left, oldest first."""
         return [(model, cid) for number, model, cid in self.settled if number < round]
+
+    def rows_of(self, current: RoundHistory) -> list[tuple[int, str, bytes, bytes]]:
+        """(member, trainer, update commitment, CID) of a round's rows, in order of admission."""
+        return [(row.member, self.trainers[row.member], row.update, row.cid) for row in current.rows]
 
 
 class ChainHistory:

@@ -5,8 +5,9 @@ to. **Refused**: the bytes are there and are wrong; that is a fact about content
 everything else, our own troubles first of all: bytes that cannot be fetched, a node that is late. An unknown reveal is
 looked at again until the time for reveals is over, and costs its trainer nothing but the admission.
 
-A receipt speaks of (trainer, update, CID) and not of the salt. So a wrong opening is unknown too, never refused: else
-a service that garbles salts could collect refusals of good updates.
+A receipt speaks of (member, update, CID) and not of the salt. So a wrong opening is unknown too, never refused: else
+a service that garbles salts could collect refusals of good updates. The commitment binds the CID as well: what is
+fetched is what the trainer said would be there, so that wrong bytes are its own.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from enum import Enum
 from itertools import pairwise
 
 from cohort_protocol.bundle import CommitmentMismatch, fetch_update
-from cohort_protocol.commitments import MarketId, commitment, receipt_message, reveals_hash, sign
+from cohort_protocol.commitments import MarketId, commitment, openings_hash, receipt_message, sign
 from cohort_protocol.errors import InvalidInput, Unavailable
 from cohort_protocol.identifiers import MAX_SLOTS, RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
@@ -62,16 +63,16 @@ def check_reveal(
     """Checks one reveal. committed: the trainer's commitment on chain, None if there is none."""
     if committed is None:
         return Finding(Answer.UNKNOWN, "not-committed", f"no commitment of {item.trainer} on chain in round {key}")
-    update, salt = parse_bytes32(item.update), parse_bytes32(item.salt)
-    opened = commitment(market, key.project, key.round, item.trainer, update, salt)
+    update, salt, cid = parse_bytes32(item.update), parse_bytes32(item.salt), Cid.parse(item.cid)
+    opened = commitment(market, key.project, key.round, item.member, update, bytes(cid), salt)
     if opened != committed:
         return Finding(
             Answer.UNKNOWN,
             "opening-wrong",
-            f"update and salt give the commitment {to_hex(opened)}, on chain is {to_hex(committed)}",
+            f"update, CID and salt give the commitment {to_hex(opened)}, on chain is {to_hex(committed)}",
         )
     try:
-        fetch_update(store, Cid.parse(item.cid), update, dimension)
+        fetch_update(store, cid, update, dimension)
     except ContentTooLarge as error:
         size = update_size(dimension)
         return Finding(Answer.REFUSED, "update-too-large", f"an update of this project has {size} bytes: {error}")
@@ -84,20 +85,27 @@ def check_reveal(
     return ENDORSED
 
 
-def check_set(reveals: RevealSet) -> bytes:
-    """The hash that a receipt on this set signs, computed from its items. Raises `RevealSetInvalid`."""
-    trainers = [bytes.fromhex(item.trainer[2:]) for item in reveals.reveals]
-    if not trainers or len(trainers) > MAX_SLOTS or any(a >= b for a, b in pairwise(trainers)):
+def check_set(reveals: RevealSet, trainers: Mapping[int, str]) -> bytes:
+    """The hash that a receipt on this set signs, computed from its items. trainers: address by member number, from the
+    chain. Raises `RevealSetInvalid`."""
+    members = [item.member for item in reveals.reveals]
+    if not members or len(members) > MAX_SLOTS or any(a >= b for a, b in pairwise(members)):
         raise RevealSetInvalid(
-            f"a set holds 1 .. {MAX_SLOTS} reveals by increasing trainer, this one {len(trainers)} in another order"
+            f"a set holds 1 .. {MAX_SLOTS} reveals by increasing member, this one {len(members)}: {members}"
         )
+    for item in reveals.reveals:
+        if trainers.get(item.member) != item.trainer:
+            raise RevealSetInvalid(
+                f"the service says that member {item.member} is {item.trainer}, on chain it is "
+                f"{trainers.get(item.member, 'nobody')}"
+            )
     try:
-        items = [(item.trainer, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in reveals.reveals]
+        items = [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in reveals.reveals]
     except InvalidInput as error:
         raise RevealSetInvalid(f"the set holds a reveal that cannot be one: {error}") from error
-    digest = reveals_hash(items)
-    if to_hex(digest) != reveals.reveals_hash:
-        raise RevealSetInvalid(f"the set has the hash {to_hex(digest)}, the service says {reveals.reveals_hash}")
+    digest = openings_hash(items)
+    if to_hex(digest) != reveals.openings_hash:
+        raise RevealSetInvalid(f"the set has the hash {to_hex(digest)}, the service says {reveals.openings_hash}")
     return digest
 
 
@@ -108,15 +116,15 @@ class RevealChecker:
         self._market = market
         self._dimension = dimension
         self._store = store
-        self._known: dict[tuple[RoundKey, str, str, str, str], Finding] = {}
+        self._known: dict[tuple[RoundKey, int, str, str, str], Finding] = {}
 
-    def check(self, key: RoundKey, reveals: RevealSet, committed: Mapping[str, bytes]) -> list[Finding]:
-        """One finding per reveal of the set."""
+    def check(self, key: RoundKey, reveals: RevealSet, committed: Mapping[int, bytes]) -> list[Finding]:
+        """One finding per reveal of the set. committed: by member, from the chain."""
         self._known = {known: finding for known, finding in self._known.items() if known[0] == key}
-        return [self._check_one(key, item, committed.get(item.trainer)) for item in reveals.reveals]
+        return [self._check_one(key, item, committed.get(item.member)) for item in reveals.reveals]
 
     def _check_one(self, key: RoundKey, item: RevealItem, committed: bytes | None) -> Finding:
-        name = (key, item.trainer, item.update, item.salt, item.cid)
+        name = (key, item.member, item.update, item.salt, item.cid)
         found = self._known.get(name)
         if found is None:
             found = check_reveal(item, committed, self._market, key, self._dimension, self._store)
@@ -126,11 +134,15 @@ class RevealChecker:
 
 
 def make_receipt(
-    account: LocalAccount, market: MarketId, key: RoundKey, reveals: RevealSet, findings: Sequence[Finding]
+    account: LocalAccount,
+    market: MarketId,
+    key: RoundKey,
+    digest: bytes,
+    reveals: RevealSet,
+    findings: Sequence[Finding],
 ) -> ReceiptIntake:
-    """The signed receipt. Bit i speaks of reveal i; unknown reveals set neither bit and are named with their reason.
-    Raises `RevealSetInvalid`."""
-    digest = check_set(reveals)
+    """The signed receipt. digest: of the set, from `check_set`. Bit i speaks of reveal i; unknown reveals set neither
+    bit and are named with their reason."""
     endorsed, refused = (
         sum(1 << bit for bit, finding in enumerate(findings) if finding.answer is answer)
         for answer in (Answer.ENDORSED, Answer.REFUSED)
@@ -138,7 +150,7 @@ def make_receipt(
     message = receipt_message(market, key.project, key.round, digest, endorsed, refused)
     return ReceiptIntake(
         witness=account.address,
-        reveals_hash=to_hex(digest),
+        openings_hash=to_hex(digest),
         endorsed=endorsed,
         refused=refused,
         refusals=[

@@ -83,7 +83,9 @@ def gather_inputs(
         spec_cid=spec[1],
         policy_hash=terms.policy_hash,
         settled=history.settled_before(current.number),
-        rows=current.rows,
+        rows=history.rows_of(current),
+        validation=current.validation,
+        public_rows=current.public_rows,
     )
     if inputs.models[-1].commitment != current.model:
         raise HistoryBehind(
@@ -136,6 +138,8 @@ def _differing_claim(proposal: SettlementProposal, done: Recomputed) -> str | No
     statement, bundle = done.statement(), done.bundle
     claims = (
         ("admitted hash", to_hex(statement.admitted_hash), proposal.admitted_hash),
+        ("validation batch", to_hex(statement.validation), proposal.validation),
+        ("public rows", to_hex(statement.public_rows), proposal.public_rows),
         ("policy hash", to_hex(statement.policy_hash), proposal.policy_hash),
         ("previous model", to_hex(statement.previous_model), proposal.previous_model),
         ("outcomes", [(o.score, o.reason) for o in bundle.outcomes], [tuple(o) for o in proposal.outcomes]),

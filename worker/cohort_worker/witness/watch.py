@@ -15,7 +15,7 @@ import structlog
 from cohort_protocol.bundle import RoundInputs
 from cohort_protocol.chain import Market
 from cohort_protocol.chain.types import ProjectTerms
-from cohort_protocol.commitments import MarketId, SettlementStatement
+from cohort_protocol.commitments import MarketId
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 from cohort_protocol.identifiers import RoundKey
 from cohort_protocol.ipfs.cid import Cid
@@ -28,9 +28,9 @@ from cohort_protocol.spec import ProjectSpec
 from eth_account.signers.local import LocalAccount
 
 from cohort_worker.rounds.margins import partial_receipts_due
-from cohort_worker.witness.history import ChainHistory, RoundHistory
+from cohort_worker.witness.history import ChainHistory, ProjectHistory, RoundHistory
 from cohort_worker.witness.memory import Equivocation, SigningMemory
-from cohort_worker.witness.receipts import Answer, RevealChecker, make_receipt
+from cohort_worker.witness.receipts import Answer, RevealChecker, check_set, make_receipt
 from cohort_worker.witness.settlement import (
     HistoryBehind,
     OutcomeRefused,
@@ -115,20 +115,22 @@ class ProjectWatch:
 
     def _about_reveals(self, key: RoundKey, reveals: RevealSet) -> list[float]:
         """Checks the set at once, and signs for it when it is complete or when time runs out."""
-        current, now = self._round(key)
-        if current is None:
+        found, now = self._round(key)
+        if found is None:
             return [LOOK_AGAIN]
-        if current.ended:
+        project, current = found
+        if current.ended or now >= current.reveal_end:
             return []
         started = time.monotonic()
+        digest = check_set(reveals, project.trainers)
         committed = current.commitments()
         findings = self._checker.check(key, reveals, committed)
-        complete = set(committed) <= current.decided() | {item.trainer for item in reveals.reveals}
+        complete = set(committed) <= current.decided() | {item.member for item in reveals.reveals}
         due = partial_receipts_due(current.reveal_start, current.reveal_end)
         if not complete and now < due:
             return [max(0.1, min(LONG_POLL, due - now))]
-        receipt = make_receipt(self._parts.account, self._market, key, reveals, findings)
-        words = (bytes.fromhex(receipt.reveals_hash[2:]), receipt.endorsed, receipt.refused)
+        receipt = make_receipt(self._parts.account, self._market, key, digest, reveals, findings)
+        words = (digest, receipt.endorsed, receipt.refused)
         if self._said.get(key) != words:
             status = self._parts.service.post_receipt(self._project, key.round, receipt).status
             self._said = {key: words}
@@ -153,14 +155,15 @@ class ProjectWatch:
         return self._parts.account.address in proposal.signed_by or (key, proposal.bundle_cid) in self._answered
 
     def _about_settlement(self, key: RoundKey, proposal: SettlementProposal) -> list[float]:
-        current, _ = self._round(key)
-        if current is None:
+        found, _ = self._round(key)
+        if found is None:
             return [LOOK_AGAIN]
+        project, current = found
         if current.ended:
             return []
         started = time.monotonic()
         try:
-            statement = self._check(current, proposal)
+            statement = check_proposal(proposal, self._inputs(project, current), self._parts.store)
             self._parts.memory.remember(self._market, statement)
         except (HistoryBehind, ContentNotFound) as error:
             self._log_trouble(error)
@@ -183,25 +186,22 @@ class ProjectWatch:
         )
         return []
 
-    def _check(self, current: RoundHistory, proposal: SettlementProposal) -> SettlementStatement:
-        return check_proposal(proposal, self._inputs(current), self._parts.store)
-
-    def _inputs(self, current: RoundHistory) -> RoundInputs:
+    def _inputs(self, project: ProjectHistory, current: RoundHistory) -> RoundInputs:
         if self._spec is None:
             self._spec = fetch_spec(self._parts.store, self._terms)
-        known = self._parts.history.round(self._project, current.number)
         on_chain = self._parts.market.round_of(self._project, current.number)
-        if known is None or on_chain.admitted != len(current.rows):
-            raise HistoryBehind(f"round {self._project}/{current.number}: not all of its rows were read yet")
-        return gather_inputs(self._market, self._project, self._terms, self._spec, known[0], current)
+        facts = (len(current.rows), current.validation, current.public_rows)
+        if facts != (on_chain.admitted, on_chain.validation, on_chain.public_rows):
+            raise HistoryBehind(f"round {self._project}/{current.number}: not all of its events were read yet")
+        return gather_inputs(self._market, self._project, self._terms, self._spec, project, current)
 
     # --- the chain ----------------------------------------------------------------------------------------------------
 
-    def _round(self, key: RoundKey) -> tuple[RoundHistory | None, float]:
-        """The round as on chain now, None if our node does not have it yet; and the time (unix seconds)."""
+    def _round(self, key: RoundKey) -> tuple[tuple[ProjectHistory, RoundHistory] | None, float]:
+        """The project and its round as on chain now, None if our node does not have it yet; and the time (unix
+        seconds)."""
         head_time = self._parts.history.refresh()
-        found = self._parts.history.round(*key)
-        return (found[1] if found is not None else None), max(time.time(), head_time)
+        return self._parts.history.round(*key), max(time.time(), head_time)
 
     def _log_trouble(self, error: CohortError) -> None:
         if isinstance(error, Unavailable | ContentNotFound):
