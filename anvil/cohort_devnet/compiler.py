@@ -34,10 +34,10 @@ from typing import Any
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 
 _PARTS = {
-    "MarketRounds": "src/MarketRounds.sol:MarketRounds",
     "MarketResolution": "src/MarketResolution.sol:MarketResolution",
     "MarketSettlement": "src/MarketSettlement.sol:MarketSettlement",
     "MarketProjects": "src/MarketProjects.sol:MarketProjects",
+    "MarketAccounts": "src/MarketAccounts.sol:MarketAccounts",
 }
 """What runs at the market's address but is deployed beside it."""
 
@@ -131,6 +131,7 @@ class _Plan:
     """Everything that decides the output."""
 
     contracts: Path
+    wanted: Mapping[str, tuple[str, ...]]
     version: str
     """Of solc."""
     library: str
@@ -141,23 +142,39 @@ class _Plan:
     digest: str
 
 
-def ensure_artifacts(root: Path, progress: Progress | None = None) -> dict[str, Artifact]:
+@dataclass(frozen=True)
+class Selection:
+    """What to compile, and where its artifacts go."""
+
+    contracts: Mapping[str, tuple[str, ...]]
+    """Artifact -> contracts, as in `CONTRACTS`."""
+    sources: tuple[str, ...] = ("src",)
+    """Folders below `contracts/`, all files of which are compiled."""
+    folder: str = "artifacts"
+    """Below `contracts/`."""
+
+
+def ensure_artifacts(
+    root: Path, progress: Progress | None = None, selection: Selection | None = None
+) -> dict[str, Artifact]:
     """The artifacts of all contracts, by name; compiles only if something changed since the last time.
 
-    `root` is the repository (the folder that holds `contracts/`). `progress` gets one line per slow step. Safe to call
-    from several processes at once: one compiles, the others wait for it.
+    `root` is the repository (the folder that holds `contracts/`). `progress` gets one line per slow step. `selection`:
+    other contracts than those that are deployed (tests have some). Safe to call from several processes at once: one
+    compiles, the others wait for it.
 
     Raises `SourcesMissing`, `DependenciesMissing`, `CompilerUnavailable`, `CompilationFailed` or `CompilationBusy`.
     """
     report = progress or (lambda line: None)
-    plan = _plan(root / "contracts")
-    folder = plan.contracts / "artifacts"
-    found = _load(folder, plan.digest)
+    wanted = selection or Selection(CONTRACTS)
+    plan = _plan(root / "contracts", wanted)
+    folder = plan.contracts / wanted.folder
+    found = _load(folder, plan)
     if found is not None:
         return found
     folder.mkdir(exist_ok=True)
     with _locked(folder / ".lock"):
-        found = _load(folder, plan.digest)  # another process may have compiled meanwhile
+        found = _load(folder, plan)  # another process may have compiled meanwhile
         if found is not None:
             return found
         artifacts = _compile(plan, report)
@@ -171,7 +188,7 @@ def abi_text(artifact: Artifact) -> str:
     return json.dumps(artifact.abi, indent=2) + "\n"
 
 
-def _plan(contracts: Path) -> _Plan:
+def _plan(contracts: Path, selection: Selection) -> _Plan:
     try:
         foundry = tomllib.loads((contracts / "foundry.toml").read_text())["profile"]["default"]
         lock = json.loads((contracts / "package-lock.json").read_text())["packages"]
@@ -188,26 +205,28 @@ def _plan(contracts: Path) -> _Plan:
         "outputSelection": {"*": {"*": ["abi", "evm.bytecode.object", *_RUNTIME]}},
     }
     sources = {
-        path.relative_to(contracts).as_posix(): path.read_text() for path in sorted((contracts / "src").rglob("*.sol"))
+        path.relative_to(contracts).as_posix(): path.read_text()
+        for folder in selection.sources
+        for path in sorted((contracts / folder).rglob("*.sol"))
     }
-    for parts in CONTRACTS.values():
+    for parts in selection.contracts.values():
         for part in parts:
             if part.split(":")[0] not in sources:
                 raise SourcesMissing(f"{contracts / part.split(':')[0]} is missing: restore it from the repository")
-    everything = [_FORMAT, version, library, settings, sources, dict(CONTRACTS)]
+    everything = [_FORMAT, version, library, settings, sources, dict(selection.contracts)]
     digest = sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
-    return _Plan(contracts, version, library, settings, sources, digest)
+    return _Plan(contracts, selection.contracts, version, library, settings, sources, digest)
 
 
-def _load(folder: Path, digest: str) -> dict[str, Artifact] | None:
-    """The artifacts on disk, or None unless all are there, whole and of this digest."""
+def _load(folder: Path, plan: _Plan) -> dict[str, Artifact] | None:
+    """The artifacts on disk, or None unless all are there, whole and of this plan."""
     artifacts = {}
-    for name in CONTRACTS:
+    for name in plan.wanted:
         try:
             artifact = Artifact(**json.loads((folder / f"{name}.json").read_text()))
         except (OSError, ValueError, TypeError):
             return None  # missing, cut off or of another format: compile again
-        if artifact.sourceHash != digest or artifact.name != name:
+        if artifact.sourceHash != plan.digest or artifact.name != name:
             return None
         artifacts[name] = artifact
     return artifacts
@@ -219,7 +238,7 @@ def _compile(plan: _Plan, report: Progress) -> dict[str, Artifact]:
     report(f"compiling {len(plan.sources)} Solidity files with {binary}")
     started = time.monotonic()
     output, compiler = _run(binary, plan, sources)
-    artifacts = {name: _artifact(name, parts, output, plan, compiler) for name, parts in CONTRACTS.items()}
+    artifacts = {name: _artifact(name, parts, output, plan, compiler) for name, parts in plan.wanted.items()}
     report(f"compiled {', '.join(artifacts)} with solc {compiler} in {time.monotonic() - started:.1f} s")
     return artifacts
 

@@ -37,10 +37,10 @@ Source: https://github.com/Arachnid/deterministic-deployment-proxy."""
 PROXY_CODE_HASH = bytes.fromhex("2fa86add0aed31f33a762c9d88e807c475bd51d0f52bd0955754b2608f7e4989")
 
 PARTS = {
-    "rounds": "MarketRounds",
     "resolution": "MarketResolution",
     "settlement": "MarketSettlement",
     "projects": "MarketProjects",
+    "accounts": "MarketAccounts",
 }
 """The contracts whose code runs at the market's address, by their names in its constructor (`Parts`)."""
 

@@ -4,43 +4,44 @@ pragma solidity 0.8.30;
 import {IERC20Permit} from "@openzeppelin/contracts/token/ERC20/extensions/IERC20Permit.sol";
 import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
+import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Deployment} from "./deployment/Deployment.sol";
 import {ICohortMarket} from "./interfaces/ICohortMarket.sol";
 import {IPayouts} from "./interfaces/IPayouts.sol";
 import {IProjects} from "./interfaces/IProjects.sol";
-import {IRounds} from "./interfaces/IRounds.sol";
+import {IResolution} from "./interfaces/IResolution.sol";
+import {IRoundViews} from "./interfaces/IRoundViews.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 import {ITerms} from "./interfaces/ITerms.sol";
-import {Bonds} from "./staking/Bonds.sol";
-import {Members} from "./staking/Members.sol";
+import {Reveals} from "./rounds/Reveals.sol";
 import {Profile} from "./types/Types.sol";
 
 /// @notice The contracts that hold the rest of the market's code.
 struct Parts {
-    address rounds; // MarketRounds
     address resolution; // MarketResolution
     address settlement; // MarketSettlement
     address projects; // MarketProjects
+    address accounts; // MarketAccounts
 }
 
 /// @title CohortMarket: projects, trainers, rounds and pay at one address (ICohortMarket)
 /// @notice No owner, no upgrade, no pause: the rules below are all there is.
 ///
-/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part keeps stakes, bonds and standing;
-/// calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
+/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part opens rounds and takes commitments and
+/// reveals, which is called most; calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
 /// the constructor and cannot be exchanged; whoever uses a market compares their code with the published one, as for this
 /// contract (they hold no state and have no constructor arguments, so equal code is all there is to see).
-contract CohortMarket is Deployment, Bonds, Members, Multicall {
-    address private immutable ROUNDS;
+contract CohortMarket is Deployment, Reveals, Multicall {
     address private immutable RESOLUTION;
     address private immutable SETTLEMENT;
     address private immutable PROJECTS;
+    address private immutable ACCOUNTS;
 
-    constructor(Profile memory profile_, Parts memory parts_) Deployment(profile_) {
-        ROUNDS = _withCode(parts_.rounds);
+    constructor(Profile memory profile_, Parts memory parts_) Deployment(profile_) EIP712("CohortMarket", "1") {
         RESOLUTION = _withCode(parts_.resolution);
         SETTLEMENT = _withCode(parts_.settlement);
         PROJECTS = _withCode(parts_.projects);
+        ACCOUNTS = _withCode(parts_.accounts);
     }
 
     /// @dev Calls that this part does not know run another one here; results and errors pass through unchanged. Not
@@ -63,15 +64,11 @@ contract CohortMarket is Deployment, Bonds, Members, Multicall {
 
     /// @notice See ICohortMarket.parts.
     function parts() external view returns (address, address, address, address) {
-        return (ROUNDS, RESOLUTION, SETTLEMENT, PROJECTS);
+        return (RESOLUTION, SETTLEMENT, PROJECTS, ACCOUNTS);
     }
 
     /// @dev What a round costs most often comes first. Selectors that no part knows revert in the last one.
     function _partOf(bytes4 sig) private view returns (address) {
-        if (
-            sig == IRounds.commitBatch.selector || sig == IRounds.reveal.selector || sig == IRounds.openRound.selector
-                || sig == IRounds.commitSelf.selector || sig == IRounds.advance.selector
-        ) return ROUNDS;
         if (
             sig == ISettlement.settle.selector || sig == IPayouts.claim.selector
                 || sig == ISettlement.closeRound.selector || sig == ISettlement.receiptModel.selector
@@ -85,7 +82,14 @@ contract CohortMarket is Deployment, Bonds, Members, Multicall {
                 || sig == IProjects.ledgerOf.selector || sig == IProjects.progressOf.selector
                 || sig == ITerms.termsOf.selector
         ) return PROJECTS;
-        return RESOLUTION;
+        if (
+            sig == IRoundViews.roundOf.selector || sig == IRoundViews.phaseOf.selector
+                || sig == IRoundViews.selfCommitOf.selector || sig == IRoundViews.commitmentOf.selector
+                || sig == IRoundViews.openingsHashOf.selector || sig == IRoundViews.batchHashOf.selector
+                || sig == IResolution.rescue.selector || sig == IResolution.slashNoReveal.selector
+                || sig == IResolution.revealValidation.selector || sig == IResolution.postPublicRows.selector
+        ) return RESOLUTION;
+        return ACCOUNTS;
     }
 
     function _withCode(address part) private view returns (address) {

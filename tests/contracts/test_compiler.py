@@ -29,9 +29,9 @@ ROOT = Path(__file__).resolve().parents[2]
 
 HEADER = "// SPDX-License-Identifier: Apache-2.0\npragma solidity 0.8.30;\n"
 SMALL_SOURCES = {
-    "CohortMarket": 'import {MarketRounds} from "./MarketRounds.sol";\n'
-    "contract CohortMarket { address public rounds = address(new MarketRounds()); error Both(); }",
-    "MarketRounds": "contract MarketRounds { error Both(); function later(uint8 x) external pure returns (uint8) "
+    "CohortMarket": 'import {MarketAccounts} from "./MarketAccounts.sol";\n'
+    "contract CohortMarket { address public rounds = address(new MarketAccounts()); error Both(); }",
+    "MarketAccounts": "contract MarketAccounts { error Both(); function later(uint8 x) external pure returns (uint8) "
     "{ if (x == 0) revert Both(); return x; } }",
     "verification/AttestedVerifier": "contract AttestedVerifier { uint256 public one = 1; }",
     "devnet/TestToken": 'import {ERC20} from\n    "@openzeppelin/contracts/token/ERC20/ERC20.sol";\n'
@@ -145,8 +145,8 @@ def test_a_folder_without_contracts(tmp_path: Path) -> None:
 
 
 def test_a_missing_source(small: Path) -> None:
-    (small / "contracts/src/MarketRounds.sol").unlink()
-    with pytest.raises(SourcesMissing, match=r"MarketRounds\.sol is missing"):
+    (small / "contracts/src/MarketAccounts.sol").unlink()
+    with pytest.raises(SourcesMissing, match=r"MarketAccounts\.sol is missing"):
         ensure_artifacts(small)
 
 

@@ -36,7 +36,8 @@ interface ICohortMarket is
     /// @notice Several calls of the market in one transaction: all of them or none.
     function multicall(bytes[] calldata data) external returns (bytes[] memory results);
 
-    /// @notice The contracts whose code this address runs besides its own: rounds, resolution, settlement, projects.
+    /// @notice The contracts whose code this address runs besides its own: resolution, settlement, projects,
+    /// accounts.
     function parts() external view returns (address, address, address, address);
 
     /// @notice What this deployment fixes for all projects.

@@ -24,15 +24,18 @@ library PayRule {
     {
         uint256 n = outcomes.length;
         pays = new uint256[](n);
-        uint256 total;
-        for (uint256 i; i < n; ++i) total += scoreOf(outcomes[i]);
-        if (total < scoreFloor) total = scoreFloor;
-        uint256 most = shareCap < n ? distributable * shareCap / n : distributable;
-        for (uint256 i; i < n; ++i) {
-            uint256 pay = distributable * scoreOf(outcomes[i]) / total;
-            if (pay > most) pay = most;
-            pays[i] = pay;
-            sum += pay;
+        unchecked {
+            // n <= 32, scores < 2^64, D < 2^112: nothing here reaches 2^256.
+            uint256 total;
+            for (uint256 i; i < n; ++i) total += outcomes[i] >> 8;
+            if (total < scoreFloor) total = scoreFloor;
+            uint256 most = shareCap < n ? distributable * shareCap / n : distributable;
+            for (uint256 i; i < n; ++i) {
+                uint256 pay = distributable * (outcomes[i] >> 8) / total;
+                if (pay > most) pay = most;
+                pays[i] = pay;
+                sum += pay;
+            }
         }
     }
 }

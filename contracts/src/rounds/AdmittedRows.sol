@@ -9,8 +9,8 @@ library AdmittedRows {
     uint256 internal constant ROW_BYTES = 69;
 
     struct Buffer {
-        bytes data; // its length is right only after `finish`
-        uint256 length; // bytes appended so far
+        bytes data; // word 0: where the rows are; the length there is right only after `finish`
+        uint256 length; // word 1: bytes appended so far
     }
 
     function allocate(uint256 rows) internal pure returns (Buffer memory buffer) {
@@ -21,17 +21,14 @@ library AdmittedRows {
     /// here never reach beyond the array's memory.
     function append(Buffer memory buffer, Opening calldata o) internal pure {
         uint256 head = (uint256(o.member) << 8 | o.cid.codec) << 216;
-        bytes32 update = o.update;
-        bytes32 digest = o.cid.digest;
-        bytes memory data = buffer.data;
-        uint256 at = buffer.length;
         assembly ("memory-safe") {
-            let row := add(add(data, 32), at)
+            let at := mload(add(buffer, 32))
+            let row := add(add(mload(buffer), 32), at)
             mstore(row, head)
-            mstore(add(row, 5), update)
-            mstore(add(row, 37), digest)
+            calldatacopy(add(row, 5), add(o, 32), 32) // update: the second word of an opening
+            calldatacopy(add(row, 37), add(o, 96), 32) // digest: the fourth
+            mstore(add(buffer, 32), add(at, 69))
         }
-        buffer.length = at + ROW_BYTES;
     }
 
     /// @notice The rows appended, as one byte string.

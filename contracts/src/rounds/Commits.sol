@@ -4,7 +4,9 @@ pragma solidity 0.8.30;
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {Words} from "../hashing/Words.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
+import {MemberHead} from "../staking/MemberHead.sol";
 import {MemberRecord} from "../storage/MarketStorage.sol";
 import {CommitLeaf, CommitSignature, LeafSkip, Phase} from "../types/Types.sol";
 import {Openings} from "./Openings.sol";
@@ -40,7 +42,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         h.unresolved += h.batchCount;
         bytes32 batchHash = Seats.hashOf(leaves);
         r.batchHash = batchHash;
-        emit CommitsPosted(project, round, batchHash, h.batchBits, leaves);
+        _emitCommits(project, round, batchHash, h.batchBits, leaves);
         _store(r, c);
     }
 
@@ -54,8 +56,9 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
     ) external nonReentrant {
         (, Round storage r, Call memory c) = _enter(project, round, Phase.Commit);
         MemberRecord storage m = _member(project, member);
-        if (!_mayActFor(m, msg.sender)) revert NotTrainer(project, member, msg.sender);
-        if (!_isEligible(m, round)) revert NotEligible(project, round, member);
+        uint256 head = MemberHead.load(m);
+        if (!_mayActFor(m, head, msg.sender)) revert NotTrainer(project, member, msg.sender);
+        if (!MemberHead.isEligible(head, round)) revert NotEligible(project, round, member);
         if (commitment == 0) revert CommitmentIsZero(member);
         if (_selfCommits[project][round][member] != 0) revert AlreadyCommitted(project, round, member);
 
@@ -68,8 +71,9 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
     }
 
     /// @dev The trainer, or the delegate that it has now.
-    function _mayActFor(MemberRecord storage m, address account) internal view returns (bool) {
-        return account != address(0) && (account == m.trainer || (m.delegated && account == m.delegate));
+    function _mayActFor(MemberRecord storage m, uint256 head, address account) private view returns (bool) {
+        if (account == address(0)) return false; // no valid signature
+        return account == MemberHead.trainer(head) || (MemberHead.hasDelegate(head) && account == m.delegate);
     }
 
     function _checkBatch(Round storage r, Call memory c, uint256 leaves, uint256 signatures) private view {
@@ -82,51 +86,77 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         if (signatures != leaves) revert SignaturesMismatch(signatures, leaves);
     }
 
+    /// @dev emit CommitsPosted(project, round, batchHash, batchBits, leaves). The leaves lie in calldata as the event has them,
+    /// and all of them have been read; the compiler would take each apart and put it together again.
+    function _emitCommits(
+        uint256 project,
+        uint32 round,
+        bytes32 batchHash,
+        uint256 batchBits,
+        CommitLeaf[] calldata leaves
+    ) private {
+        bytes32 topic = CommitsPosted.selector;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            let bytes_ := mul(leaves.length, 64)
+            mstore(data, batchHash)
+            mstore(add(data, 32), batchBits)
+            mstore(add(data, 64), 96) // where the array begins
+            mstore(add(data, 96), leaves.length)
+            calldatacopy(add(data, 128), leaves.offset, bytes_)
+            log3(data, add(128, bytes_), topic, project, round)
+        }
+    }
+
     /// @dev Sets batchBits and batchCount.
     function _count(Call memory c, CommitLeaf[] calldata leaves, CommitSignature[] calldata signatures) private {
         bytes32 domain = _domainSeparatorV4();
-        Header memory h = c.header;
+        uint256[6] memory words;
+        words[0] = uint256(COMMIT_TYPEHASH);
+        words[1] = c.project;
+        words[2] = c.round;
+        uint256 bits;
+        uint256 free = c.rules.slots - c.header.commits();
         uint256 previous; // numbers begin at 1
         for (uint256 i; i < leaves.length; ++i) {
             uint256 member = leaves[i].member;
             if (member <= previous) revert BatchNotIncreasing(i);
             previous = member;
-            LeafSkip skip = _whySkipped(domain, c, leaves[i], signatures[i]);
+            LeafSkip skip = free == 0 ? LeafSkip.NoSlot : _whySkipped(domain, words, c, leaves[i], signatures[i]);
             if (skip == LeafSkip.None) {
-                h.batchBits |= uint32(1 << i);
-                h.batchCount += 1;
+                bits |= 1 << i;
+                --free;
             } else {
                 emit LeafSkipped(c.project, c.round, uint32(member), skip);
             }
         }
+        c.header.batchBits = uint32(bits);
+        c.header.batchCount = uint8(c.rules.slots - free - c.header.selfCount);
     }
 
-    function _whySkipped(bytes32 domain, Call memory c, CommitLeaf calldata leaf, CommitSignature calldata signed)
-        private
-        view
-        returns (LeafSkip)
-    {
-        if (c.header.commits() >= c.rules.slots) return LeafSkip.NoSlot;
-        MemberRecord storage m = _member(c.project, leaf.member);
-        if (!_isEligible(m, c.round)) return LeafSkip.NotEligible;
+    function _whySkipped(
+        bytes32 domain,
+        uint256[6] memory words,
+        Call memory c,
+        CommitLeaf calldata leaf,
+        CommitSignature calldata signed
+    ) private view returns (LeafSkip) {
+        uint256 member = leaf.member;
+        MemberRecord storage m = _member(c.project, member);
+        uint256 head = MemberHead.load(m);
+        if (!MemberHead.isEligible(head, c.round)) return LeafSkip.NotEligible;
         if (leaf.commitment == 0) return LeafSkip.NoCommitment;
-        if (c.header.selfCount != 0 && _selfCommits[c.project][c.round][leaf.member] != 0) {
+        if (c.header.selfCount != 0 && _selfCommits[c.project][c.round][member] != 0) {
             return LeafSkip.AlreadyCommitted;
         }
-        if (signed.expiry < block.timestamp) return LeafSkip.Expired;
-        bytes32 digest = MessageHashUtils.toTypedDataHash(
-            domain,
-            keccak256(
-                abi.encode(COMMIT_TYPEHASH, c.project, c.round, leaf.member, leaf.commitment, signed.expiry)
-            )
-        );
+        uint256 expiry = signed.expiry;
+        if (expiry < block.timestamp) return LeafSkip.Expired;
+        words[3] = member;
+        words[4] = uint256(leaf.commitment);
+        words[5] = expiry;
+        bytes32 digest = MessageHashUtils.toTypedDataHash(domain, Words.hashOf(words));
         (address signer,,) = ECDSA.tryRecover(digest, signed.r, signed.vs);
-        return _mayActFor(m, signer) ? LeafSkip.None : LeafSkip.NotSigned;
-    }
-
-    /// @dev May commit in `round`: has a stake, joined before it opened and has not left.
-    function _isEligible(MemberRecord storage m, uint32 round) private view returns (bool) {
-        return m.staked && m.joined && m.joinedRound < round;
+        return _mayActFor(m, head, signer) ? LeafSkip.None : LeafSkip.NotSigned;
     }
 
     /// @dev The trainer's leaf gives its slot up; without one there must be a free slot. Returns the leaf's position.

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {IRounds} from "../interfaces/IRounds.sol";
 import {CommitLeaf, Opening, SkipReason} from "../types/Types.sol";
 import {AdmittedRows} from "./AdmittedRows.sol";
+import {Cids} from "./Cids.sol";
 import {Call, RoundBase} from "./RoundBase.sol";
 import {Header, Round} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
@@ -15,7 +16,9 @@ abstract contract Openings is RoundBase {
         uint256 endorsed; // bitmap
         uint256 refused; // bitmap
         uint256 cursor; // position in the batch
-        bytes32 admittedHash;
+        uint256 previous; // member of the opening before
+        uint256[10] frame; // see Seats
+        uint256[3] admitted; // the chain over the rows, and the words of its next link
         AdmittedRows.Buffer rows;
     }
 
@@ -31,40 +34,57 @@ abstract contract Openings is RoundBase {
         if (found != stored) revert IRounds.BatchMismatch(found, stored);
     }
 
-    function _checkOpenings(Opening[] calldata openings) internal pure {
+    function _checkCount(Opening[] calldata openings) internal pure {
         if (openings.length == 0) revert IRounds.NoOpenings();
         if (openings.length > MAX_OPENINGS) revert IRounds.TooManyOpenings(openings.length, MAX_OPENINGS);
-        uint256 previous;
-        for (uint256 i; i < openings.length; ++i) {
-            if (openings[i].member <= previous) revert IRounds.OpeningsNotIncreasing(i);
-            previous = openings[i].member;
-        }
     }
 
     /// @dev Where the commitment of an opening stands, and whether the opening is right. Openings and batch are both
     /// sorted by member, so one walk over the batch finds all of them.
     /// @return leaf position in the batch, or Seats.NONE for a self-posted commitment.
-    function _seatOf(Call memory c, Walk memory walk, CommitLeaf[] calldata batch, Opening calldata o)
+    function _seatOf(Call memory c, Walk memory walk, CommitLeaf[] calldata batch, Opening calldata o, uint256 index)
         internal
         view
         returns (uint256 leaf, SkipReason reason)
     {
-        uint256 at = walk.cursor;
-        while (at < batch.length && batch[at].member < o.member) ++at;
-        walk.cursor = at;
+        uint256 member = o.member;
+        if (member <= walk.previous) revert IRounds.OpeningsNotIncreasing(index);
+        walk.previous = member;
+        leaf = _find(c.header, walk, batch, member);
         bytes32 committed;
-        leaf = Seats.NONE;
-        if (at < batch.length && batch[at].member == o.member && c.header.batchBits >> at & 1 == 1) {
-            if (c.header.resolvedBits >> at & 1 == 1) return (at, SkipReason.AlreadyResolved);
-            leaf = at;
-            committed = batch[at].commitment;
+        if (leaf != Seats.NONE) {
+            if (c.header.resolvedBits >> leaf & 1 == 1) return (leaf, SkipReason.AlreadyResolved);
+            committed = batch[leaf].commitment;
         } else if (c.header.selfCount != 0) {
-            committed = _selfCommits[c.project][c.round][o.member];
+            committed = _selfCommits[c.project][c.round][member];
             if (committed == RESOLVED) return (leaf, SkipReason.AlreadyResolved);
         }
         if (committed == 0) return (leaf, SkipReason.NotCommitted);
-        if (committed != Seats.commitmentOf(c.project, c.round, o)) return (leaf, SkipReason.WrongOpening);
+        if (!Cids.isValid(o.cid)) return (leaf, SkipReason.BadCid);
+        if (committed != Seats.commitmentIn(walk.frame, o)) return (leaf, SkipReason.WrongOpening);
         return (leaf, SkipReason.None);
+    }
+
+    /// @dev Position of the member's leaf, if it has one that counts. Moves the walk on to it.
+    function _find(Header memory h, Walk memory walk, CommitLeaf[] calldata batch, uint256 member)
+        private
+        pure
+        returns (uint256)
+    {
+        uint256 at = walk.cursor;
+        uint256 count = batch.length;
+        uint256 found;
+        while (at < count) {
+            found = batch[at].member;
+            if (found >= member) break;
+            ++at;
+        }
+        if (found != member) {
+            walk.cursor = at;
+            return Seats.NONE;
+        }
+        walk.cursor = at + 1; // the next opening is of a later member
+        return h.batchBits >> at & 1 == 1 ? at : Seats.NONE;
     }
 
     /// @dev A commitment is resolved once: admitted, refused, rescued or slashed.

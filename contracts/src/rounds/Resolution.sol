@@ -34,12 +34,13 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         (, Round storage r, Call memory c) = _enterUnresolved(project, round);
         Header memory h = c.header;
         _checkWindow(c, h.revealEnd, h.rescueEnd(c.rules));
-        _checkOpenings(openings);
+        _checkCount(openings);
         if (batch.length != 0) _checkBatchHash(r, h, batch);
         Walk memory walk;
+        walk.frame = Seats.frame(project, round);
         for (uint256 i; i < openings.length; ++i) {
             Opening calldata o = openings[i];
-            (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o);
+            (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o, i);
             if (reason == SkipReason.None) {
                 _resolve(c, leaf, o.member);
                 emit IRounds.UpdateRescued(project, round, o.member, o.update);

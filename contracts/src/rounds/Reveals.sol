@@ -3,10 +3,10 @@ pragma solidity 0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
+import {Words} from "../hashing/Words.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
 import {CommitLeaf, Opening, Phase, Receipt, SkipReason} from "../types/Types.sol";
 import {AdmittedRows} from "./AdmittedRows.sol";
-import {Cids} from "./Cids.sol";
 import {Commits} from "./Commits.sol";
 import {Call} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
@@ -31,16 +31,17 @@ abstract contract Reveals is Commits {
         Receipt[] calldata receipts
     ) external nonReentrant {
         (, Round storage r, Call memory c) = _enter(project, round, Phase.Reveal);
-        _checkOpenings(openings);
+        _checkCount(openings);
         if (batch.length != 0) _checkBatchHash(r, c.header, batch);
         Walk memory walk;
         (walk.endorsed, walk.refused) = _tally(c, Seats.openingsHash(openings), receipts);
+        walk.frame = Seats.frame(project, round);
         walk.rows = AdmittedRows.allocate(openings.length);
         uint8 firstRow = c.header.admitted;
-        if (firstRow != 0) walk.admittedHash = r.admittedHash;
+        if (firstRow != 0) walk.admitted[0] = uint256(r.admittedHash);
         for (uint256 i; i < openings.length; ++i) _revealOne(c, walk, batch, openings[i], i);
         if (c.header.admitted != firstRow) {
-            r.admittedHash = walk.admittedHash;
+            r.admittedHash = bytes32(walk.admitted[0]);
             emit UpdatesAdmitted(project, round, firstRow, walk.rows.finish());
         }
         if (c.header.endRevealIfComplete()) {
@@ -56,24 +57,24 @@ abstract contract Reveals is Commits {
         Opening calldata o,
         uint256 index
     ) private {
-        (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o);
+        (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o, index);
         bool refused = walk.refused >> index & 1 == 1;
-        if (reason == SkipReason.None) {
-            if (!Cids.isValid(o.cid)) reason = SkipReason.BadCid;
-            else if (!refused && walk.endorsed >> index & 1 == 0) reason = SkipReason.NoQuorum;
-        }
+        if (reason == SkipReason.None && !refused && walk.endorsed >> index & 1 == 0) reason = SkipReason.NoQuorum;
+        uint256 member = walk.previous;
         if (reason != SkipReason.None) {
-            emit RevealSkipped(c.project, c.round, o.member, reason);
+            emit RevealSkipped(c.project, c.round, uint32(member), reason);
             return;
         }
-        _resolve(c, leaf, o.member);
+        _resolve(c, leaf, member);
         if (refused) {
             c.header.refused += 1;
-            emit UpdateRefused(c.project, c.round, o.member, o.update);
+            emit UpdateRefused(c.project, c.round, uint32(member), o.update);
             return;
         }
         c.header.admitted += 1;
-        walk.admittedHash = keccak256(abi.encode(walk.admittedHash, o.member, o.update));
+        walk.admitted[1] = member;
+        walk.admitted[2] = uint256(o.update);
+        walk.admitted[0] = uint256(Words.hashOf(walk.admitted));
         walk.rows.append(o);
     }
 

@@ -56,17 +56,36 @@ library Seats {
         return low < leaves.length && leaves[low].member == member ? low : NONE;
     }
 
-    /// @notice keccak256 of (member, update, codec, digest) of each opening, a word each.
+    /// @notice keccak256 of (member, update, codec, digest) of each opening, a word each. The caller reads every member and
+    /// codec, which refuses dirty upper bits, before it relies on the hash.
     function openingsHash(Opening[] calldata openings) internal pure returns (bytes32 digest) {
-        uint256 count = openings.length;
-        bytes32[] memory words = new bytes32[](4 * count);
-        for (uint256 i; i < count; ++i) {
-            Opening calldata o = openings[i];
-            words[4 * i] = bytes32(uint256(o.member));
-            words[4 * i + 1] = o.update;
-            words[4 * i + 2] = bytes32(uint256(o.cid.codec));
-            words[4 * i + 3] = o.cid.digest;
+        assembly ("memory-safe") {
+            let to := mload(0x40)
+            let from := openings.offset
+            let bytes_ := mul(openings.length, 128)
+            for { let end := add(to, bytes_) } lt(to, end) { to := add(to, 128) } {
+                calldatacopy(to, from, 128) // the first four of an opening's five words
+                from := add(from, 160)
+            }
+            digest := keccak256(mload(0x40), bytes_)
         }
-        return keccak256(abi.encodePacked(words)); // array elements are whole words: no ambiguity
+    }
+
+    /// @notice The words of a commitment that are the same for all openings of a round.
+    function frame(uint256 project, uint256 round) internal view returns (uint256[10] memory words) {
+        words[0] = uint256(COMMITMENT_TYPEHASH);
+        words[1] = block.chainid;
+        words[2] = uint256(uint160(address(this)));
+        words[3] = project;
+        words[4] = round;
+    }
+
+    /// @notice commitmentOf, for one opening after another. An opening's five words lie in calldata as they are hashed; the caller
+    /// has read member and codec, which refuses dirty upper bits.
+    function commitmentIn(uint256[10] memory words, Opening calldata o) internal pure returns (bytes32 digest) {
+        assembly ("memory-safe") {
+            calldatacopy(add(words, 160), o, 160)
+            digest := keccak256(words, 320)
+        }
     }
 }

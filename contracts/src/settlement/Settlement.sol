@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {Words} from "../hashing/Words.sol";
 import {IBonds} from "../interfaces/IBonds.sol";
 import {IRoundPolicy} from "../interfaces/IRoundPolicy.sol";
 import {IRoundVerifier} from "../interfaces/IRoundVerifier.sol";
@@ -52,11 +53,13 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
 
     /// @dev The rows are the admitted ones, all of them and in order.
     function _checkRows(bytes32 stored, Row[] calldata rows) internal pure {
-        bytes32 found;
+        uint256[3] memory link;
         for (uint256 i; i < rows.length; ++i) {
-            found = keccak256(abi.encode(found, rows[i].member, rows[i].update));
+            link[1] = rows[i].member;
+            link[2] = uint256(rows[i].update);
+            link[0] = uint256(Words.hashOf(link));
         }
-        if (found != stored) revert RowsMismatch(found, stored);
+        if (bytes32(link[0]) != stored) revert RowsMismatch(bytes32(link[0]), stored);
     }
 
     /// @dev The aggregator that accepted the round gets its bond back and the fee; after tS it has lost the bond, half of it
@@ -159,9 +162,11 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         (pays, paid) = PayRule.paysOf(outcomes, distributable, c.rules.scoreFloor, c.rules.shareCap);
         if (paid > distributable) revert PaysMoreThanBudget(paid, distributable);
         bytes32[] memory leaves = new bytes32[](rows.length);
+        uint256[5] memory frame = PayoutTree.frame(c.project, c.round);
         for (uint256 i; i < rows.length; ++i) {
-            leaves[i] = PayoutTree.leafOf(c.project, c.round, i, rows[i].member, pays[i]);
-            if (PayRule.reasonOf(outcomes[i]) != 0) _recordRejection(c, rows[i].member);
+            uint256 member = rows[i].member;
+            leaves[i] = PayoutTree.leafIn(frame, i, member, pays[i]);
+            if (PayRule.reasonOf(outcomes[i]) != 0) _recordRejection(c, member);
         }
         RecordCell.RoundFacts memory facts =
             RecordCell.RoundFacts(rows.length, distributable, c.rules.standingWeight);
@@ -190,19 +195,21 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         uint256[] memory pays,
         RecordCell.RoundFacts memory facts
     ) private {
-        uint256 cell = type(uint256).max; // that `slot` is of; none yet
-        uint256 slot;
-        for (uint256 i; i < rows.length; ++i) {
+        uint256 cell = RecordCell.cellOf(rows[0].member); // that `slot` is of
+        uint256 slot = records[cell];
+        uint256 count = rows.length;
+        for (uint256 i; i < count; ++i) {
             uint256 member = rows[i].member;
-            if (member / RecordCell.CELLS != cell) {
-                if (i != 0) records[cell] = slot;
-                cell = member / RecordCell.CELLS;
+            if (RecordCell.cellOf(member) != cell) {
+                records[cell] = slot;
+                cell = RecordCell.cellOf(member);
                 slot = records[cell];
             }
-            bool rejected = PayRule.reasonOf(outcomes[i]) != 0;
-            uint256 record = RecordCell.afterRow(RecordCell.get(slot, member), pays[i], rejected, facts);
+            uint256 pay = pays[i];
+            uint256 outcome = outcomes[i];
+            uint256 record = RecordCell.afterRow(RecordCell.get(slot, member), pay, outcome & 0xff != 0, facts);
             slot = RecordCell.set(slot, member, record);
-            outcomes[i] |= pays[i] << 72 | record << 184;
+            outcomes[i] = outcome | pay << 72 | record << 184;
         }
         records[cell] = slot;
     }

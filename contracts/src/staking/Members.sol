@@ -152,7 +152,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
             number = ++p.memberNumbers;
             _memberNumbers[project][trainer] = number;
             _member(project, number).trainer = trainer;
-            uint256 cell = number / RecordCell.CELLS;
+            uint256 cell = RecordCell.cellOf(number);
             _records[project][cell] = RecordCell.set(_records[project][cell], number, RecordCell.KNOWN);
         }
         m = _member(project, number);

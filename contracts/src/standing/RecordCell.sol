@@ -45,27 +45,43 @@ library RecordCell {
         pure
         returns (uint256)
     {
+        uint256 shares = pay * facts.rows;
         uint256 credit = uint24(record);
-        uint256 usefulness =
-            StandingRule.usefulnessAfter(uint16(record >> 24), pay, facts.rows, facts.distributable);
+        uint256 usefulness = StandingRule.usefulnessAfter(uint16(record >> 24), shares, facts.distributable);
         uint256 rounds = uint16(record >> 40);
         uint256 rejections = record >> 56 & MOST_REJECTIONS;
-        if (rejected) {
-            if (rejections < MOST_REJECTIONS) rejections += 1;
-        } else {
-            credit += StandingRule.creditOf(pay, facts.rows, facts.distributable, facts.weight);
-            if (credit > type(uint24).max) credit = type(uint24).max;
+        unchecked {
+            // Every count stays below its maximum, as tested before each step.
+            if (rejected) {
+                if (rejections < MOST_REJECTIONS) rejections += 1;
+            } else {
+                credit += StandingRule.creditOf(shares, facts.distributable, facts.weight);
+                if (credit > type(uint24).max) credit = type(uint24).max;
+            }
+            if (rounds < type(uint16).max) rounds += 1;
         }
-        if (rounds < type(uint16).max) rounds += 1;
         return pack(credit, usefulness, rounds, rejections);
     }
 
+    /// @notice Number of the slot that has a member's record. Members are numbered from 1.
+    function cellOf(uint256 member) internal pure returns (uint256) {
+        unchecked {
+            return (member - 1) / CELLS;
+        }
+    }
+
     function get(uint256 slot, uint256 member) internal pure returns (uint256) {
-        return slot >> (member % CELLS * BITS) & MASK;
+        return slot >> _shiftOf(member) & MASK;
     }
 
     function set(uint256 slot, uint256 member, uint256 record) internal pure returns (uint256) {
-        uint256 shift = member % CELLS * BITS;
+        uint256 shift = _shiftOf(member);
         return slot & ~(MASK << shift) | record << shift;
+    }
+
+    function _shiftOf(uint256 member) private pure returns (uint256) {
+        unchecked {
+            return (member - 1) % CELLS * BITS;
+        }
     }
 }

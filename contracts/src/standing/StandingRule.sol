@@ -20,24 +20,24 @@ library StandingRule {
     uint256 internal constant MOST_USEFUL = 40_000; // four average shares, basis points
 
     /// @notice floor(1000 min(pay n, D) weight / (D 2^16)): noise, whose share is next to nothing, gains next to nothing.
-    /// @param pay of the row, base units, below 2^112.
-    /// @param n rows of the round.
+    /// @param shares pay of the row times rows of the round, base units, below 2^117.
     /// @param distributable D of the round, base units, > 0.
-    /// @param weight part of the full gain that the round's fee earns, in 1/65536.
-    function creditOf(uint256 pay, uint256 n, uint256 distributable, uint256 weight) internal pure returns (uint256) {
-        uint256 share = pay * n < distributable ? pay * n : distributable;
-        return ROUND_CREDIT * share * weight / distributable / FULL_WEIGHT;
+    /// @param weight part of the full gain that the round's fee earns, in 1/65536, at most 65536.
+    function creditOf(uint256 shares, uint256 distributable, uint256 weight) internal pure returns (uint256) {
+        if (shares > distributable) shares = distributable;
+        unchecked {
+            return ROUND_CREDIT * shares * weight / distributable / FULL_WEIGHT; // below 2^(10 + 117 + 17)
+        }
     }
 
     /// @notice Moving average of share x n: floor((7 u + x) / 8) with x = min(40000, floor(10000 pay n / D)).
-    function usefulnessAfter(uint256 u, uint256 pay, uint256 n, uint256 distributable)
-        internal
-        pure
-        returns (uint256)
-    {
-        uint256 x = FULL_BPS * pay * n / distributable;
-        if (x > MOST_USEFUL) x = MOST_USEFUL;
-        return (7 * u + x) / 8;
+    /// @param shares pay of the row times rows of the round, base units, below 2^117.
+    function usefulnessAfter(uint256 u, uint256 shares, uint256 distributable) internal pure returns (uint256) {
+        unchecked {
+            uint256 x = FULL_BPS * shares / distributable; // below 2^(14 + 117)
+            if (x > MOST_USEFUL) x = MOST_USEFUL;
+            return (7 * u + x) / 8;
+        }
     }
 
     /// @notice Losses through one owner after one more.

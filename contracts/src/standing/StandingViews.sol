@@ -45,7 +45,7 @@ abstract contract StandingViews is MarketStorage, IStanding {
     }
 
     function _recordOf(uint256 project, uint256 member) private view returns (uint256) {
-        return RecordCell.get(_records[project][member / RecordCell.CELLS], member);
+        return RecordCell.get(_records[project][RecordCell.cellOf(member)], member);
     }
 
     function _capped(uint256 credit) private pure returns (uint256) {

@@ -53,7 +53,7 @@ struct Ending {
 
 /// @notice A trainer in one project.
 struct MemberRecord {
-    // slot 0: read for every leaf of a batch
+    // slot 0: read for every leaf of a batch, see MemberHead
     address trainer; // 160
     uint32 joinedRound; // 32; newest round when joining
     uint40 unlockAt; // 40; 0, or: has left, and the stake is free from then on (unix seconds)

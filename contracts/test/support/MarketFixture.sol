@@ -104,10 +104,10 @@ abstract contract MarketFixture is CheatCodes {
 
     function _deploy(Profile memory profile) internal returns (ICohortMarket) {
         Parts memory parts = Parts({
-            rounds: vm.deployCode("MarketRounds.sol:MarketRounds"),
             resolution: vm.deployCode("MarketResolution.sol:MarketResolution"),
             settlement: vm.deployCode("MarketSettlement.sol:MarketSettlement"),
-            projects: vm.deployCode("MarketProjects.sol:MarketProjects")
+            projects: vm.deployCode("MarketProjects.sol:MarketProjects"),
+            accounts: vm.deployCode("MarketAccounts.sol:MarketAccounts")
         });
         return ICohortMarket(vm.deployCode("CohortMarket.sol:CohortMarket", abi.encode(profile, parts)));
     }
