@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from cohort_backend.settlements import service as settlements_service
 from cohort_backend.updates import receipts as receipts_service
 from cohort_backend.updates import service as updates_service
 from cohort_protocol import commitments
+from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.chain.types import ProjectTerms, Windows
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
@@ -41,17 +42,23 @@ from cohort_protocol.update import encode_model, encode_update, model_commitment
 from cohort_worker.parts import WorkerParts, build_parts
 from cohort_worker.settings import WorkerSettings
 from cohort_worker.witness.history import ChainHistory
-from cohort_worker.witness.receipts import RevealChecker, make_receipt
+from cohort_worker.witness.receipts import RevealChecker, check_set, make_receipt
 from cohort_worker.witness.settlement import check_proposal, fetch_spec, gather_inputs, make_signature
 from eth_account.signers.local import LocalAccount
 
 from tests.fixtures.chain import Devnet
-from tests.fixtures.scene import by_address
+from tests.fixtures.scene import by_address, make_terms
 
 DIMENSION = 200
 EXPONENT = -14
 BUDGET = 1_000_000
+AGGREGATOR_FEE = 1000
 PASSWORD = "correct horse"
+
+
+WINDOWS = Windows(commit=600, guard=0, reveal=600, rescue=600, settle=600, takeover=600, self_commit=0)
+SHORT = Windows(commit=100, guard=0, reveal=100, rescue=100, settle=100, takeover=100, self_commit=0)
+"""For tests that let deadlines pass."""
 
 
 def write_keystore(account: LocalAccount, folder: Path) -> tuple[Path, Path]:
@@ -88,17 +95,35 @@ class Stage:
     project: int
     owner: LocalAccount
     aggregator: LocalAccount
+    """Ours: the worker's key."""
+    rival: LocalAccount
+    """Another aggregator, of projects that were created with `rivals`."""
     witnesses: list[LocalAccount]
     trainers: list[LocalAccount]
+    """In the order in which they joined, so increasing by member number; not by address."""
     sent: list[JobMessage] = field(default_factory=list)
     updates: dict[tuple[int, str], Update] = field(default_factory=dict)
     database_url: str = ""
     """SQLite in `home` if empty."""
     _parts: WorkerParts | None = None
+    _others: list[WorkerParts] = field(default_factory=list)
 
     @classmethod
-    def create(cls, devnet: Devnet, home: Path, *, trainers: int = 3, rounds: int = 3, **terms: Any) -> Stage:
-        """Creates and funds a project, and lets everybody join."""
+    def create(
+        cls,
+        devnet: Devnet,
+        home: Path,
+        *,
+        trainers: int = 3,
+        rounds: int = 3,
+        rivals: bool = False,
+        bonds: int = 2,
+        **terms: Any,
+    ) -> Stage:
+        """Creates and funds a project, and lets everybody join.
+
+        rivals: the project names a second aggregator. bonds: so many are in the account of each aggregator.
+        """
         # Undoing a test also sets the shared chain's clock back; the worker reads the wall clock.
         devnet.control.catch_up()
         store = EmbeddedStore(home / "ipfs")
@@ -117,29 +142,32 @@ class Stage:
         )
         spec_cid = store.put(spec.to_bytes())
         witnesses = by_address([devnet.account("witness", index) for index in range(3)])
-        owner, aggregator = devnet.account("owner"), devnet.account("aggregator")
+        owner, aggregator, rival = (
+            devnet.account("owner"),
+            devnet.account("aggregator"),
+            devnet.account("aggregator", 1),
+        )
+        aggregators = by_address([aggregator, rival] if rivals else [aggregator])
+        slots = terms.get("slots", max(4, trainers))
         fields: dict[str, Any] = {
-            "token": devnet.deployment.token,
-            "verifier": devnet.deployment.verifier,
             "spec_digest": spec_cid.digest,
             "policy_hash": policy_by_name("peer").policy_hash(),
             "initial_model": model_commitment(model),
             "round_budget": BUDGET,
-            "aggregator_fee": 1000,
-            "stake": 5000,
+            "aggregator_fee": AGGREGATOR_FEE,
+            "stake": minimum_stake(BUDGET, slots),
+            "bond": minimum_bond(BUDGET),
             "score_floor": 2**20,
             "rounds": rounds,
             "dimension": DIMENSION,
-            "slots": max(4, trainers),
-            "min_trainers": 2,
-            "quorum": 2,
+            "exponent": EXPONENT,
+            "slots": slots,
             "share_cap": 4,
-            "windows": Windows(commit=600, guard=0, reveal=600, settle=600),
-            "witnesses": tuple(witness.address for witness in witnesses),
-            "aggregators": (aggregator.address,),
+            "windows": WINDOWS,
             **terms,
         }
-        agreed = ProjectTerms(**fields)
+        names = [witness.address for witness in witnesses], [one.address for one in aggregators]
+        agreed = make_terms(devnet, *names, **fields)
         devnet.give_tokens(owner, rounds * BUDGET)
         devnet.send(owner, devnet.market.create_project(agreed, rounds * BUDGET))
         stage = cls(
@@ -151,9 +179,12 @@ class Stage:
             devnet.market.project_count(),
             owner,
             aggregator,
+            rival,
             witnesses,
-            by_address([devnet.account("trainer", index) for index in range(trainers)]),
+            [devnet.account("trainer", index) for index in range(trainers)],
         )
+        for one in aggregators:
+            devnet.send(owner, devnet.token.mint(one.address, bonds * agreed.bond))
         for trainer in stage.trainers:
             devnet.give_tokens(trainer, agreed.stake)
             devnet.send(trainer, devnet.market.join(stage.project))
@@ -161,9 +192,9 @@ class Stage:
 
     # --- the worker ---------------------------------------------------------------------------------------------------
 
-    def settings(self, **changes: Any) -> WorkerSettings:
-        """Settings of a worker of this stage's aggregator."""
-        keystore, password = write_keystore(self.aggregator, self.home / "keys")
+    def settings(self, account: LocalAccount | None = None, **changes: Any) -> WorkerSettings:
+        """Settings of a worker of this stage's aggregator, or of another one."""
+        keystore, password = write_keystore(account or self.aggregator, self.home / "keys")
         deployment = self.devnet.deployment
         fields: dict[str, Any] = {
             "database_url": self.database_url or f"sqlite:///{self.home}/market.db",
@@ -172,6 +203,7 @@ class Stage:
             "chain_id": deployment.chain_id,
             "market": deployment.market,
             "verifier": deployment.verifier,
+            "policy": deployment.policy,
             "start_block": deployment.block,
             "ipfs_url": f"file://{self.home}/ipfs",
             "aggregator_keystore": keystore,
@@ -194,9 +226,18 @@ class Stage:
     def database(self) -> Database:
         return self.parts.database
 
+    def other_worker(self, account: LocalAccount, **changes: Any) -> WorkerParts:
+        """The parts of another aggregator's worker, with a database of its own."""
+        url = f"sqlite:///{self.home}/other{len(self._others)}.db"
+        parts = build_parts(self.settings(account, database_url=url, **changes), [].extend, account)
+        upgrade(parts.database)
+        self._others.append(parts)
+        return parts
+
     def close(self) -> None:
-        if self._parts is not None:
-            self._parts.close()
+        for parts in (*self._others, self._parts):
+            if parts is not None:
+                parts.close()
 
     # --- what the chain says ------------------------------------------------------------------------------------------
 
@@ -224,6 +265,10 @@ class Stage:
 
     # --- trainers -----------------------------------------------------------------------------------------------------
 
+    def number_of(self, trainer: LocalAccount) -> int:
+        """The trainer's number in the project."""
+        return self.market.member_of(self.project, trainer.address).number
+
     def update_of(self, trainer: LocalAccount) -> Update:
         """The trainer's update in the running round: around a direction that all share."""
         number = self.round
@@ -240,65 +285,75 @@ class Stage:
             )
         return found
 
-    def commitment_of(self, trainer: LocalAccount) -> bytes:
-        update = self.update_of(trainer)
-        return commitments.commitment(
-            self.identity, self.project, self.round, trainer.address, update.commitment, update.salt
+    def publish_elsewhere(self, trainer: LocalAccount, cid: Cid) -> None:
+        """Before it commits: the trainer's update is said to be at another CID in this round."""
+        self.updates[self.round, trainer.address] = replace(self.update_of(trainer), cid=cid)
+
+    def commitment_of(self, trainer: LocalAccount, number: int | None = None) -> bytes:
+        update, number = self.update_of(trainer), number or self.round
+        member, cid = self.number_of(trainer), bytes(update.cid)
+        return commitments.commitment(self.identity, self.project, number, member, update.commitment, cid, update.salt)
+
+    def commit_intake(self, trainer: LocalAccount, signer: LocalAccount | None = None) -> CommitIntake:
+        """What the trainer sends to the service. signer: its delegate."""
+        digest, expiry, member = self.commitment_of(trainer), self.view().settle_end + 3600, self.number_of(trainer)
+        message = commitments.commit_message(self.identity, self.project, self.round, member, digest, expiry)
+        return CommitIntake(
+            trainer=trainer.address,
+            member=member,
+            commitment=to_hex(digest),
+            expiry=expiry,
+            signature=to_hex(commitments.sign(message, signer or trainer)),
         )
 
-    def hand_in_commit(self, trainer: LocalAccount) -> None:
-        """Through the API's intake."""
-        digest, expiry = self.commitment_of(trainer), self.view().settle_end + 3600
-        message = commitments.commit_message(self.identity, self.project, self.round, trainer.address, digest, expiry)
-        updates_service.record_commit(
-            self.database,
-            self.identity,
-            self.project,
-            self.round,
-            CommitIntake(
-                trainer=trainer.address,
-                commitment=to_hex(digest),
-                expiry=expiry,
-                signature=to_hex(commitments.sign(message, trainer)),
-            ),
+    def hand_in_commit(
+        self, trainer: LocalAccount, signer: LocalAccount | None = None, database: Database | None = None
+    ) -> None:
+        """Through the API's intake; database: of another worker."""
+        intake = self.commit_intake(trainer, signer)
+        updates_service.record_commit(database or self.database, self.identity, self.project, self.round, intake)
+
+    def reveal_intake(self, trainer: LocalAccount, number: int | None = None) -> RevealIntake:
+        """What the trainer sends to the service for a round, by default the running one."""
+        update = self.updates[number, trainer.address] if number else self.update_of(trainer)
+        return RevealIntake(
+            trainer=trainer.address,
+            member=self.number_of(trainer),
+            update=to_hex(update.commitment),
+            salt=to_hex(update.salt),
+            cid=str(update.cid),
         )
 
-    def hand_in_reveal(self, trainer: LocalAccount, cid: Cid | None = None) -> None:
-        """Through the API's intake."""
-        update = self.update_of(trainer)
+    def hand_in_reveal(
+        self, trainer: LocalAccount, number: int | None = None, database: Database | None = None
+    ) -> None:
+        """Through the API's intake; database: of another worker."""
+        intake = self.reveal_intake(trainer, number)
         updates_service.record_reveal(
-            self.database,
-            self.identity,
-            self.project,
-            self.round,
-            RevealIntake(
-                trainer=trainer.address,
-                update=to_hex(update.commitment),
-                salt=to_hex(update.salt),
-                cid=str(cid or update.cid),
-            ),
+            database or self.database, self.identity, self.project, number or self.round, intake
         )
 
     # --- witnesses ----------------------------------------------------------------------------------------------------
 
-    def reveal_set(self, trainers: Sequence[LocalAccount] | None = None, **cids: Cid) -> RevealSet:
-        """The set that the service would show. cids: by trainer address, instead of the right one."""
+    def reveal_set(self, trainers: Sequence[LocalAccount] | None = None) -> RevealSet:
+        """The set that the service would show."""
         items = []
-        for trainer in by_address(self.trainers if trainers is None else trainers):
+        for trainer in sorted(self.trainers if trainers is None else trainers, key=self.number_of):
             update = self.update_of(trainer)
             items.append(
                 RevealItem(
                     trainer=trainer.address,
+                    member=self.number_of(trainer),
                     commitment=to_hex(self.commitment_of(trainer)),
                     update=to_hex(update.commitment),
                     salt=to_hex(update.salt),
-                    cid=str(cids.get(trainer.address, update.cid)),
+                    cid=str(update.cid),
                 )
             )
-        digest = commitments.reveals_hash(
-            [(item.trainer, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
+        digest = commitments.openings_hash(
+            [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
         )
-        return RevealSet(reveals_hash=to_hex(digest), reveals=items, receipts_from=[])
+        return RevealSet(openings_hash=to_hex(digest), reveals=items, receipts_from=[])
 
     def history(self) -> ChainHistory:
         """What a witness has read of the chain."""
@@ -306,15 +361,21 @@ class Stage:
         history.refresh()
         return history
 
-    def post_receipts(self, reveals: RevealSet, witnesses: Sequence[LocalAccount] | None = None) -> None:
+    def post_receipts(
+        self,
+        reveals: RevealSet,
+        witnesses: Sequence[LocalAccount] | None = None,
+        database: Database | None = None,
+    ) -> None:
         """What these witnesses (default: two) find, through the API's intake."""
         found = self.history().round(self.project, self.round)
         assert found is not None
         checker = RevealChecker(self.identity, DIMENSION, self.store)
+        digest = check_set(reveals, found[0].trainers)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
             findings = checker.check(self.key, reveals, found[1].commitments())
-            receipt = make_receipt(witness, self.identity, self.key, reveals, findings)
-            receipts_service.record_receipt(self.database, self.identity, self.project, self.round, receipt)
+            receipt = make_receipt(witness, self.identity, self.key, digest, reveals, findings)
+            receipts_service.record_receipt(database or self.database, self.identity, self.project, self.round, receipt)
 
     def inputs(self):
         """What a witness computes the running round's outcome from."""
@@ -329,6 +390,8 @@ class Stage:
         assert found is not None
         return SettlementProposal(
             admitted_hash=to_hex(found.admitted_hash),
+            validation=to_hex(found.validation),
+            public_rows=to_hex(found.public_rows),
             policy_hash=to_hex(found.policy_hash),
             outcomes=found.outcome_pairs(),
             previous_model=to_hex(found.previous_model),

@@ -23,6 +23,7 @@ def worker(
     chain_id: Annotated[int | None, typer.Option(help="Checked against the node [COHORT_CHAIN_ID]")] = None,
     market: Annotated[Text, typer.Option(help="Address of the market contract [COHORT_MARKET]")] = None,
     verifier: Annotated[Text, typer.Option(help="Address of the attested verifier [COHORT_VERIFIER]")] = None,
+    policy: Annotated[Text, typer.Option(help="Address of the policy contract [COHORT_POLICY]")] = None,
     start_block: Annotated[int | None, typer.Option(help="Block of the market's creation [COHORT_START_BLOCK]")] = None,
     confirmations: Annotated[
         int | None, typer.Option(help="Blocks on top before a block counts [COHORT_CONFIRMATIONS]")
@@ -38,13 +39,26 @@ def worker(
             help="Seconds after the newest join until the first round opens with free slots [COHORT_OPEN_DELAY]"
         ),
     ] = None,
+    bond_limit: Annotated[
+        int | None,
+        typer.Option(
+            help="Most base units to put into the bond of one project; default: what it asks for [COHORT_BOND_LIMIT]"
+        ),
+    ] = None,
+    slash: Annotated[
+        bool | None,
+        typer.Option("--slash/--no-slash", help="Slash trainers who open nothing; default: yes [COHORT_SLASH]"),
+    ] = None,
     concurrency: Annotated[int | None, typer.Option(help="Threads [COHORT_CONCURRENCY]")] = None,
 ) -> None:
     """Run the worker: read the chain, move rounds on, compute and settle their outcomes.
 
-    It opens rounds, posts signed commitments in one batch, posts reveals with the witnesses' receipts, computes the
-    outcome of a round, publishes model and bundle, settles with the witnesses' signatures, and closes rounds that
-    cannot be settled any more. The only key it holds is the aggregator's.
+    It brings in the bond, accepts and opens rounds, posts signed commitments in one batch, posts openings with the
+    witnesses' receipts, computes the outcome of a round, publishes model and bundle, settles with the witnesses'
+    signatures, and closes rounds that cannot be settled any more. Openings that came too late for pay are posted to
+    save their stakes; trainers who opened nothing are slashed. If another aggregator has accepted a round and does not
+    settle it in time, this one does. The only key it holds is the aggregator's, whose account has to hold ether for
+    gas and tokens for the bonds.
 
     Every setting is an option or an environment variable, named behind each option. Kill it whenever you like: what
     was under way is found in the database and in the journal of transactions, and goes on with the next start. Any
@@ -53,7 +67,7 @@ def worker(
     Example:
 
       COHORT_AGGREGATOR_KEYSTORE=aggregator.json COHORT_AGGREGATOR_PASSWORD_FILE=aggregator.password
-      cohort worker --chain http://127.0.0.1:8545 --chain-id 31337 --market 0x... --verifier 0x...
+      cohort worker --chain http://127.0.0.1:8545 --chain-id 31337 --market 0x... --verifier 0x... --policy 0x...
     """
     given = {
         "database_url": database,
@@ -62,12 +76,15 @@ def worker(
         "chain_id": chain_id,
         "market": market,
         "verifier": verifier,
+        "policy": policy,
         "start_block": start_block,
         "confirmations": confirmations,
         "ipfs_url": ipfs,
         "aggregator_keystore": keystore,
         "aggregator_password_file": password_file,
         "open_delay": open_delay,
+        "bond_limit": bond_limit,
+        "slash": slash,
         "concurrency": concurrency,
     }
     from cohort_worker.app import WorkerProcess

@@ -15,7 +15,9 @@ from eth_account.signers.local import LocalAccount
 from cohort_worker.chain_index.indexer import ChainIndexer
 from cohort_worker.keystore import load_account
 from cohort_worker.rounds.planner import Rules
+from cohort_worker.rounds.situation import Viewer
 from cohort_worker.settings import WorkerSettings
+from cohort_worker.troubles import Troubles
 
 TRANSACTION_SECONDS = 30.0
 """How long a task waits for a receipt before it gives its thread to others. The transaction stays in the journal; the
@@ -35,10 +37,18 @@ class WorkerParts:
     sender: TransactionSender
     owner: str
     """Name of this process on the leases of its jobs."""
+    troubles: Troubles
 
     @property
     def rules(self) -> Rules:
-        return Rules(open_delay=self.settings.open_delay)
+        return Rules(
+            open_delay=self.settings.open_delay, bond_limit=self.settings.bond_limit, slash=self.settings.slash
+        )
+
+    @property
+    def viewer(self) -> Viewer:
+        """Who looks at the projects."""
+        return Viewer(self.sender.address, self.settings.chain_id, self.market.address)
 
     def close(self) -> None:
         """Gives back connections."""
@@ -77,4 +87,5 @@ def build_parts(
             client, account, journal, confirmations=settings.confirmations, timeout=TRANSACTION_SECONDS
         ),
         owner=new_owner(),
+        troubles=Troubles(),
     )

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable
 
 import structlog
+from cohort_backend.chain.repository import chain_now
 from cohort_backend.database import SendJobs
 from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import QUEUED, RUNNING, Job
@@ -21,6 +22,7 @@ from cohort_backend.projects.models import Project
 from cohort_backend.rounds.models import Round
 from cohort_protocol.errors import CohortError, Unavailable
 from sqlalchemy import and_, or_, select
+from sqlalchemy.orm import aliased
 
 from cohort_worker.leases import Leases
 from cohort_worker.parts import WorkerParts
@@ -112,14 +114,19 @@ class Scheduler:
         """Our projects that are not over and that nobody is looking at: a queued job may be waiting out a pause, which
         is not to be cut short."""
         busy = select(Job.key).where(Job.kind == ADVANCE_PROJECT, Job.state.in_((QUEUED, RUNNING)))
-        newest = and_(Round.project == Project.id, Round.number == Project.round)
-        going_on = or_(
-            and_(Project.round > 0, Round.outcome.is_(None)),
-            and_(Project.ended.is_(False), Project.round < Project.rounds),
-        )
+        newest = aliased(Round)
+        is_newest = and_(newest.project == Project.id, newest.number == Project.round)
         with self._parts.database.read() as session:
+            left = select(Round.project).where(Round.unresolved > 0, Round.slash_end > chain_now(session))
+            going_on = or_(
+                and_(Project.round > 0, newest.outcome.is_(None)),
+                and_(Project.ended.is_(False), Project.round < Project.rounds),
+                Project.id.in_(left),
+            )
             keys = set(session.scalars(busy))
-            found = session.execute(select(Project.id, Project.aggregators).outerjoin(Round, newest).where(going_on))
+            found = session.execute(
+                select(Project.id, Project.aggregators).outerjoin(newest, is_newest).where(going_on)
+            )
             return [
                 project
                 for project, aggregators in found

@@ -14,7 +14,7 @@ from pydantic import Field
 
 class WorkerSettings(MarketSettings):
     """The worker. The only key that it holds is the aggregator's, which can post and settle rounds and moves nobody's
-    money but its own fees."""
+    money but its own: bonds and fees."""
 
     aggregator_keystore: Path
     """Encrypted JSON keystore of the aggregator's key (Web3 Secret Storage, as eth-account writes it)."""
@@ -22,6 +22,13 @@ class WorkerSettings(MarketSettings):
     """File with the keystore's password."""
     open_delay: Annotated[int, Field(ge=0, le=86400)] = 15
     """Seconds after the newest join until the first round opens with free slots."""
+    bond_limit: Annotated[int | None, Field(ge=0)] = None
+    """Most base units that the worker puts into its bond in one project, all deposits less withdrawals. The project's
+    owner says how much a bond is, and it is lost if a round is not settled in time. Unset: what the project asks for,
+    as far as the aggregator's account goes."""
+    slash: bool = True
+    """Whether the worker slashes trainers who committed and opened nothing, for a tenth of their stake. What was handed
+    in to this service is never slashed."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that work on jobs."""
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25

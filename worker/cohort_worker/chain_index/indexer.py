@@ -16,7 +16,7 @@ import structlog
 from cohort_backend.chain import projection, repository
 from cohort_backend.database import Database
 from cohort_backend.jobs.service import enqueue_advance
-from cohort_protocol.chain import ChainClient, MarketLogs, TransactionReceipt
+from cohort_protocol.chain import ChainClient, Market, MarketLogs, TransactionReceipt
 from cohort_protocol.chain.events import Claimed, MarketEvent
 from cohort_protocol.chain.transactions import Block
 
@@ -94,8 +94,15 @@ class ChainIndexer:
             return
         chain_id = self._client.check()
         self._client.require_code(self._market)
+        slash_window = Market(self._client, self._market).profile().slash_window
         with self._database.write() as session:
-            repository.start_cursor(session, chain_id=chain_id, market=self._market, start_block=self._start_block)
+            repository.start_cursor(
+                session,
+                chain_id=chain_id,
+                market=self._market,
+                start_block=self._start_block,
+                slash_window=slash_window,
+            )
         self._started = True
 
     def _fetch_next(self, head: Block) -> _Range | None:

@@ -10,6 +10,7 @@ from cohort_backend.chain.repository import chain_now
 from cohort_protocol.chain import TransactionReverted
 
 from cohort_worker.parts import WorkerParts
+from cohort_worker.rounds.bond import BondUnfunded
 from cohort_worker.rounds.planner import Plan, Step, plan
 from cohort_worker.rounds.situation import read_situation
 from cohort_worker.rounds.steps import perform
@@ -24,7 +25,7 @@ def look(parts: WorkerParts, project: int) -> Plan:
     """What is due in a project now, as far as it is indexed."""
     with parts.database.read() as session:
         now = chain_now(session)
-        situation = read_situation(session, project, now, parts.sender.address)
+        situation = read_situation(session, project, now, parts.viewer)
     if situation is None:
         return Plan((), None, "the indexer: there is no such project yet")
     return plan(situation, now, parts.rules)
@@ -36,28 +37,36 @@ def advance_project(parts: WorkerParts, project: int, stopping: threading.Event)
 
     Raises what the sender, the chain and the database raise.
     """
-    done_before: Step | None = None
+    tried: set[Step] = set()
     for _ in range(MOST_STEPS):
         found = look(parts, project)
-        if not found.steps:
+        if found.trouble:
+            parts.troubles.tell("operator_needed", project, found.waiting_for)
+        step = next((step for step in found.steps if step not in tried), None)
+        if step is None:
             log.debug("nothing_due", project=project, waiting_for=found.waiting_for, wake_at=found.wake_at)
-            return False
-        step = found.steps[0]
-        if step == done_before or stopping.is_set():
+            return bool(found.steps)
+        if stopping.is_set():
             return True
-        started = time.monotonic()
-        try:
-            perform(parts, step)
-        except TransactionReverted as error:
-            # Somebody else did it, or it is not due on chain. The contract decides; our picture is what is wrong.
-            log.info(
-                "step_refused",
-                step=type(step).__name__,
-                project=project,
-                reason=error.name,
-                detail=str(error),
-                seconds=round(time.monotonic() - started, 3),
-            )
+        _perform(parts, project, step)
         parts.indexer.catch_up()
-        done_before = step
+        tried.add(step)
     return True
+
+
+def _perform(parts: WorkerParts, project: int, step: Step) -> None:
+    started = time.monotonic()
+    try:
+        perform(parts, step)
+    except TransactionReverted as error:
+        # Somebody else did it, or it is not due on chain. The contract decides; our picture is what is wrong.
+        log.info(
+            "step_refused",
+            step=type(step).__name__,
+            project=project,
+            reason=error.name,
+            detail=str(error),
+            seconds=round(time.monotonic() - started, 3),
+        )
+    except BondUnfunded as error:
+        parts.troubles.tell(error.code, project, str(error))

@@ -5,48 +5,71 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from cohort_backend.chain.models import ChainBlock
+from cohort_backend.chain.models import ChainBlock, ChainEvent
 from cohort_backend.jobs.models import FAILED, QUEUED, RUNNING, Job
 from cohort_backend.jobs.service import EVALUATE_ROUND
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
 from cohort_backend.rounds import repository as rounds
-from cohort_backend.rounds.models import Commit, Round
-from cohort_backend.rounds.phase import phase_of
+from cohort_backend.rounds.models import Round
+from cohort_backend.rounds.phase import batch_end, phase_of
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import Proposal
 from cohort_backend.trainers import repository as trainers
 from cohort_backend.updates import repository as updates
-from cohort_backend.updates.models import CommitIntent, RecordedSet, WitnessReceipt
-from cohort_protocol.chain.types import RevealState, SkipReason
-from cohort_protocol.commitments import admitted_hash
+from cohort_backend.updates.models import CommitIntent, RecordedSet, RevealIntent, WitnessReceipt
+from cohort_protocol.commitments import ZERO32, MarketId, admitted_hash, commitment
 from cohort_protocol.identifiers import to_hex
+from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cohort_worker.rounds.planner import ProjectSituation, ProposalSituation, RoundSituation, SetSituation
+from cohort_worker.rounds.planner import (
+    Acceptor,
+    ProjectSituation,
+    ProposalSituation,
+    RoundSituation,
+    SetSituation,
+    UnresolvedSituation,
+)
 
 EXPIRY_MARGIN = 15
 """Seconds that a signed commitment must still be valid for: a transaction may wait for a block or two."""
 
-HOPELESS = (SkipReason.NOT_COMMITTED, SkipReason.WRONG_OPENING, SkipReason.BAD_CID)
-"""Reveals that the chain passed over for these reasons are passed over again: they are not sent twice."""
+
+@dataclass(frozen=True)
+class Viewer:
+    """Who looks: the aggregator's address, and the market that commitments are bound to."""
+
+    address: str
+    chain_id: int
+    market: str
+
+    def identity(self, project: Project) -> MarketId:
+        return MarketId(self.chain_id, self.market, project.verifier)
 
 
-def read_situation(session: Session, project_id: int, now: int, address: str) -> ProjectSituation | None:
-    """The project as of `now` (unix seconds) for the aggregator `address`; None if it is not indexed."""
+def read_situation(session: Session, project_id: int, now: int, viewer: Viewer) -> ProjectSituation | None:
+    """The project as of `now` (unix seconds) for one aggregator; None if it is not indexed."""
     project = projects.get(session, project_id)
     if project is None:
         return None
     newest = rounds.newest(session, project_id)
     joined = session.get(ChainBlock, project.last_join_block)
+    bond = projects.bond(session, project_id, viewer.address)
     return ProjectSituation(
         project=project.id,
-        ours=address in project.aggregators,
+        ours=viewer.address in project.aggregators,
         ended=project.ended,
         free=project.free,
         round_budget=project.round_budget,
+        bond=project.bond,
+        bond_free=bond.free if bond is not None else 0,
+        bond_put_in=bond_put_in(session, project_id, viewer.address),
+        next_acceptor=_next_acceptor(project, viewer.address),
+        pending_model=project.pending_model is not None,
+        pending_until=project.pending_until,
         rounds=project.rounds,
         slots=project.slots,
         min_trainers=project.min_trainers,
@@ -54,32 +77,56 @@ def read_situation(session: Session, project_id: int, now: int, address: str) ->
         witnesses=len(project.witnesses),
         members=project.members,
         last_join_at=joined.timestamp if joined is not None else 0,
-        round=_round_situation(session, project, newest, now) if newest is not None else None,
+        round=_round_situation(session, project, newest, now, viewer) if newest is not None else None,
+        unresolved=tuple(
+            _unresolved_situation(session, viewer.identity(project), one)
+            for one in rounds.with_unresolved(session, project_id, now)
+        ),
     )
 
 
-def _round_situation(session: Session, project: Project, current: Round, now: int) -> RoundSituation:
+def _next_acceptor(project: Project, address: str) -> Acceptor:
+    if project.acceptor is None:
+        return Acceptor.NOBODY
+    return Acceptor.US if project.acceptor == address else Acceptor.OTHER
+
+
+def bond_put_in(session: Session, project: int, address: str) -> int:
+    """Base units that an aggregator has ever deposited as its bond in a project, less what it withdrew."""
+    query = select(ChainEvent.name, ChainEvent.payload).where(ChainEvent.name.in_(("BondDeposited", "BondWithdrawn")))
+    total = 0
+    for name, payload in session.execute(query):
+        if payload["project"] == str(project) and payload["aggregator"] == address:
+            total += int(payload["amount"]) if name == "BondDeposited" else -int(payload["amount"])
+    return max(0, total)
+
+
+def _round_situation(session: Session, project: Project, current: Round, now: int, viewer: Viewer) -> RoundSituation:
     phase = phase_of(current, now, project.min_trainers)
-    in_reveal = phase is Phase.REVEAL
+    in_reveal, in_settle = phase is Phase.REVEAL, phase is Phase.SETTLE
+    market = viewer.identity(project)
     return RoundSituation(
         number=current.number,
         phase=phase,
         closed=current.outcome is not None,
+        ours=current.acceptor == viewer.address,
         opened_at=current.opened_at,
+        batch_end=batch_end(current, project.self_commit_seconds),
         commit_end=current.commit_end,
         reveal_start=current.reveal_start,
         reveal_end=current.reveal_end,
+        acceptor_end=current.acceptor_end,
         settle_end=current.settle_end,
-        eligible=current.eligible,
+        expected=current.expected,
         batch_posted=current.batch_posted,
         signed=len(postable_commits(session, project, current, now)) if phase is Phase.COMMIT else 0,
         committed=current.committed,
-        decided=current.admitted + current.refused,
-        handed_in=len(updates.current_set(session, project.id, current.number)) if in_reveal else 0,
-        sets=_sets(session, project, current) if in_reveal else (),
-        evaluating=_evaluating(session, current) if phase is Phase.SETTLE else False,
-        unevaluable=_unevaluable(session, current) if phase is Phase.SETTLE else "",
-        proposal=_proposal_situation(session, current) if phase is Phase.SETTLE else None,
+        unresolved=current.unresolved,
+        handed_in=len(openable(session, market, current)) if in_reveal else 0,
+        sets=_sets(session, market, project, current) if in_reveal else (),
+        evaluating=_evaluating(session, current) if in_settle else False,
+        unevaluable=_unevaluable(session, current) if in_settle else "",
+        proposal=_proposal_situation(session, current) if in_settle else None,
     )
 
 
@@ -88,34 +135,71 @@ def _round_situation(session: Session, project: Project, current: Round, now: in
 
 def postable_commits(session: Session, project: Project, current: Round, now: int) -> list[CommitIntent]:
     """Signed commitments that a batch posted now may hold, first come first: of eligible members who have posted none
-    themselves, still valid for a while."""
-    posted = {commit.trainer for commit in rounds.commits(session, project.id, current.number)}
-    members = {member.trainer: member for member in trainers.members(session, project.id)}
+    themselves, still valid for a while, and by somebody who may still sign for the member."""
+    posted = {one.member for one in rounds.commits(session, project.id, current.number) if one.counts}
+    members = {member.number: member for member in trainers.members(session, project.id)}
     found = [
         intent
         for intent in updates.commit_intents(session, project.id, current.number)
-        if intent.trainer not in posted
+        if intent.member not in posted
         and intent.expiry >= now + EXPIRY_MARGIN
-        and intent.trainer in members
-        and members[intent.trainer].may_commit_in(current.number)
+        and intent.member in members
+        and members[intent.member].may_commit_in(current.number)
+        and intent.signer in members[intent.member].signers()
     ]
-    return sorted(found, key=lambda intent: (intent.received_at, intent.trainer))
+    return sorted(found, key=lambda intent: (intent.received_at, intent.member))
 
 
-# --- reveals ----------------------------------------------------------------------------------------------------------
+# --- openings ---------------------------------------------------------------------------------------------------------
+
+
+def openable(session: Session, market: MarketId, current: Round) -> list[RevealIntent]:
+    """Openings that were handed in and open a commitment on chain that is unresolved, by increasing member.
+
+    They are checked against the commitment itself and not against what the chain said to earlier transactions: anybody
+    may send wrong openings of somebody else's commitment.
+    """
+    committed = {one.member: one.commitment for one in rounds.unresolved(session, current.project, current.number)}
+    return [
+        intent
+        for intent in updates.reveal_intents(session, current.project, current.number)
+        if committed.get(intent.member) == _commitment_of(market, intent)
+    ]
+
+
+def _commitment_of(market: MarketId, intent: RevealIntent) -> bytes:
+    cid = bytes(Cid.parse(intent.cid))
+    return commitment(market, intent.project, intent.round, intent.member, intent.update, cid, intent.salt)
+
+
+def _unresolved_situation(session: Session, market: MarketId, current: Round) -> UnresolvedSituation:
+    ours = tuple(intent.member for intent in openable(session, market, current))
+    handed_in = {intent.member for intent in updates.reveal_intents(session, current.project, current.number)}
+    return UnresolvedSituation(
+        round=current.number,
+        reveal_end=current.reveal_end,
+        rescue_end=current.rescue_end,
+        slash_end=current.slash_end,
+        openable=ours,
+        silent=tuple(
+            one.member
+            for one in rounds.unresolved(session, current.project, current.number)
+            if one.member not in handed_in
+        ),
+    )
 
 
 @dataclass(frozen=True)
 class SignedSet:
-    """A set of reveals with what the witnesses say to each."""
+    """A set of openings with what the witnesses say to each."""
 
     recorded: RecordedSet
     receipts: Sequence[WitnessReceipt]
     undecided: int
-    """Bitmap of the reveals that the chain has not decided and may still take."""
+    """Bitmap of the openings that the chain has not decided and can take."""
 
     def ready(self, quorum: int, receipts: Sequence[WitnessReceipt] | None = None) -> int:
-        """Bitmap of the undecided reveals that a quorum endorses, or a quorum refuses."""
+        """Bitmap of the undecided openings that a quorum endorses, or a quorum refuses."""
         spoken = self.receipts if receipts is None else receipts
         return self.undecided & (
             _with_quorum([receipt.endorsed for receipt in spoken], quorum)
@@ -123,16 +207,16 @@ class SignedSet:
         )
 
 
-def signed_sets(session: Session, project: int, round: int) -> list[SignedSet]:
+def signed_sets(session: Session, market: MarketId, current: Round) -> list[SignedSet]:
     """Every set that a witness has signed a receipt for."""
-    commits = {commit.trainer: commit for commit in rounds.commits(session, project, round)}
+    undecided = {intent.member for intent in openable(session, market, current)}
     return [
         SignedSet(
             recorded,
-            updates.receipts(session, project, round, recorded.reveals_hash),
-            sum(1 << bit for bit, trainer in enumerate(recorded.trainers) if _undecided(commits.get(trainer))),
+            updates.receipts(session, current.project, current.number, recorded.openings_hash),
+            sum(1 << bit for bit, member in enumerate(recorded.members) if member in undecided),
         )
-        for recorded in updates.recorded_sets(session, project, round)
+        for recorded in updates.recorded_sets(session, current.project, current.number)
     ]
 
 
@@ -146,27 +230,23 @@ def enough_receipts(signed: SignedSet, quorum: int) -> list[WitnessReceipt]:
     return kept
 
 
-def _undecided(commit: Commit | None) -> bool:
-    return commit is not None and commit.reveal_state == RevealState.NONE and commit.skip_reason not in HOPELESS
-
-
 def _with_quorum(bitmaps: Collection[int], quorum: int) -> int:
     """Bits set in at least `quorum` of the bitmaps."""
     highest = max((bitmap.bit_length() for bitmap in bitmaps), default=0)
     return sum(1 << bit for bit in range(highest) if sum(bitmap >> bit & 1 for bitmap in bitmaps) >= quorum)
 
 
-def _sets(session: Session, project: Project, current: Round) -> tuple[SetSituation, ...]:
+def _sets(session: Session, market: MarketId, project: Project, current: Round) -> tuple[SetSituation, ...]:
     waiting = updates.current_set(session, project.id, current.number)
     current_hash = updates.set_hash(waiting) if waiting else b""
     return tuple(
         SetSituation(
-            reveals_hash=signed.recorded.reveals_hash,
-            current=signed.recorded.reveals_hash == current_hash,
+            openings_hash=signed.recorded.openings_hash,
+            current=signed.recorded.openings_hash == current_hash,
             undecided=signed.undecided.bit_count(),
             ready=signed.ready(project.quorum).bit_count(),
         )
-        for signed in signed_sets(session, project.id, current.number)
+        for signed in signed_sets(session, market, current)
     )
 
 
@@ -175,14 +255,17 @@ def _sets(session: Session, project: Project, current: Round) -> tuple[SetSituat
 
 def admitted_now(session: Session, current: Round) -> bytes:
     """`commitments.admitted_hash` of the round's rows as indexed."""
-    return admitted_hash([(row.trainer, row.update) for row in rounds.rows(session, current.project, current.number)])
+    return admitted_hash([(row.member, row.update) for row in rounds.rows(session, current.project, current.number)])
 
 
 def current_proposal(session: Session, current: Round) -> Proposal | None:
-    """Our proposal, if it speaks of the rows and the model that the chain has now."""
+    """Our proposal, if it speaks of what the chain says of the round now: rows, model, validation and public rows."""
     found = settlements.proposal(session, current.project, current.number)
-    expected = (admitted_now(session, current), current.model)
-    return found if found is not None and (found.admitted_hash, found.previous_model) == expected else None
+    if found is None:
+        return None
+    says = (found.admitted_hash, found.previous_model, found.validation, found.public_rows)
+    validation, public_rows = current.validation or ZERO32, current.public_rows or ZERO32
+    return found if says == (admitted_now(session, current), current.model, validation, public_rows) else None
 
 
 def _proposal_situation(session: Session, current: Round) -> ProposalSituation | None:

@@ -7,23 +7,42 @@ already done by somebody else or is not due on chain, which the next look at the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import structlog
 from cohort_backend.chain.repository import chain_now
 from cohort_backend.jobs.service import EVALUATE_ROUND, enqueue
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates import repository as updates
-from cohort_backend.updates.models import CommitIntent
-from cohort_protocol.chain import TransactionReverted
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, Receipt, Reveal, Row
+from cohort_protocol.chain import TransactionRequest, TransactionReverted
+from cohort_protocol.chain.types import CommitLeaf, CommitSignature, Receipt, Row
 from cohort_protocol.identifiers import RoundKey, to_hex
-from cohort_protocol.ipfs.cid import Cid
 from eth_utils import keccak
 
 from cohort_worker.parts import WorkerParts
-from cohort_worker.rounds.planner import CloseRound, Evaluate, OpenRound, PostCommits, PostReveals, Settle, Step
+from cohort_worker.rounds.bond import deposit_bond
+from cohort_worker.rounds.planner import (
+    CloseRound,
+    DepositBond,
+    Evaluate,
+    OpenRound,
+    PostCommits,
+    PostReveals,
+    Rescue,
+    Settle,
+    SlashNoReveal,
+    Step,
+)
 from cohort_worker.rounds.sending import send
-from cohort_worker.rounds.situation import admitted_now, enough_receipts, evaluation_key, postable_commits, signed_sets
+from cohort_worker.rounds.situation import (
+    admitted_now,
+    enough_receipts,
+    evaluation_key,
+    openable,
+    postable_commits,
+    signed_sets,
+)
 from cohort_worker.settlement.settle import settle
 
 log = structlog.get_logger(__name__)
@@ -33,14 +52,20 @@ EVALUATION_ATTEMPTS = 10_000
 
 
 def perform(parts: WorkerParts, step: Step) -> None:
-    """Does one step. Raises `TransactionReverted`, and what the sender and the database raise."""
+    """Does one step. Raises `TransactionReverted`, `BondUnfunded`, and what the sender and the database raise."""
     match step:
+        case DepositBond():
+            deposit_bond(parts, step)
         case OpenRound():
             open_round(parts, step)
         case PostCommits():
             post_commits(parts, step)
         case PostReveals():
             post_reveals(parts, step)
+        case Rescue():
+            rescue(parts, step)
+        case SlashNoReveal():
+            slash_no_reveal(parts, step)
         case Evaluate():
             ask_for_evaluation(parts, step)
         case Settle():
@@ -50,14 +75,18 @@ def perform(parts: WorkerParts, step: Step) -> None:
 
 
 def open_round(parts: WorkerParts, step: OpenRound) -> None:
-    """Sets the next round's budget aside and starts its clock."""
-    send(parts, RoundKey(step.project, step.round), "open", parts.market.open_round(step.project))
+    """Sets the next round's budget aside and starts its clock; accepts it in the same transaction, so that our bond is
+    never behind a round that somebody else has to open."""
+    request = parts.market.open_round(step.project)
+    if step.accept:
+        request = parts.market.multicall([parts.market.accept(step.project, step.round), request])
+    send(parts, RoundKey(step.project, step.round), "open", request, accepted=step.accept)
 
 
 def close_round(parts: WorkerParts, step: CloseRound) -> None:
     """Ends a round that is void or that nobody settled in time."""
     with parts.database.read() as session:
-        rows = [Row(row.trainer, row.update) for row in rounds.rows(session, step.project, step.round)]
+        rows = [Row(row.member, row.update) for row in rounds.rows(session, step.project, step.round)]
     send(parts, RoundKey(step.project, step.round), "close", parts.market.close_round(step.project, step.round, rows))
 
 
@@ -81,7 +110,7 @@ def ask_for_evaluation(parts: WorkerParts, step: Evaluate) -> None:
 
 def post_commits(parts: WorkerParts, step: PostCommits) -> None:
     """Posts the signed commitments in one batch. A round has one, so it is closed first: from here on a trainer is told
-    to post its own."""
+    to post its own. A leaf that cannot count any more is passed over by the contract and keeps nobody else out."""
     key = RoundKey(step.project, step.round)
     with parts.database.write() as session:
         project, current = projects.get(session, step.project), rounds.get(session, step.project, step.round)
@@ -90,68 +119,82 @@ def post_commits(parts: WorkerParts, step: PostCommits) -> None:
         updates.close_batch(session, step.project, step.round)
         now = chain_now(session)
         batch = postable_commits(session, project, current, now)[: project.slots - current.committed]
-    left_out: set[str] = set()
-    while leaves := sorted((i for i in batch if i.trainer not in left_out), key=_by_address):
-        request = parts.market.commit_batch(
-            step.project,
-            step.round,
-            [CommitLeaf(intent.trainer, intent.commitment) for intent in leaves],
-            [CommitSignature(intent.expiry, intent.signature) for intent in leaves],
-        )
-        try:
-            send(parts, key, "commit", request)
-            return
-        except TransactionReverted as error:
-            culprit = blamed_leaf(error, leaves)
-            if culprit is None:
-                raise
-            # One leaf that the contract refuses must not keep the others out.
-            left_out.add(culprit)
-            log.warning("commit_left_out", project=key.project, round=key.round, trainer=culprit, reason=str(error))
-    log.warning("batch_empty", project=key.project, round=key.round, left_out=sorted(left_out))
+    leaves = sorted(batch, key=lambda intent: intent.member)
+    if not leaves:
+        return
+    request = parts.market.commit_batch(
+        step.project,
+        step.round,
+        [CommitLeaf(intent.member, intent.commitment) for intent in leaves],
+        [CommitSignature(intent.expiry, intent.signature) for intent in leaves],
+    )
+    try:
+        send(parts, key, "commit", request, leaves=len(leaves))
+    except TransactionReverted as error:
+        if error.name == "EmptyBatch":
+            # Not one leaf counted, so that the round still has its batch: take further commitments.
+            log.warning("batch_empty", project=key.project, round=key.round, leaves=len(leaves))
+            with parts.database.write() as session:
+                updates.reopen_batch(session, step.project, step.round)
+        raise
 
 
-def blamed_leaf(error: TransactionReverted, leaves: list[CommitIntent]) -> str | None:
-    """The trainer whose leaf made the contract refuse the batch, if it was a single leaf."""
-    if error.name in ("NotEligible", "AlreadyCommitted", "CommitmentIsZero"):
-        named = str(error.arguments.get("trainer", "")).lower()
-        return next((intent.trainer for intent in leaves if intent.trainer.lower() == named), None)
-    if error.name in ("CommitSignatureInvalid", "CommitSignatureExpired"):
-        index = error.arguments.get("index")
-        return leaves[index].trainer if isinstance(index, int) and 0 <= index < len(leaves) else None
-    return None
-
-
-def _by_address(intent: CommitIntent) -> bytes:
-    return rounds.address_order(intent.trainer)
-
-
-# --- reveals ----------------------------------------------------------------------------------------------------------
+# --- openings ---------------------------------------------------------------------------------------------------------
 
 
 def post_reveals(parts: WorkerParts, step: PostReveals) -> None:
-    """Posts a set of reveals with the receipts that decide it."""
+    """Posts a set of openings with the receipts that decide it."""
     key = RoundKey(step.project, step.round)
     with parts.database.read() as session:
-        project = projects.get(session, step.project)
-        found = [s for s in signed_sets(session, *key) if s.recorded.reveals_hash == step.reveals_hash]
-        if project is None or not found:
+        project, current = projects.get(session, step.project), rounds.get(session, step.project, step.round)
+        if project is None or current is None:
+            return
+        sets = signed_sets(session, parts.viewer.identity(project), current)
+        found = [one for one in sets if one.recorded.openings_hash == step.openings_hash]
+        if not found:
             return
         chosen = enough_receipts(found[0], project.quorum)
-        opened = {intent.trainer: intent for intent in updates.reveal_intents(session, *key)}
-        reveals = [opened[trainer] for trainer in found[0].recorded.trainers]
-        batch = [CommitLeaf(trainer, commitment) for trainer, commitment in rounds.batch_leaves(session, *key)]
+        opened = {intent.member: intent for intent in updates.reveal_intents(session, *key)}
+        openings = [updates.opening(opened[member]) for member in found[0].recorded.members]
+        batch = rounds.batch_leaves(session, *key)
     receipts = sorted(
         (Receipt(project.witnesses.index(one.witness), one.endorsed, one.refused, one.signature) for one in chosen),
         key=lambda receipt: receipt.witness,
     )
-    request = parts.market.reveal(
-        step.project,
-        step.round,
-        batch,
-        [Reveal(one.trainer, one.update, one.salt, bytes(Cid.parse(one.cid))) for one in reveals],
-        receipts,
-    )
+    request = parts.market.reveal(step.project, step.round, batch, openings, receipts)
     # The same set may be sent again with further receipts: the intent names the set and what was said about it.
     words = b"".join(receipt.signature for receipt in receipts)
-    send(parts, key, "reveal", request, detail=f"{step.reveals_hash.hex()[:16]} {keccak(words).hex()[:16]}")
+    send(parts, key, "reveal", request, detail=f"{step.openings_hash.hex()[:16]} {keccak(words).hex()[:16]}")
+
+
+def rescue(parts: WorkerParts, step: Rescue) -> None:
+    """Opens commitments that were not admitted, without receipts: no pay, and the stakes are safe."""
+    key = RoundKey(step.project, step.round)
+    with parts.database.read() as session:
+        project, current = projects.get(session, step.project), rounds.get(session, step.project, step.round)
+        if project is None or current is None:
+            return
+        handed_in = openable(session, parts.viewer.identity(project), current)
+        openings = [updates.opening(intent) for intent in handed_in if intent.member in step.members]
+        batch = rounds.batch_leaves(session, *key)
+    if openings:
+        request = parts.market.rescue(step.project, step.round, batch, openings)
+        send(parts, key, "rescue", request, _named(step.members), members=list(step.members))
+
+
+def slash_no_reveal(parts: WorkerParts, step: SlashNoReveal) -> None:
+    """Takes the stakes of trainers who opened nothing: a tenth is ours, the rest is burned."""
+    key = RoundKey(step.project, step.round)
+    with parts.database.read() as session:
+        batch = rounds.batch_leaves(session, *key)
+    requests = [parts.market.slash_no_reveal(*key, member, batch) for member in step.members]
+    send(parts, key, "slash", _in_one(parts, requests), _named(step.members), members=list(step.members))
+
+
+def _in_one(parts: WorkerParts, requests: Sequence[TransactionRequest]) -> TransactionRequest:
+    return requests[0] if len(requests) == 1 else parts.market.multicall(requests)
+
+
+def _named(members: Sequence[int]) -> str:
+    """Members of a round in the name of an intent, which is short."""
+    return keccak(text=" ".join(map(str, members))).hex()[:16]

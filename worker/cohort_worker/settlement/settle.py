@@ -1,4 +1,8 @@
-"""Settles a round: the proposed outcome, with the signatures of a quorum of witnesses as evidence."""
+"""Settles a round: the proposed outcome, with the signatures of a quorum of witnesses as evidence.
+
+Anybody's signatures do for anybody who may settle: a round that another aggregator has left behind is settled by the
+same transaction, which the contract allows from tS on.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +12,8 @@ from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import ProposalSignature
-from cohort_protocol.chain.types import NextModel, Outcome, Row
-from cohort_protocol.commitments import encode_evidence
+from cohort_protocol.chain.types import NextModel, Row
+from cohort_protocol.commitments import encode_evidence, encode_outcomes
 from cohort_protocol.identifiers import RoundKey
 from cohort_protocol.ipfs.cid import Cid
 
@@ -19,8 +23,8 @@ from cohort_worker.rounds.situation import current_proposal
 
 
 def evidence_of(witnesses: Sequence[str], quorum: int, signatures: Sequence[ProposalSignature]) -> bytes | None:
-    """abi.encode((uint8 witness, bytes signature)[]) of the first `quorum` signatures by witness index; None if there
-    are fewer. witnesses: the project's list, whose order gives the indices."""
+    """abi.encode((uint8 witness, bytes32 r, bytes32 vs)[]) of the first `quorum` signatures by witness index; None if
+    there are fewer. witnesses: the project's list, whose order gives the indices."""
     indexed = sorted((witnesses.index(one.witness), one.signature) for one in signatures if one.witness in witnesses)
     return encode_evidence(indexed[:quorum]) if len(indexed) >= quorum else None
 
@@ -38,14 +42,14 @@ def settle(parts: WorkerParts, project_id: int, round_number: int) -> None:
             return
         signatures = settlements.signatures(session, project_id, round_number, proposal.bundle_cid)
         evidence = evidence_of(project.witnesses, project.quorum, signatures)
-        rows = [Row(row.trainer, row.update) for row in rounds.rows(session, project_id, round_number)]
+        rows = [Row(row.member, row.update) for row in rounds.rows(session, project_id, round_number)]
     if evidence is None:
         return
     request = parts.market.settle(
         project_id,
         round_number,
         rows,
-        [Outcome(score, reason) for score, reason in proposal.outcome_pairs()],
+        encode_outcomes(proposal.outcome_pairs()),
         NextModel(proposal.next_model, bytes(Cid.parse(proposal.next_model_cid))),
         bytes(Cid.parse(proposal.bundle_cid)),
         evidence,
