@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from cohort_protocol.chain import ChainClient
 from cohort_protocol.chain.codec import contract_abi
-from cohort_protocol.chain.events import MarketEvent, decode_log
+from cohort_protocol.chain.events import MarketEvent, RoundOpened, decode_log
 from cohort_protocol.chain.logs import fetch_logs
 from cohort_protocol.identifiers import parse_address
 
@@ -43,6 +43,28 @@ def find_events(
         events = [event for log in logs if log.address == market and isinstance(event := decode_log(log), kind)]
         found = events + found
         if first_hit and found:
+            break
+        upper = lower - 1
+    return found
+
+
+def round_events(
+    chain: ChainClient, market: str, project: int, round: int, start_block: int, span: int = SPAN
+) -> list[MarketEvent]:
+    """Everything that the market said about one round, in the order of the chain.
+
+    Searches from the newest block down to the one that opened the round. Raises `ChainUnavailable`, `LogMalformed`.
+    """
+    topics = [None, _topic(project), _topic(round)]
+    found: list[MarketEvent] = []
+    upper = chain.block_number()
+    while upper >= start_block:
+        lower = max(start_block, upper - span + 1)
+        logs = fetch_logs(chain, market, lower, upper, topics, span)
+        decoded = [decode_log(log) for log in logs if log.address == market]
+        # Other events have a member's number or an address where these have the round.
+        found = [event for event in decoded if event is not None and getattr(event, "round", None) == round] + found
+        if any(isinstance(event, RoundOpened) for event in found):
             break
         upper = lower - 1
     return found

@@ -8,7 +8,15 @@ from hashlib import sha256
 
 import structlog
 from cohort_protocol.chain import TransactionSender
-from cohort_protocol.chain.events import Claimed, RowPaid, UpdateAdmitted, decode_receipt
+from cohort_protocol.chain.events import (
+    AdmittedRow,
+    Claimed,
+    RoundDefaulted,
+    RoundSettled,
+    RoundVoided,
+    UpdatesAdmitted,
+    decode_receipt,
+)
 from cohort_protocol.chain.types import ClaimItem, Row
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.payout import PayoutTree, payout_leaf, verify_proof
@@ -16,9 +24,10 @@ from cohort_protocol.phases import Phase
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.service.messages import RewardItem
 
-from cohort_trainer.chain_events import find_events
+from cohort_trainer.chain_events import find_events, round_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import ClaimUnproven
+from cohort_trainer.rounds.results import admitted_rows
 
 log = structlog.get_logger(__name__)
 
@@ -56,26 +65,27 @@ class ClaimReceipt:
 def find_claimable(
     connection: Connection,
     project: int,
+    member: int,
     trainer: str,
     *,
     expected: frozenset[int] = frozenset(),
     chain_only: bool = False,
 ) -> Claimable:
-    """Unclaimed pay of `trainer` in one project.
+    """Unclaimed pay of `trainer`, who is number `member` in the project.
 
     Asks the service first, unless `chain_only`. Rebuilds everything from the chain's events if the service does not
     answer, if one of its proofs does not hold, or if it says nothing of a round in `expected` (those in which this
     home was paid). Raises `ClaimUnproven` if events and payout root disagree, `ChainUnavailable`.
     """
     if not chain_only:
-        items = _from_service(connection, project, trainer, expected)
+        items = _from_service(connection, project, member, trainer, expected)
         if items is not None:
             return Claimable(items, "service")
-    return Claimable(_from_chain(connection, project, trainer), "chain")
+    return Claimable(_from_chain(connection, project, member), "chain")
 
 
 def _from_service(
-    connection: Connection, project: int, trainer: str, expected: frozenset[int]
+    connection: Connection, project: int, member: int, trainer: str, expected: frozenset[int]
 ) -> list[ClaimItem] | None:
     try:
         rewards = connection.service.rewards(project, trainer)
@@ -90,7 +100,7 @@ def _from_service(
     for item in sorted(rewards.items, key=lambda item: item.round):
         if item.amount == 0:
             continue
-        problem = _check_reward(connection, project, trainer, item)
+        problem = _check_reward(connection, project, member, item)
         if problem == "claimed":
             continue
         if problem is not None:
@@ -101,46 +111,72 @@ def _from_service(
     return found
 
 
-def _check_reward(connection: Connection, project: int, trainer: str, item: RewardItem) -> str | None:
+def _check_reward(connection: Connection, project: int, member: int, item: RewardItem) -> str | None:
     """None if the chain's root proves the item, "claimed", or what is wrong with it."""
     view = connection.market.round_of(project, item.round)
     if not view.closed:
         return "the round's money has not been moved yet"
     if view.claimed(item.row):
         return "claimed"
-    leaf = payout_leaf(project, item.round, item.row, trainer, item.amount)
+    leaf = payout_leaf(project, item.round, item.row, member, item.amount)
     if not verify_proof(view.payout_root, leaf, [parse_bytes32(sibling) for sibling in item.proof]):
         return "its proof does not lead to the payout root on chain"
     return None
 
 
-def _from_chain(connection: Connection, project: int, trainer: str) -> list[ClaimItem]:
-    """Rebuilds payout trees from `RowPaid` events; a tree that does not give the root on chain is not used."""
-    config = connection.config
-    mine = find_events(connection.chain, config.market, RowPaid, [project, None, trainer], config.start_block)
+def _from_chain(connection: Connection, project: int, member: int) -> list[ClaimItem]:
+    """Rebuilds payout trees from the events of all rounds; a tree that does not give the root on chain is not used."""
+    paid = _paid_rounds(connection, project)
+    admitted = _admitted(connection, project)
+    progress = connection.market.progress_of(project)
     found, problems = [], []
-    for own in sorted(mine, key=lambda event: event.round):
-        if own.pay == 0:
+    for number in range(1, progress.round + 1):
+        rows = admitted.get(number, [])
+        mine = [row.row for row in rows if row.member == member]
+        view = connection.market.round_of(project, number) if mine or number not in paid else None
+        if view is not None and not view.closed:
+            continue  # the newest one, still running
+        if number not in paid or len(paid[number]) != len(rows):
+            # The node has left out logs; without them nothing can be said of this round.
+            problem = f"round {project}/{number}: {len(rows)} admitted rows, {len(paid.get(number, []))} paid ones"
+        elif not mine or view is None or view.claimed(mine[0]) or paid[number][mine[0]] == 0:
             continue
-        view = connection.market.round_of(project, own.round)
-        if view.claimed(own.row):
-            continue
-        # All rows of a round are paid in one transaction.
-        block = own.at.block_number
-        paid = find_events(connection.chain, config.market, RowPaid, [project, own.round], block, newest_block=block)
-        rows = sorted(paid, key=lambda event: event.row)
-        tree = PayoutTree(project, own.round, [(event.trainer, event.pay) for event in rows])
-        if [event.row for event in rows] == list(range(len(rows))) and tree.root == view.payout_root:
-            found.append(tree.claim_item(own.row))
         else:
-            problems.append(
-                f"round {project}/{own.round}: the tree over {len(rows)} RowPaid events has root 0x{tree.root.hex()}, "
-                f"the market stores 0x{view.payout_root.hex()}"
+            tree = PayoutTree(project, number, list(zip((row.member for row in rows), paid[number], strict=True)))
+            if tree.root == view.payout_root:
+                found.append(tree.claim_item(mine[0]))
+                continue
+            problem = (
+                f"round {project}/{number}: the tree over {len(rows)} rows has root 0x{tree.root.hex()}, the market "
+                f"stores 0x{view.payout_root.hex()}"
             )
-            log.error("reward-unproven", project=project, round=own.round, why=problems[-1])
+        problems.append(problem)
+        log.error("reward-unproven", project=project, round=number, why=problem)
     if problems and not found:
-        raise ClaimUnproven(f"{'; '.join(problems)}: the node's logs are incomplete; try another node")
+        raise ClaimUnproven(f"{'; '.join(problems[:5])}: the node's logs are incomplete; try another node")
     return found
+
+
+def _paid_rounds(connection: Connection, project: int) -> dict[int, list[int]]:
+    """Pay by row of every round whose money has been moved, as the events say."""
+    config = connection.config
+    where = (connection.chain, config.market)
+    paid = {}
+    for settled in find_events(*where, RoundSettled, [project], config.start_block):
+        paid[settled.round] = [row.pay for row in settled.rows]
+    for kind in (RoundVoided, RoundDefaulted):
+        for closed in find_events(*where, kind, [project], config.start_block):
+            paid[closed.round] = [closed.share] * len(closed.members)
+    return paid
+
+
+def _admitted(connection: Connection, project: int) -> dict[int, list[AdmittedRow]]:
+    """Admitted rows by round, in order of admission."""
+    config = connection.config
+    rows: dict[int, list[AdmittedRow]] = {}
+    for event in find_events(connection.chain, config.market, UpdatesAdmitted, [project], config.start_block):
+        rows.setdefault(event.round, []).extend(event.rows)
+    return rows
 
 
 def close_if_due(connection: Connection, project: int, sender: TransactionSender) -> bool:
@@ -153,33 +189,38 @@ def close_if_due(connection: Connection, project: int, sender: TransactionSender
     view = market.round_of(project, number, "pending")
     if view.closed or view.phase not in (Phase.VOID, Phase.DEFAULTED):
         return False
-    admitted = find_events(
-        connection.chain, config.market, UpdateAdmitted, [project, number], config.start_block, first_hit=True
-    )
-    rows = [Row(event.trainer, event.update) for event in sorted(admitted, key=lambda event: event.row)]
+    events = round_events(connection.chain, config.market, project, number, config.start_block)
+    rows = [Row(row.member, row.update) for row in admitted_rows(events)]
     sender.execute(market.close_round(project, number, rows), f"close {project}/{number}")
     log.info("round-closed", project=project, round=number, phase=view.phase.name, rows=len(rows))
     return True
 
 
 def claim(
-    connection: Connection, project: int, trainer: str, claimable: Claimable, sender: TransactionSender
+    connection: Connection,
+    project: int,
+    member: int,
+    claimable: Claimable,
+    sender: TransactionSender,
+    to: str | None = None,
 ) -> ClaimReceipt:
-    """Sends the claims, all rounds at once (in steps of 100). The money goes to `trainer`, whoever pays the gas.
+    """Sends the claims of a member, all rounds at once (in steps of 100). The money goes to the trainer, whoever pays
+    the gas; with `to` it goes there, and only the trainer itself can send that.
 
     Safe to run again at any point: what the chain has paid is not asked for twice. Raises `TransactionReverted`,
     `TransactionLost`, `InsufficientFunds`.
     """
+    market = connection.market
     amount, gas, hashes = 0, 0, []
     for start in range(0, len(claimable.items), ROUNDS_PER_TRANSACTION):
         items = claimable.items[start : start + ROUNDS_PER_TRANSACTION]
         rounds = ",".join(str(item.round) for item in items)
-        intent = f"claim {project} r{items[0].round}-r{items[-1].round} {sha256(rounds.encode()).hexdigest()[:12]}"
-        if trainer != sender.address:
-            intent += f" for {trainer}"
-        receipt = sender.execute(connection.market.claim(project, trainer, items), intent)
-        events = decode_receipt(receipt, connection.market.address)
-        amount += sum(event.amount for event in events if isinstance(event, Claimed))
+        span = f"r{items[0].round}-r{items[-1].round} {sha256(rounds.encode()).hexdigest()[:12]}"
+        request = market.claim(project, member, items) if to is None else market.claim_to(project, member, items, to)
+        intent = f"claim {project} {span} member {member}" + ("" if to is None else f" to {to}")
+        receipt = sender.execute(request, intent)
+        events = decode_receipt(receipt, market.address)
+        amount += sum(item.amount for event in events if isinstance(event, Claimed) for item in event.items)
         gas += receipt.gas_used
         hashes.append(receipt.hash)
         log.info("claimed", project=project, rounds=rounds, amount=str(amount), transaction="0x" + receipt.hash.hex())

@@ -107,6 +107,54 @@ class StillLeaving(TrainerError, Conflict):
     code = "still-leaving"
 
 
+class StakeLocked(TrainerError):
+    """The stake cannot be taken out yet: a commitment of its trainer could still be slashed."""
+
+    code = "stake-still-locked"
+
+
+class StakeMissing(TrainerError):
+    """The trainer's stake was slashed. Without a stake nobody can commit."""
+
+    code = "stake-missing"
+
+
+class StakeThere(TrainerError, Conflict):
+    """The stake is in already: there is nothing to pay."""
+
+    code = "stake-there"
+
+
+class NotADelegate(TrainerError):
+    """The account is not, or no longer, the delegate of the trainer that it was to work for."""
+
+    code = "not-a-delegate"
+
+
+class DelegateForbidden(TrainerError):
+    """A delegate was asked to do what only the trainer itself can do."""
+
+    code = "delegate-forbidden"
+
+
+class ReliabilityTooLow(TrainerError):
+    """The project asks for more reliability than the trainer has."""
+
+    code = "too-unreliable"
+
+
+class NotOnAccessList(TrainerError):
+    """The project has a list of trainers, and nothing shows that this one is on it."""
+
+    code = "not-on-access-list"
+
+
+class AccessFileInvalid(TrainerError, InvalidInput):
+    """The file with the access list, or with a proof for it, cannot be used."""
+
+    code = "access-file-invalid"
+
+
 class RecordBroken(TrainerError):
     """The record of a round on disk contradicts itself. Going on could send two different things for one round."""
 

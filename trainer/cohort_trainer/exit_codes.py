@@ -31,8 +31,25 @@ TABLE: tuple[ExitCode, ...] = (
     ExitCode(10, "invalid-input", ("invalid-input",), "A file or argument is malformed: the message names it."),
     ExitCode(11, "not-found", ("not-found",), "No such project, round or trainer here. Check the number."),
     ExitCode(12, "conflict", ("conflict",), "Something else is on record already; nothing was changed."),
-    ExitCode(13, "wrong-phase", ("wrong-phase",), "Too early or too late in the round. Look at `status`."),
+    ExitCode(
+        13,
+        "wrong-phase",
+        ("wrong-phase", "stake-still-locked"),
+        "Too early or too late: the message says when. Look at `status`.",
+    ),
     ExitCode(14, "refused", ("service-refused",), "The service says no; its reason is in the message."),
+    ExitCode(
+        15,
+        "not-admitted",
+        ("too-unreliable", "not-on-access-list"),
+        "The project does not take this trainer: it asks for more reliability, or has a list.",
+    ),
+    ExitCode(
+        16,
+        "delegate",
+        ("not-a-delegate", "delegate-forbidden"),
+        "A delegate commits and reveals for a trainer who has named it (`set-delegate`), and nothing else.",
+    ),
     ExitCode(
         20,
         "unavailable",
@@ -46,7 +63,10 @@ TABLE: tuple[ExitCode, ...] = (
         "The chain refused a transaction, or another chain answers. The message has the contract's words.",
     ),
     ExitCode(
-        22, "money", ("balance-too-low", "insufficient-funds"), "Send the account what the message says is missing."
+        22,
+        "money",
+        ("balance-too-low", "insufficient-funds", "stake-missing"),
+        "Send the account what the message says is missing; a stake that was slashed comes back with `restake`.",
     ),
     ExitCode(
         23,

@@ -3,12 +3,14 @@
 One round, in the order in which it becomes durable:
 
     1. update.safetensors          the trained update
-    2. record.json                 its hash, the commitment, the signature: from here on the round is decided
+    2. record.json                 its hash and CID, the commitment, the signature: from here on the round is decided
     3. -> the commitment is sent   (any number of times: always the same bytes)
     4. record.json  committed      the service or the chain has it
-    5. record.json  cid            the update is about to be published
+    5. record.json  published      the update is about to be published
     6. -> IPFS, the reveal is sent
     7. record.json  revealed
+    8. record.json  fate           the commitment is resolved on chain, or cannot be any more
+    9. record.json  result         how the round ended
 
 A crash before 2 leaves nothing that anybody has seen: the round is trained again. After 2 nothing is ever trained or
 signed again for that round; a lost update file is trained anew only to be compared with the recorded hash.
@@ -18,7 +20,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from cohort_protocol.identifiers import Address, Bytes32, CidText, HexData
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -36,19 +38,23 @@ class RoundRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: int = 1
+    version: Literal[2] = 2
     project: int
     round: int
     trainer: Address
+    member: Annotated[int, Field(ge=1)]
+    """The trainer's number in the project."""
     model: Bytes32
     """Commitment of the model that the update starts from."""
     update: Bytes32
     """C_a: keccak256 of the update's canonical bytes."""
+    cid: CidText
+    """Where the update will be published: bound by the commitment, computed before anything is published."""
     commitment: Bytes32
     expiry: int
     """Of the signature, unix seconds."""
     signature: HexData
-    """EIP-712 `Commit` over the commitment."""
+    """EIP-712 `Commit` over the commitment, by the trainer or its delegate."""
     train_reference: str
     """The training function, as named on the command line; empty for the built-in one."""
     seed: Annotated[int, Field(ge=0)]
@@ -58,19 +64,21 @@ class RoundRecord(BaseModel):
     """The service has recorded the commitment."""
     committed_self: bool = False
     """Our own transaction with the commitment is on chain."""
-    cid: CidText | None = None
-    """Where the update is published."""
+    published: bool = False
+    """The update is on IPFS, or about to be."""
     revealed: bool = False
     """The service has recorded the reveal."""
     refusal: str | None = None
     """Why service or chain refused the commitment: code and words."""
     reveal_refusal: str | None = None
     """Why the reveal was refused, or could not be made: code and words."""
+    fate: str | None = None
+    """What has become of the commitment on chain, see `rounds.rescue.Fate`; None while it can still be slashed."""
     result: str | None = None
     """How the round ended for this trainer, in words."""
 
 
-_FIXED = ("project", "round", "trainer", "model", "update", "commitment", "expiry", "signature")
+_FIXED = ("project", "round", "trainer", "member", "model", "update", "cid", "commitment", "expiry", "signature")
 
 
 class RoundJournal:

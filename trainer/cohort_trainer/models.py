@@ -94,7 +94,8 @@ class ModelSource:
         settled = find_events(
             self._connection.chain, config.market, RoundSettled, [self._project.id], config.start_block
         )
-        return [Cid.from_bytes(event.model_cid) for event in reversed(settled) if event.model == commitment]
+        models = [event.next_model for event in reversed(settled)]
+        return [Cid.from_bytes(model.cid) for model in models if model.commitment == commitment]
 
     def _first_model(self) -> np.ndarray | None:
         """Made from the seed in the spec; None if the owner pinned other weights."""

@@ -37,6 +37,8 @@ class VerifiedProject:
     architecture: Architecture
     identity: MarketId
     """What signatures for this project are bound to."""
+    distributable: int
+    """D: the most that a round pays to its trainers, base units."""
 
 
 def verify_project(connection: Connection, home: Home, project: int) -> VerifiedProject:
@@ -56,6 +58,7 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
     checks = {
         "dimension of the model": (spec.model.dimension, architecture.dimension),
         "dimension in the terms": (terms.dimension, architecture.dimension),
+        "exponent in the terms": (terms.exponent, spec.model.exponent),
         "first model": (terms.initial_model, parse_bytes32(spec.model.initial_commitment)),
         "scoring policy": (terms.policy_hash, policy_hash),
         "verifier": (terms.verifier, connection.config.verifier),
@@ -74,6 +77,7 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         spec_cid=spec_cid,
         architecture=architecture,
         identity=connection.market.identity(project),
+        distributable=connection.market.distributable_of(project),
     )
 
 

@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cohort_protocol.chain.errors import TransactionReverted
-from cohort_protocol.chain.events import CommitsPosted
-from cohort_protocol.chain.types import Member, RevealState, RoundView
+from cohort_protocol.chain.types import Member, RoundView
 from cohort_protocol.phases import Phase
 
-from cohort_trainer.chain_events import find_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.projects import VerifiedProject
-
-NO_HASH = bytes(32)
 
 
 @dataclass(frozen=True)
@@ -38,18 +33,18 @@ class RoundFacts:
     @property
     def taking_part(self) -> bool:
         """Whether this trainer may commit in the newest round."""
-        member = self.member
-        return (
-            member.stake > 0
-            and member.joined_round < self.number
-            and not (member.left and member.left_round < self.number)
-        )
+        return self.member.may_commit_in(self.number)
 
     @property
     def finished(self) -> bool:
         """No further round will open for this trainer, and the newest one is over."""
         over = self.view is None or self.view.phase.terminal
-        return over and (self.ended or self.rounds_left == 0 or self.member.left)
+        return over and (self.ended or self.rounds_left == 0 or self.left)
+
+    @property
+    def left(self) -> bool:
+        """This trainer has left, and its stake is still there."""
+        return not self.member.joined and self.member.unlock_at > 0
 
 
 def look(connection: Connection, project: VerifiedProject, trainer: str) -> RoundFacts:
@@ -68,39 +63,6 @@ def look(connection: Connection, project: VerifiedProject, trainer: str) -> Roun
         ended=progress.ended,
         rounds_left=project.terms.rounds - progress.round,
     )
-
-
-def commitment_on_chain(
-    connection: Connection, project: VerifiedProject, facts: RoundFacts, trainer: str
-) -> bytes | None:
-    """The trainer's commitment in the newest round as the chain has it: its own, else its leaf of the batch."""
-    assert facts.view is not None
-    own = connection.market.self_commit_of(project.id, facts.number, trainer)
-    if own != NO_HASH:
-        return own
-    if facts.view.batch_hash == NO_HASH:
-        return None
-    posted = find_events(
-        connection.chain,
-        connection.config.market,
-        CommitsPosted,
-        [project.id, facts.number],
-        connection.config.start_block,
-        first_hit=True,
-    )
-    leaves = [leaf for event in posted for leaf in event.leaves if leaf.trainer == trainer]
-    return leaves[-1].commitment if leaves else None
-
-
-def reveal_state(connection: Connection, project: VerifiedProject, facts: RoundFacts, trainer: str) -> RevealState:
-    """What has become of the trainer's reveal in the newest round."""
-    try:
-        return connection.market.reveal_state_of(project.id, facts.number, trainer)
-    except TransactionReverted as error:
-        if error.name == "StateOverwritten":
-            # Only a later round overwrites it: then this one is history.
-            return RevealState.NONE
-        raise
 
 
 def reveal_is_final(connection: Connection, project: VerifiedProject, facts: RoundFacts) -> bool:

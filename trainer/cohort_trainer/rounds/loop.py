@@ -1,7 +1,8 @@
 """A trainer's rounds, one after the other: wait until something changes, look at the chain, do what is due.
 
 The service's long-poll says *when* to look and where bytes may be found; the chain says what is true. Without the
-service the loop looks at the chain every few seconds instead, and everything but a reveal still works.
+service the loop looks at the chain every few seconds instead, and everything but a reveal still works. A commitment
+that nobody could reveal is opened by ourselves before its stake can be slashed (`rescue`).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from cohort_protocol.chain.errors import LogMalformed, RangeTooLarge
+from cohort_protocol.chain.types import ZERO_ADDRESS
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.learning.errors import TrainingFailed
@@ -19,8 +21,10 @@ from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.service.messages import ProjectState
 from cohort_protocol.update import CodecError
 
-from cohort_trainer.errors import NotAMember, RecordBroken
+from cohort_trainer.errors import NotADelegate, NotAMember, RecordBroken
+from cohort_trainer.membership import stake_missing
 from cohort_trainer.rounds.facts import RoundFacts, look
+from cohort_trainer.rounds.rescue import StakeGuard
 from cohort_trainer.rounds.results import RoundResult, result_of
 from cohort_trainer.rounds.steps import RoundSteps, ServiceHints, Step
 
@@ -39,6 +43,7 @@ class RoundLoop:
     """Runs the rounds of one project until it is finished, `rounds` of them are over, or the caller stops it."""
 
     steps: RoundSteps
+    guard: StakeGuard
     rounds: int | None = None
     """Stop after this many rounds in which this trainer took part; None for all."""
     on_result: Callable[[int, RoundResult], None] | None = None
@@ -57,12 +62,14 @@ class RoundLoop:
 
     def __post_init__(self) -> None:
         windows = self.steps.project.terms.windows
-        # A tenth of the window: at least once between `self_due` and the end of the commit phase.
-        self._interval = min(LONGEST_LOOK, max(SHORTEST_LOOK, min(windows.commit, windows.reveal) / 10))
+        # A tenth of a window: at least once between `self_due` and the end of the commit phase, and in each rescue.
+        shortest = min(windows.commit, windows.reveal, windows.rescue)
+        self._interval = min(LONGEST_LOOK, max(SHORTEST_LOOK, shortest / 10))
 
     def run(self) -> int:
-        """Number of rounds whose end was seen. Raises `NotAMember`, `TrainingFailed` if the training function never
-        worked, and errors of configuration (`WrongChain`, `NoContract`, ...); outages are waited out."""
+        """Number of rounds whose end was seen. Raises `NotAMember`, `StakeMissing`, `NotADelegate`, `TrainingFailed` if
+        the training function never worked, and errors of configuration (`WrongChain`, `NoContract`, ...); outages are
+        waited out."""
         service = self.steps.connection.service
         usual = service.timeout
         # A service that hangs must not keep us from the chain for longer than the time between looks.
@@ -73,10 +80,11 @@ class RoundLoop:
             service.timeout = usual
 
     def _run(self) -> int:
-        project, trainer, journal = self.steps.project.id, self.steps.account.address, self.steps.journal
+        project, trainer, journal = self.steps.project.id, self.steps.trainer, self.steps.journal
         log.info("trainer-started", project=project, trainer=trainer, seed=self.steps.training.seed)
         self.steps.training.prepare()
         self._open = {number for number in journal.rounds() if self._is_open(number)}
+        self.guard.recall()
         pause, seen, looked = 0.0, None, float("-inf")
         while True:
             state = self._listen(pause, first=looked < 0)
@@ -89,11 +97,13 @@ class RoundLoop:
             try:
                 facts = look(self.steps.connection, self.steps.project, trainer)
                 self._recovered("chain")
-                self._check_member(facts)
+                unsafe = self.guard.look(facts)
                 self._report(facts)
                 if self._is_over(facts):
                     return self._results
+                self._check_member(facts)
                 step = self._act(facts)
+                step = Step.AGAIN if unsafe else step
             except (Unavailable, LogMalformed, RangeTooLarge) as error:
                 self._waiting_for("chain or IPFS", error)
                 step = Step.AGAIN
@@ -119,7 +129,7 @@ class RoundLoop:
         self._version = state.version
         if state.round is not None:
             references = [state.round.model, *state.round.past_models]
-            trainer = self.steps.account.address
+            trainer = self.steps.trainer
             self._hints = ServiceHints(
                 models={parse_bytes32(model.commitment): model.cid for model in references},
                 round=state.round.number,
@@ -155,6 +165,7 @@ class RoundLoop:
         if facts.number not in self._open and self._is_open(facts.number):
             self._trained = True
             self._open.add(facts.number)
+            self.guard.open.add(facts.number)
             self.steps.journal.prune(facts.number)
         return step
 
@@ -173,22 +184,29 @@ class RoundLoop:
         return Step.DONE
 
     def _check_member(self, facts: RoundFacts) -> None:
-        if facts.member.stake == 0 and not facts.finished:
-            raise NotAMember(
-                f"{self.steps.account.address} is no trainer of project {self.steps.project.id}: "
-                f"`cohort trainer join {self.steps.project.id}` first"
+        """Raises if this trainer can take part in no further round, unless there is still something to open."""
+        member, account = facts.member, self.steps.account.address
+        trainer, project = self.steps.trainer, self.steps.project.id
+        if self.guard.open or facts.finished or facts.left:
+            return
+        if not member.joined:
+            raise NotAMember(f"{trainer} is no trainer of project {project}: `cohort trainer join {project}` first")
+        if not member.staked:
+            raise stake_missing(project, trainer)
+        if account != trainer and member.delegate != account:
+            named = "nobody" if member.delegate == ZERO_ADDRESS else member.delegate
+            raise NotADelegate(
+                f"{account} is not the delegate of {trainer} in project {project}, that is {named}: {trainer} names "
+                f"one with `cohort trainer set-delegate {project} {account}`"
             )
 
     def _report(self, facts: RoundFacts) -> None:
         """Logs and records the end of each round that this trainer took part in, once."""
         newest = facts.number if facts.phase.terminal else facts.number - 1
-        for number in sorted(number for number in self._open if number <= newest):
+        for number in sorted(number for number in self._open - self.guard.open if number <= newest):
             record = self.steps.journal.load(number)
             assert record is not None
-            if number == facts.number and facts.view is not None and not facts.view.closed:
-                result = RoundResult("unclosed")
-            else:
-                result = result_of(self.steps.connection, record.project, number, record.trainer)
+            result = result_of(self.steps.connection, record.project, number, record.member, record.fate)
             log.info("round-over", project=record.project, round=number, result=result.words())
             self.steps.journal.change(record, result=result.words())
             self._open.discard(number)
@@ -197,7 +215,7 @@ class RoundLoop:
                 self.on_result(number, result)
 
     def _is_over(self, facts: RoundFacts) -> bool:
-        if facts.finished:
+        if facts.finished and not self.guard.open:
             log.info("project-finished", project=self.steps.project.id, rounds=facts.number)
             return True
         return self.rounds is not None and self._results >= self.rounds

@@ -6,7 +6,7 @@ because it is cheap; what it does not do, or not in time, this trainer does on c
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -14,6 +14,8 @@ import numpy as np
 import structlog
 from cohort_protocol.chain import TransactionReverted, TransactionSender
 from cohort_protocol.chain.errors import BroadcastRefused, InsufficientFunds
+from cohort_protocol.chain.events import LeafSkipped, RoundOpened
+from cohort_protocol.chain.types import CommitLeaf
 from cohort_protocol.commitments import commit_message, commitment, derive_salt, sign
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32, to_hex
@@ -21,15 +23,17 @@ from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.errors import ServiceRefused
 from cohort_protocol.service.messages import CommitIntake, RevealIntake
-from cohort_protocol.update import CodecError, decode_update, encode_update, update_commitment, update_size
+from cohort_protocol.update import encode_update, update_commitment, update_size
 from eth_account.signers.local import LocalAccount
 
+from cohort_trainer.chain_events import find_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import RecordBroken
 from cohort_trainer.journal import RoundJournal, RoundRecord
 from cohort_trainer.models import ModelSource
 from cohort_trainer.projects import VerifiedProject
-from cohort_trainer.rounds.facts import NO_HASH, RoundFacts, commitment_on_chain, reveal_is_final, reveal_state
+from cohort_trainer.rounds.facts import RoundFacts, reveal_is_final
+from cohort_trainer.rounds.seats import Seat, Seats
 from cohort_trainer.rounds.training import LocalTraining
 
 log = structlog.get_logger(__name__)
@@ -44,12 +48,10 @@ SELF_REFUSED = "self-commit"
 """Begins a recorded refusal by the contract: trying again cannot help."""
 
 
-def self_due(opened_at: int, commit_end: int) -> int:
-    """When (unix seconds) a trainer no longer waits for the service: an eighth of the window before tC, 2 to 60 s.
-
-    The service posts its batch a quarter of the window before tC, so this comes after it.
-    """
-    return commit_end - min(60, max(2, (commit_end - opened_at) // 8))
+def self_due(opened_at: int, commit_end: int, self_commit: int) -> int:
+    """When (unix seconds) a trainer no longer waits for the service: as soon as the market takes no batch any more
+    (`self_commit` seconds before tC), at the latest an eighth of the window before tC, 2 to 60 s."""
+    return commit_end - max(self_commit, min(60, max(2, (commit_end - opened_at) // 8)))
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,12 @@ class RoundSteps:
 
     connection: Connection
     project: VerifiedProject
+    trainer: str
+    """Address of the trainer who takes part."""
     account: LocalAccount
+    """The key that signs and sends: the trainer's, or its delegate's."""
     journal: RoundJournal
+    seats: Seats
     models: ModelSource
     training: LocalTraining
     sender: TransactionSender
@@ -110,35 +116,41 @@ class RoundSteps:
         model = self.models.fetch(current, hints.models)
         if not self.training.needs_previous_step:
             return model, None
-        for number in range(facts.number - 1, 0, -1):
-            before = self.connection.market.round_of(self.project.id, number).model
-            if before != current:
-                return model, self.models.fetch(before, hints.models)
+        config = self.connection.config
+        opened = find_events(self.connection.chain, config.market, RoundOpened, [self.project.id], config.start_block)
+        for event in reversed(opened):
+            if event.round < facts.number and event.model != current:
+                return model, self.models.fetch(event.model, hints.models)
         return model, None
 
     def _decide(self, facts: RoundFacts, update: np.ndarray) -> RoundRecord:
         assert facts.view is not None
-        project, identity = self.project.id, self.project.identity
-        update_hash = update_commitment(update)
-        salt = self._salt(facts.number)
-        promised = commitment(identity, project, facts.number, self.account.address, update_hash, salt)
-        expiry = facts.view.settle_end
-        message = commit_message(identity, project, facts.number, self.account.address, promised, expiry)
+        project, identity, member = self.project.id, self.project.identity, facts.member.number
+        file = encode_update(update)
+        update_hash, cid = update_commitment(update), cid_of(file)
+        promised = commitment(
+            identity, project, facts.number, member, update_hash, bytes(cid), self.salt_of(facts.number)
+        )
+        expiry = facts.view.commit_end  # no batch can come later
+        message = commit_message(identity, project, facts.number, member, promised, expiry)
         record = RoundRecord(
             project=project,
             round=facts.number,
-            trainer=self.account.address,
+            trainer=self.trainer,
+            member=member,
             model=to_hex(facts.view.model),
             update=to_hex(update_hash),
+            cid=str(cid),
             commitment=to_hex(promised),
             expiry=expiry,
             signature=to_hex(sign(message, self.account)),
             train_reference=self.training.reference,
             seed=self.training.seed,
         )
-        return self.journal.begin(record, encode_update(update))
+        return self.journal.begin(record, file)
 
-    def _salt(self, round: int) -> bytes:
+    def salt_of(self, round: int) -> bytes:
+        """The salt of the commitment in a round, 32 bytes: from the key, so that it cannot be lost apart from it."""
         return derive_salt(bytes(self.account.key), self.project.identity, self.project.id, round)
 
     # --- commit -----------------------------------------------------------------------------------------------------
@@ -155,8 +167,8 @@ class RoundSteps:
             )
         if record.committed_self:
             return Step.DONE
-        batch_posted = facts.view.batch_hash != NO_HASH
-        due = self_due(facts.view.opened_at, facts.view.commit_end)
+        batch_posted = facts.view.batch_posted
+        due = self_due(facts.view.opened_at, facts.view.commit_end, self.project.terms.windows.self_commit)
         handed_in = record.committed and not (hints.forgot_commit and hints.round == record.round)
         if not handed_in and record.refusal is None and not batch_posted and facts.now < due:
             record = self._commit_by_service(record)
@@ -171,7 +183,11 @@ class RoundSteps:
 
     def _commit_by_service(self, record: RoundRecord) -> RoundRecord:
         intake = CommitIntake(
-            trainer=record.trainer, commitment=record.commitment, expiry=record.expiry, signature=record.signature
+            trainer=record.trainer,
+            member=record.member,
+            commitment=record.commitment,
+            expiry=record.expiry,
+            signature=record.signature,
         )
         try:
             self.connection.service.post_commit(record.project, record.round, intake)
@@ -192,15 +208,19 @@ class RoundSteps:
         if self._is_on_chain(facts, record):
             self.journal.change(record, committed_self=True)
             return Step.DONE
+        assert facts.view is not None
+        batch = self.seats.batch(record.round, facts.view)
         log.info(
             "committing-on-chain",
             project=record.project,
             round=record.round,
-            why="the batch left us out" if facts.view and facts.view.batch_hash != NO_HASH else "the service is late",
+            why=self._why_self(record, facts, batch),
         )
-        request = self.connection.market.commit_self(record.project, record.round, parse_bytes32(record.commitment))
+        request = self.connection.market.commit_self(
+            record.project, record.round, record.member, parse_bytes32(record.commitment), batch
+        )
         try:
-            self.sender.execute(request, f"commit-self {record.project}/{record.round}")
+            self.sender.execute(request, f"commit-self {record.project}/{record.round} member {record.member}")
         except TransactionReverted as error:
             log.warning("commit-impossible", project=record.project, round=record.round, why=str(error))
             self.journal.change(record, refusal=f"{SELF_REFUSED} {error.name}: {error}"[:500])
@@ -212,9 +232,32 @@ class RoundSteps:
         log.info("committed-on-chain", project=record.project, round=record.round, commitment=record.commitment)
         return Step.DONE
 
+    def _why_self(self, record: RoundRecord, facts: RoundFacts, batch: Sequence[CommitLeaf]) -> str:
+        assert facts.view is not None
+        if not facts.view.batch_posted:
+            return "the service is late"
+        if all(leaf.member != record.member for leaf in batch):
+            return "the batch left us out"
+        config = self.connection.config
+        events = find_events(
+            self.connection.chain,
+            config.market,
+            LeafSkipped,
+            [record.project, record.round, record.member],
+            config.start_block,
+            first_hit=True,
+        )
+        if events:
+            return f"the market passed our leaf of the batch over: {events[-1].reason.name}"
+        return "the batch has another commitment for us"
+
+    def _seat(self, facts: RoundFacts) -> Seat | None:
+        assert facts.view is not None
+        return self.seats.of(facts.number, facts.view, facts.member.number)
+
     def _is_on_chain(self, facts: RoundFacts, record: RoundRecord) -> bool:
-        found = commitment_on_chain(self.connection, self.project, facts, self.account.address)
-        return found is not None and found == parse_bytes32(record.commitment)
+        seat = self._seat(facts)
+        return seat is not None and seat.commitment == parse_bytes32(record.commitment)
 
     # --- reveal -----------------------------------------------------------------------------------------------------
 
@@ -228,13 +271,14 @@ class RoundSteps:
             return Step.DONE
         if not reveal_is_final(self.connection, self.project, facts):
             return Step.AGAIN
-        if not self._is_on_chain(facts, record):
+        seat = self._seat(facts)
+        if seat is not None and seat.resolved:
+            self.journal.change(record, revealed=True)
+            return Step.DONE
+        if seat is None or seat.commitment != parse_bytes32(record.commitment):
             why = "not-in-round: the commitment did not reach the chain in time"
             log.warning("reveal-impossible", project=record.project, round=record.round, why=why)
             self.journal.change(record, reveal_refusal=why)
-            return Step.DONE
-        if reveal_state(self.connection, self.project, facts, self.account.address):
-            self.journal.change(record, revealed=True)
             return Step.DONE
         try:
             record = self._publish(facts, record)
@@ -245,17 +289,19 @@ class RoundSteps:
 
     def _publish(self, facts: RoundFacts, record: RoundRecord) -> RoundRecord:
         data = self._update_bytes(facts, record)
-        cid = str(cid_of(data))
-        if record.cid != cid:
-            record = self.journal.change(record, cid=cid)
+        if not record.published:
+            record = self.journal.change(record, published=True)
         self.connection.store.put(data)
         return record
 
     def _reveal_by_service(self, facts: RoundFacts, record: RoundRecord) -> Step:
-        assert record.cid is not None
         assert facts.view is not None
         intake = RevealIntake(
-            trainer=record.trainer, update=record.update, salt=to_hex(self._salt(record.round)), cid=record.cid
+            trainer=record.trainer,
+            member=record.member,
+            update=record.update,
+            salt=to_hex(self.salt_of(record.round)),
+            cid=record.cid,
         )
         try:
             self.connection.service.post_reveal(record.project, record.round, intake)
@@ -272,7 +318,8 @@ class RoundSteps:
                 round=record.round,
                 seconds_left=facts.view.reveal_end - facts.now,
                 published=record.cid,
-                note="a reveal needs receipts of witnesses, who only learn of it through the service; stake is safe",
+                note="a reveal needs receipts of witnesses, who only learn of it through the service; if it stays "
+                "away, this program opens the commitment itself after the phase, so the stake is safe",
                 detail=str(error),
             )
             return Step.AGAIN
@@ -281,10 +328,10 @@ class RoundSteps:
         return Step.DONE
 
     def _update_bytes(self, facts: RoundFacts, record: RoundRecord) -> bytes:
-        """The file of the update that was committed to; made again with the same seed if the disk lost it."""
+        """The file that was committed to, byte for byte; made again with the same seed if the disk lost it."""
         size = update_size(self.project.terms.dimension)
         data = self.journal.update_file(record.round, size)
-        if data is not None and self._hash_of(data) == record.update:
+        if data is not None and str(cid_of(data)) == record.cid:
             return data
         log.warning("update-lost", project=record.project, round=record.round, next="training again to compare")
         if record.train_reference != self.training.reference:
@@ -302,22 +349,22 @@ class RoundSteps:
                 f"{record.update} (other data, device or library versions): this round cannot be revealed"
             )
         data = encode_update(again)
+        if str(cid_of(data)) != record.cid:
+            raise RecordBroken(
+                f"the update of round {record.round} is lost; the one made again is the same, but its file would be "
+                f"{cid_of(data)} instead of {record.cid} (another version of safetensors): this round cannot be "
+                "revealed"
+            )
         self.journal.keep_update(record.round, data)
         return data
-
-    def _hash_of(self, data: bytes) -> str | None:
-        try:
-            return to_hex(update_commitment(decode_update(data, self.project.terms.dimension)))
-        except CodecError:
-            return None
 
     # --- the end ----------------------------------------------------------------------------------------------------
 
     def act(self, facts: RoundFacts, hints: ServiceHints) -> Step:
-        """The step that the phase asks for."""
-        if not facts.taking_part or facts.phase not in (Phase.COMMIT, Phase.REVEAL):
-            return Step.DONE
-        if facts.phase is Phase.COMMIT:
+        """The step that the phase asks for. Who has left still reveals what it committed to."""
+        if facts.phase is Phase.COMMIT and facts.taking_part:
             return self.commit(facts, self.train(facts, hints), hints)
+        if facts.phase is not Phase.REVEAL:
+            return Step.DONE
         record = self.journal.load(facts.number)
         return Step.DONE if record is None else self.reveal(facts, record, hints)
