@@ -17,10 +17,11 @@ WITNESSES = [
     "0x9965507D1a55bcC2695C58ba16FB37d819B0A4dc",
 ]
 AGGREGATOR = "0x3C44CdDdB6a900fa2b585dd299e03d12FA4293BC"
-MARKET, VERIFIER, TOKEN = (
+MARKET, VERIFIER, TOKEN, POLICY = (
     "0x5FbDB2315678afecb367f032d93F642f64180aa3",
     "0xe7f1725E7734CE288F8367e1Bb143E90bb3F0512",
     "0x9fE46736679d2D9a65F0992F2272dE9f3c7fa6e0",
+    "0xCf7Ed3AccA5a467e9e704C703E8D87F634fB0Fc9",
 )
 UNIT = 10**18
 
@@ -37,7 +38,7 @@ SIGNATURE = "0x" + "5a" * 64 + "1b"
 MODEL = m.ModelRef(commitment=_hash(0x11), cid=_cid(0x21))
 NEXT_MODEL = m.ModelRef(commitment=_hash(0x12), cid=_cid(0x22))
 
-MARKET_INFO = m.MarketInfo(chain_id=31337, market=MARKET, verifier=VERIFIER, block=128, version="0.1.0")
+MARKET_INFO = m.MarketInfo(chain_id=31337, market=MARKET, verifier=VERIFIER, policy=POLICY, block=128, version="0.1.0")
 
 TRANSACTION = m.TransactionToSign(
     to=TOKEN,
@@ -69,14 +70,15 @@ TERMS = m.TermsRequest(
     token=TOKEN,
     round_budget=100 * UNIT,
     aggregator_fee=2 * UNIT,
-    stake=20 * UNIT,
+    stake=25 * UNIT,
+    bond=50 * UNIT,
     score_floor=2**30,
     rounds=10,
     slots=8,
     min_trainers=3,
     quorum=2,
     share_cap=4,
-    windows=m.WindowSeconds(commit=60, guard=0, reveal=60, settle=60),
+    windows=m.WindowSeconds(commit=60, guard=0, reveal=60, rescue=60, settle=60, takeover=60, self_commit=20),
     witnesses=WITNESSES,
     aggregators=[AGGREGATOR],
 )
@@ -86,7 +88,8 @@ PROJECT_DRAFT = m.ProjectDraft(
     terms_hash=_hash(0x13),
     cost={
         "per_round": 100 * UNIT,
-        "distributable_per_round": 98 * UNIT,
+        "distributable_per_round": 97 * UNIT,
+        "protocol_fee_per_round": UNIT,
         "aggregator_fees": 20 * UNIT,
         "total": 1000 * UNIT,
         "deposit": 1000 * UNIT,
@@ -103,15 +106,24 @@ PROJECT = m.ProjectView(
     ended=False,
     round=3,
     members=8,
+    protocol_fee=UNIT,
+    distributable=97 * UNIT,
+    standing_weight=65_536,
+    acceptor=AGGREGATOR,
     ledger=m.LedgerView(
         deposited=1000 * UNIT,
         free=700 * UNIT,
         held=100 * UNIT,
-        claimable=146 * UNIT,
+        claimable=144 * UNIT,
         claimed=50 * UNIT,
-        fees=4 * UNIT,
+        fees=6 * UNIT,
         burned=0,
         refunded=0,
+        stakes=200 * UNIT,
+        bonds=104 * UNIT,
+        stakes_burned=0,
+        bonds_burned=0,
+        protocol_fees=2 * UNIT,
     ),
 )
 PROJECTS = m.ProjectList(items=[PROJECT.model_copy(update={"spec": None})], next=None)
@@ -124,14 +136,18 @@ ROUND = m.RoundView(
     commit_end=1_760_000_009,
     reveal_start=1_760_000_009,
     reveal_end=1_760_000_011,
-    settle_end=1_760_000_071,
+    rescue_end=1_760_000_071,
+    acceptor_end=1_760_000_131,
+    settle_end=1_760_000_191,
+    slash_end=1_760_000_131,
     budget=100 * UNIT,
-    eligible=8,
+    acceptor=AGGREGATOR,
+    expected=8,
     model=MODEL,
     past_models=[MODEL],
     committed=[TRAINER],
     revealed=[TRAINER],
-    rows=[m.RowView(row=0, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
+    rows=[m.RowView(row=0, member=1, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
     refusals=[
         m.RefusalView(
             trainer=TRAINER,
@@ -160,15 +176,33 @@ STATE = m.ProjectState(
     ),
 )
 
-COMMIT = m.CommitIntake(trainer=TRAINER, commitment=_hash(0x18), expiry=1_760_000_200, signature=SIGNATURE)
-REVEAL = m.RevealIntake(trainer=TRAINER, update=_hash(0x15), salt=_hash(0x19), cid=_cid(0x23))
+COMMIT = m.CommitIntake(trainer=TRAINER, member=1, commitment=_hash(0x18), expiry=1_760_000_200, signature=SIGNATURE)
+REVEAL = m.RevealIntake(trainer=TRAINER, member=1, update=_hash(0x15), salt=_hash(0x19), cid=_cid(0x23))
 RECEIPT = m.ReceiptIntake(
     witness=WITNESSES[0],
-    reveals_hash=_hash(0x1A),
+    openings_hash=_hash(0x1A),
     endorsed=0b1,
     refused=0b10,
     refusals=[m.Refusal(trainer=TRAINER, code="update-malformed", detail="the file has 12 bytes")],
     signature=SIGNATURE,
+)
+RECEIPTED_SETS = m.ReceiptedSets(
+    items=[
+        m.ReceiptedSet(
+            openings_hash=_hash(0x1A),
+            reveals=[
+                m.RevealItem(
+                    trainer=TRAINER,
+                    member=1,
+                    commitment=_hash(0x18),
+                    update=_hash(0x15),
+                    salt=_hash(0x19),
+                    cid=_cid(0x23),
+                )
+            ],
+            receipts=[m.ReceiptView(witness=WITNESSES[0], endorsed=0b1, refused=0, signature=SIGNATURE)],
+        )
+    ]
 )
 SETTLEMENT_SIGNATURE = m.SettlementSignature(witness=WITNESSES[0], bundle_cid=_cid(0x24), signature=SIGNATURE)
 SETTLEMENT_REFUSAL = m.SettlementRefusal(
@@ -178,24 +212,31 @@ ACCEPTED = m.Accepted(status="recorded")
 
 MEMBER = m.TrainerView(
     address=TRAINER,
-    reliability_bps=950,
-    usefulness_bps=2300,
+    reliability_bps=909,
+    losses=0,
     rounds=2,
     rejections=0,
+    projects=[1],
     member=True,
-    stake=20 * UNIT,
+    number=1,
+    staked=True,
+    stake=25 * UNIT,
+    record=m.RecordView(credit=2000, usefulness_bps=2300, rounds=2, rejections=0),
     earned=24 * UNIT,
     claimed=12 * UNIT,
 )
-STANDING = m.TrainerView(address=TRAINER, reliability_bps=950, usefulness_bps=2300, rounds=2, rejections=0)
+STANDING = m.TrainerView(address=TRAINER, reliability_bps=909, losses=0, rounds=2, rejections=0, projects=[1])
 TRAINERS = m.TrainerList(items=[MEMBER], next=None)
 REWARDS = m.Rewards(
     project=1,
     trainer=TRAINER,
+    member=1,
     earned=24 * UNIT,
     claimed=12 * UNIT,
     claimable=12 * UNIT,
-    items=[m.RewardItem(round=2, row=0, amount=12 * UNIT, claimed=False, proof=[_hash(0x1B)], payout_root=_hash(0x1C))],
+    items=[
+        m.RewardItem(round=2, row=0, amount=12 * UNIT, claimed=False, proof=[_hash(0x1B)], payout_root=_hash(0x1C)[:56])
+    ],
 )
 
 BUNDLE = RoundBundle(
@@ -209,7 +250,9 @@ BUNDLE = RoundBundle(
     exponent=-14,
     model=PublishedModel(commitment=MODEL.commitment, cid=MODEL.cid),
     past_models=[],
-    rows=[BundleRow(row=0, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
+    validation=m.NO_HASH,
+    public_rows=m.NO_HASH,
+    rows=[BundleRow(row=0, member=1, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
     gram=[[81_920_000]],
     outcomes=[BundleOutcome(score=2**30, reason=0, weight=2**16, clip=2**30)],
     verdicts=[

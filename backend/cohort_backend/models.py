@@ -3,11 +3,11 @@
 from cohort_backend.chain.models import ChainBlock, ChainCursor, ChainEvent, ChainReceipt, ChainTransaction
 from cohort_backend.database import Base
 from cohort_backend.jobs.models import Job
-from cohort_backend.projects.models import Project, ProjectModel, ProjectVersion, SpecDocument
+from cohort_backend.projects.models import Bond, Project, ProjectModel, ProjectVersion, SpecDocument
 from cohort_backend.rewards.models import Claim
 from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
 from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
-from cohort_backend.trainers.models import Member, Trainer
+from cohort_backend.trainers.models import Member, Trainer, TrainerLoss
 from cohort_backend.updates.models import (
     CommitIntent,
     RecordedSet,
@@ -17,7 +17,7 @@ from cohort_backend.updates.models import (
     WitnessReceipt,
 )
 
-PROJECTION = (Project, ProjectModel, Round, Commit, Row, RoundTransaction, Claim, Trainer, Member)
+PROJECTION = (Project, ProjectModel, Bond, Round, Commit, Row, RoundTransaction, Claim, Trainer, TrainerLoss, Member)
 """Functions of the chain's events: emptied and replayed by a rebuild."""
 
 CHAIN_RECORD = (ChainCursor, ChainBlock, ChainEvent, ChainReceipt)

@@ -16,6 +16,7 @@ from fastapi import Depends, Request
 
 from cohort_backend.database import Database
 from cohort_backend.jobs.broker import JobSender, celery_app
+from cohort_backend.projects.draft import ProjectContracts
 from cohort_backend.projects.specs import SpecSource
 from cohort_backend.rounds.state import StateCache
 from cohort_backend.rounds.watch import VersionWatch
@@ -41,6 +42,11 @@ class ServiceParts:
     states: StateCache
     watch: VersionWatch
     slow: SlowRequests
+
+    @property
+    def contracts(self) -> ProjectContracts:
+        """What new projects name besides the market."""
+        return ProjectContracts(self.settings.verifier, self.settings.policy)
 
     def identity(self, project: int) -> MarketId:
         """What signatures for a project are bound to. Raises `UnknownProject`."""

@@ -38,7 +38,9 @@ class MarketSettings(StorageSettings):
     market: Address
     """Address of the CohortMarket contract."""
     verifier: Address
-    """Address of the attested verifier; projects must name it."""
+    """Address of the attested verifier that new projects name."""
+    policy: Address
+    """Address of the policy contract that new projects name: scores as supplied, vouched for by witnesses."""
     start_block: Annotated[int, Field(ge=0)] = 0
     """Block in which the market was deployed."""
     confirmations: Annotated[int, Field(ge=0, le=1000)] = 0

@@ -24,6 +24,7 @@ def market(parts: Parts) -> MarketInfo:
         chain_id=parts.settings.chain_id,
         market=parts.settings.market,
         verifier=parts.settings.verifier,
+        policy=parts.settings.policy,
         block=max(0, found.block_number) if found is not None else 0,
         version=service_version(),
     )

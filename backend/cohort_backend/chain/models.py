@@ -25,6 +25,9 @@ class ChainCursor(Base):
     """Address of the market contract, EIP-55."""
     start_block: Mapped[int] = mapped_column(BigInteger)
     """First block that is read."""
+    slash_window: Mapped[int] = mapped_column(BigInteger)
+    """Seconds after tG in which commitments that were never opened can be slashed: fixed by the deployment, in no
+    event."""
     block_number: Mapped[int] = mapped_column(BigInteger)
     """Newest block whose events are in the projection; start_block - 1 before the first."""
     block_hash: Mapped[bytes | None] = mapped_column(LargeBinary(32))

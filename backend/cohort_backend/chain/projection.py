@@ -15,7 +15,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from cohort_backend.chain import repository
-from cohort_backend.chain.apply import projects, rewards, rounds
+from cohort_backend.chain.apply import members, projects, rewards, rounds
 from cohort_backend.chain.errors import ForkTooDeep, OutOfOrder
 from cohort_backend.chain.event_codec import event_row, load_event
 from cohort_backend.chain.models import ChainBlock, ChainEvent, ChainReceipt
@@ -27,34 +27,49 @@ from cohort_backend.projects.repository import bump_version
 HANDLERS: dict[type[MarketEvent], Callable[[Session, MarketEvent], None]] = {  # type: ignore[assignment]
     chain.ProjectCreated: projects.project_created,
     chain.ProjectFunded: projects.project_funded,
+    chain.AggregatorAdded: projects.aggregator_added,
     chain.ProjectEnded: projects.project_ended,
     chain.ProjectRefunded: projects.project_refunded,
-    chain.MemberJoined: projects.member_joined,
-    chain.MemberLeft: projects.member_left,
-    chain.StakeWithdrawn: projects.stake_withdrawn,
+    chain.ProtocolFeesCollected: projects.protocol_fees_collected,
+    chain.BondDeposited: projects.bond_deposited,
+    chain.BondWithdrawn: projects.bond_withdrawn,
+    chain.RoundAccepted: projects.round_accepted,
+    chain.AcceptanceWithdrawn: projects.acceptance_withdrawn,
+    chain.BondReleased: projects.bond_released,
+    chain.BondSlashed: projects.bond_slashed,
+    chain.MemberJoined: members.member_joined,
+    chain.Staked: members.staked,
+    chain.DelegateChanged: members.delegate_changed,
+    chain.MemberLeft: members.member_left,
+    chain.StakeWithdrawn: members.stake_withdrawn,
+    chain.LossRecorded: members.loss_recorded,
     chain.RoundOpened: rounds.round_opened,
+    chain.LeafSkipped: rounds.leaf_skipped,
     chain.CommitsPosted: rounds.commits_posted,
     chain.CommittedSelf: rounds.committed_self,
     chain.DeadlinesMoved: rounds.deadlines_moved,
-    chain.UpdateAdmitted: rounds.update_admitted,
-    chain.RevealRefused: rounds.reveal_refused,
+    chain.UpdatesAdmitted: rounds.updates_admitted,
+    chain.UpdateRefused: rounds.update_refused,
     chain.RevealSkipped: rounds.reveal_skipped,
+    chain.UpdateRescued: rounds.update_rescued,
+    chain.StakeSlashed: rounds.stake_slashed,
+    chain.ValidationRevealed: rounds.validation_revealed,
+    chain.PublicRowsPosted: rounds.public_rows_posted,
     chain.RoundSettled: rewards.round_settled,
-    chain.RowPaid: rewards.row_paid,
     chain.RoundVoided: rewards.round_voided,
     chain.RoundDefaulted: rewards.round_defaulted,
+    chain.ModelPending: rewards.model_pending,
+    chain.ModelReceipted: rewards.model_receipted,
+    chain.ModelDropped: rewards.model_dropped,
     chain.Claimed: rewards.claimed,
-    chain.StandingChanged: rewards.standing_changed,
 }
-
-STORED_ONLY = (chain.FeeCredited, chain.FeesWithdrawn)
-"""Kept as events; the fee itself is booked by RoundSettled."""
 
 
 def apply_events(session: Session, events: Sequence[MarketEvent]) -> set[int]:
     """Stores events and applies those that are new, in the order of the chain; returns the projects touched, whose
     versions have grown. Applying an event twice is applying it once. Raises `OutOfOrder` for a new event before a
-    stored one: the chain was reorganised, so rewind first."""
+    stored one: the chain was reorganised, so rewind first. Raises `NotIndexed` before `start_cursor`."""
+    repository.require_cursor(session)
     newest = repository.newest_event(session)
     touched: set[int] = set()
     for event in sorted(events, key=lambda event: event.at[:2]):
@@ -105,10 +120,8 @@ def rebuild(session: Session, also: Iterable[int] = ()) -> set[int]:
 
 
 def _apply(session: Session, event: MarketEvent) -> None:
-    handler = HANDLERS.get(type(event))
-    if handler is not None:
-        handler(session, event)
-        session.flush()
+    HANDLERS[type(event)](session, event)
+    session.flush()
 
 
 def _projects_of(event: MarketEvent) -> set[int]:

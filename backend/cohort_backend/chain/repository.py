@@ -16,8 +16,9 @@ REMEMBERED_BLOCKS = 1024
 """Blocks kept for finding a fork: far deeper than any reorg that a chain with finality survives."""
 
 
-def start_cursor(session: Session, *, chain_id: int, market: str, start_block: int) -> ChainCursor:
-    """The cursor, made at first call. Raises `OtherMarket` if this database serves another chain or contract."""
+def start_cursor(session: Session, *, chain_id: int, market: str, start_block: int, slash_window: int) -> ChainCursor:
+    """The cursor, made at first call; `slash_window` from the market's profile. Raises `OtherMarket` if this database
+    serves another chain or contract."""
     insert_new(
         session,
         ChainCursor,
@@ -25,6 +26,7 @@ def start_cursor(session: Session, *, chain_id: int, market: str, start_block: i
         chain_id=chain_id,
         market=market,
         start_block=start_block,
+        slash_window=slash_window,
         block_number=start_block - 1,
         block_timestamp=0,
     )
@@ -40,6 +42,14 @@ def start_cursor(session: Session, *, chain_id: int, market: str, start_block: i
 def cursor(session: Session) -> ChainCursor | None:
     """The cursor, or None before the first indexer ran."""
     return session.get(ChainCursor, 1)
+
+
+def require_cursor(session: Session) -> ChainCursor:
+    """The cursor. Raises `NotIndexed`."""
+    found = cursor(session)
+    if found is None:
+        raise NotIndexed("no cursor yet: call start_cursor first")
+    return found
 
 
 def lock_cursor(session: Session) -> ChainCursor:

@@ -4,12 +4,16 @@ would trip over later, then the spec is published and the transactions are writt
 from __future__ import annotations
 
 from hashlib import sha256
+from typing import NamedTuple
 
+from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.codec import contract_abi, encode_values
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.terms import TermsOutOfBounds
+from cohort_protocol.chain.terms import check_terms as check_bounds
 from cohort_protocol.chain.token import Token
 from cohort_protocol.chain.transactions import TransactionRequest
-from cohort_protocol.chain.types import ProjectTerms, Windows
+from cohort_protocol.chain.types import Profile, ProjectTerms, Windows
 from cohort_protocol.errors import InvalidInput, NotFound
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
@@ -25,52 +29,84 @@ from cohort_backend.database import Database
 from cohort_backend.projects.errors import InitialModelRefused, SpecRefused, TermsRefused
 from cohort_backend.projects.repository import store_spec
 
-MAX_UINT128 = 2**128 - 1
+MAX_UINT112 = 2**112 - 1
 MAX_UINT64 = 2**64 - 1
+
+_HINTS = {
+    "stake": "a trainer must stand to lose 2 D / slots, two average shares of what a round distributes (D = "
+    "round_budget - fees)",
+    "bond": "the aggregator of a round must stand to lose half of the round_budget",
+    "roundBudget": "it has to cover the aggregator's and the protocol's fee and one base unit per slot",
+    "minTrainers": "at most half of the slots, so that a void round stays rare",
+    "quorum": "a majority of the witnesses",
+    "selfCommit window": "shorter than the commit window, and long enough for trainers to act by themselves",
+}
+"""Why a bound is there, by the contract's name for it."""
+
+
+_SAME_NAME = (
+    "round_budget",
+    "aggregator_fee",
+    "stake",
+    "bond",
+    "score_floor",
+    "rounds",
+    "min_reliability",
+    "slots",
+    "min_trainers",
+    "quorum",
+    "share_cap",
+)
+"""Terms that are in the request as they go on chain."""
+
+
+class ProjectContracts(NamedTuple):
+    """Addresses that new projects name besides the market's."""
+
+    verifier: str
+    policy: str
 
 
 def draft_project(
-    database: Database, market: Market, store: IpfsStore, verifier: str, request: ProjectRequest
+    database: Database, market: Market, store: IpfsStore, contracts: ProjectContracts, request: ProjectRequest
 ) -> ProjectDraft:
     """Checks the request, publishes its spec, and returns the transactions that create and fund the project.
 
-    Raises `TermsRefused`, `SpecRefused`, `InitialModelRefused`, `NoContract` (token), `IpfsUnavailable`,
-    `ChainUnavailable`.
+    Raises `TermsRefused`, `SpecRefused`, `InitialModelRefused`, `NoContract` (token, verifier or policy),
+    `IpfsUnavailable`, `ChainUnavailable`.
     """
-    check_terms(request.terms, request.deposit)
     policy_hash = check_spec(request.spec)
-    check_initial_model(store, request.spec)
+    profile = market.profile()
+    terms = check_terms(market, contracts, profile, request, policy_hash)
     market.client.require_code(request.terms.token)
+    check_initial_model(store, request.spec)
     content = request.spec.to_bytes()
-    terms = chain_terms(request.terms, request.spec, policy_hash, verifier)
     cid = _publish(store, content)
     with database.write() as session:
         store_spec(session, content)
     return ProjectDraft(
         spec_cid=str(cid),
         terms_hash=to_hex(terms_hash(terms)),
-        cost=_cost(request),
+        cost=_cost(terms, profile, request.deposit),
         transactions=funded(market, terms.token, request.deposit, market.create_project(terms, request.deposit)),
     )
 
 
-def check_terms(terms: TermsRequest, deposit: int) -> None:
-    """The bounds of `contracts/src/projects/TermsCheck.sol`, in words. Raises `TermsRefused`."""
-    witnesses = len(terms.witnesses)
-    for name in ("round_budget", "aggregator_fee", "stake"):
-        _at_most(name, getattr(terms, name), MAX_UINT128)
-    _at_most("score_floor", terms.score_floor, MAX_UINT64)
-    _at_most("deposit", deposit, MAX_UINT128)
-    _at_least("stake", terms.stake, 1)
-    _at_least("score_floor", terms.score_floor, 1)
-    _at_least("round_budget", terms.round_budget, terms.aggregator_fee + terms.slots)
-    _at_most("min_trainers", terms.min_trainers, max(1, terms.slots // 2))
-    _at_least("quorum", terms.quorum, witnesses // 2 + 1)
-    _at_most("quorum", terms.quorum, witnesses)
-    for name in ("witnesses", "aggregators"):
-        values = [int(address, 16) for address in getattr(terms, name)]
-        if values != sorted(set(values)) or 0 in values:
-            raise TermsRefused(f"{name} must be different addresses in increasing order, as the contract stores them")
+def check_terms(
+    market: Market, contracts: ProjectContracts, profile: Profile, request: ProjectRequest, policy_hash: bytes
+) -> ProjectTerms:
+    """The terms as the contract takes them. Raises `TermsRefused` for what `TermsCheck.sol` refuses, in words."""
+    for name in ("round_budget", "aggregator_fee", "stake", "bond"):
+        _at_most(name, getattr(request.terms, name), MAX_UINT112)
+    _at_most("score_floor", request.terms.score_floor, MAX_UINT64)
+    _at_most("deposit", request.deposit, MAX_UINT112)
+    terms = chain_terms(market.client, contracts, request.terms, request.spec, policy_hash)
+    try:
+        check_bounds(terms, profile)
+    except TermsOutOfBounds as error:
+        hint = f": {_HINTS[error.what]}" if error.what in _HINTS else ""
+        raise TermsRefused(f"{error}{hint}") from error
+    return terms
 
 
 def check_spec(spec: ProjectSpec) -> bytes:
@@ -104,27 +140,27 @@ def check_initial_model(store: IpfsStore, spec: ProjectSpec) -> None:
         )
 
 
-def chain_terms(terms: TermsRequest, spec: ProjectSpec, policy_hash: bytes, verifier: str) -> ProjectTerms:
-    """The terms as the contract takes them."""
+def chain_terms(
+    client: ChainClient, contracts: ProjectContracts, terms: TermsRequest, spec: ProjectSpec, policy_hash: bytes
+) -> ProjectTerms:
+    """The terms as the contract takes them, with the code that verifier and policy have now. Raises `NoContract`."""
     return ProjectTerms(
         token=terms.token,
-        verifier=verifier,
+        verifier=contracts.verifier,
+        policy=contracts.policy,
+        verifier_code_hash=keccak(client.require_code(contracts.verifier)),
+        policy_code_hash=keccak(client.require_code(contracts.policy)),
         spec_digest=sha256(spec.to_bytes()).digest(),
         policy_hash=policy_hash,
         initial_model=parse_bytes32(spec.model.initial_commitment),
-        round_budget=terms.round_budget,
-        aggregator_fee=terms.aggregator_fee,
-        stake=terms.stake,
-        score_floor=terms.score_floor,
-        rounds=terms.rounds,
+        validation_root=parse_bytes32(terms.validation_root),
+        access_root=parse_bytes32(terms.access_root),
         dimension=spec.model.dimension,
-        slots=terms.slots,
-        min_trainers=terms.min_trainers,
-        quorum=terms.quorum,
-        share_cap=terms.share_cap,
+        exponent=spec.model.exponent,
         windows=Windows(**terms.windows.model_dump()),
         witnesses=tuple(terms.witnesses),
         aggregators=tuple(terms.aggregators),
+        **{name: getattr(terms, name) for name in _SAME_NAME},
     )
 
 
@@ -153,20 +189,15 @@ def _publish(store: IpfsStore, content: bytes) -> Cid:
     return cid
 
 
-def _cost(request: ProjectRequest) -> dict[str, int]:
-    terms = request.terms
+def _cost(terms: ProjectTerms, profile: Profile, deposit: int) -> dict[str, int]:
     return {
         "per_round": terms.round_budget,
-        "distributable_per_round": terms.round_budget - terms.aggregator_fee,
+        "distributable_per_round": terms.distributable(profile.protocol_fee_bps),
+        "protocol_fee_per_round": terms.protocol_fee(profile.protocol_fee_bps),
         "aggregator_fees": terms.aggregator_fee * terms.rounds,
         "total": terms.round_budget * terms.rounds,
-        "deposit": request.deposit,
+        "deposit": deposit,
     }
-
-
-def _at_least(name: str, found: int, least: int) -> None:
-    if found < least:
-        raise TermsRefused(f"{name} is {found}, at least {least} is allowed")
 
 
 def _at_most(name: str, found: int, most: int) -> None:

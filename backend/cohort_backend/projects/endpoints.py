@@ -33,7 +33,7 @@ async def create_project(parts: Parts, request: ProjectRequest) -> ProjectDraft:
 
     The first model's bytes must be on the service's IPFS store already. Nothing exists until the owner has signed and
     sent the transactions in order; compare them with what you asked for before you sign."""
-    work = partial(draft.draft_project, parts.database, parts.market, parts.store, parts.settings.verifier, request)
+    work = partial(draft.draft_project, parts.database, parts.market, parts.store, parts.contracts, request)
     return await parts.slow.run(work)
 
 
@@ -71,8 +71,8 @@ def get_project(parts: Parts, project: ProjectNumber) -> ProjectView:
 def fund_project(parts: Parts, project: ProjectNumber, request: FundingRequest) -> TransactionsToSign:
     """The transactions that add to a project's escrow: the allowance, then the deposit. Anybody may fund a project; the
     tokens are whoever signs it."""
-    if not 0 < request.amount <= draft.MAX_UINT128:
-        raise TermsRefused(f"the amount is {request.amount}, allowed is 1 .. 2^128 - 1")
+    if not 0 < request.amount <= draft.MAX_UINT112:
+        raise TermsRefused(f"the amount is {request.amount}, allowed is 1 .. 2^112 - 1")
     with parts.database.read() as session:
         found = find_project(session, project)
     request_to_fund = parts.market.fund(project, request.amount)

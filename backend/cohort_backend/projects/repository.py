@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cohort_backend.database import insert_new
-from cohort_backend.projects.models import Project, ProjectModel, ProjectVersion, SpecDocument
+from cohort_backend.projects.models import Bond, Project, ProjectModel, ProjectVersion, SpecDocument
 
 
 def get(session: Session, project: int, *, lock: bool = False) -> Project | None:
@@ -29,10 +29,23 @@ def page(session: Session, after: int, limit: int) -> list[Project]:
     return list(session.scalars(select(Project).where(Project.id > after).order_by(Project.id).limit(limit)))
 
 
+def bond(session: Session, project: int, aggregator: str) -> Bond | None:
+    """An aggregator's money in a project; None if it never had any."""
+    return session.get(Bond, (project, aggregator))
+
+
+def bonds(session: Session, project: int) -> list[Bond]:
+    """The money of all aggregators, by address."""
+    return list(session.scalars(select(Bond).where(Bond.project == project).order_by(Bond.aggregator)))
+
+
 def models_before(session: Session, project: int, number: int, limit: int = 6) -> list[ProjectModel]:
     """The newest `limit` models before round `number`, oldest first: the last is the one that the round starts from.
-    Void and defaulted rounds leave no model. `cid` is None only for the first model, whose CID is in the spec."""
-    query = select(ProjectModel).where(ProjectModel.project == project, ProjectModel.round < number)
+    Void and defaulted rounds leave no model, and one without receipts does not count yet. `cid` is None only for the
+    first model, whose CID is in the spec."""
+    query = select(ProjectModel).where(
+        ProjectModel.project == project, ProjectModel.round < number, ProjectModel.receipted.is_(True)
+    )
     newest_first = session.scalars(query.order_by(ProjectModel.round.desc()).limit(limit))
     return list(newest_first)[::-1]
 

@@ -15,12 +15,14 @@ _PLAIN_TERMS = (
     "round_budget",
     "aggregator_fee",
     "stake",
+    "bond",
     "score_floor",
     "rounds",
     "slots",
     "min_trainers",
     "quorum",
     "share_cap",
+    "min_reliability",
     "witnesses",
     "aggregators",
 )
@@ -37,16 +39,21 @@ def project_view(project: Project, spec: ProjectSpec | None) -> ProjectView:
         ended=project.ended,
         round=project.round,
         members=project.members,
+        protocol_fee=project.protocol_fee,
+        distributable=project.distributable,
+        standing_weight=project.standing_weight,
+        acceptor=project.acceptor,
+        pending_model=to_hex(project.pending_model) if project.pending_model is not None else None,
+        pending_until=project.pending_until if project.pending_model is not None else None,
         ledger=LedgerView(**{name: getattr(project, name) for name in Ledger.__dataclass_fields__}),
     )
 
 
 def _terms(project: Project) -> TermsRequest:
     # Not validated again: the chain may hold what we would refuse to draft (a window of a year, for example).
-    windows = WindowSeconds.model_construct(
-        commit=project.commit_seconds,
-        guard=project.guard_seconds,
-        reveal=project.reveal_seconds,
-        settle=project.settle_seconds,
+    return TermsRequest.model_construct(
+        windows=WindowSeconds.model_construct(**vars(project.windows)),
+        validation_root=to_hex(project.validation_root),
+        access_root=to_hex(project.access_root),
+        **{name: getattr(project, name) for name in _PLAIN_TERMS},
     )
-    return TermsRequest.model_construct(windows=windows, **{name: getattr(project, name) for name in _PLAIN_TERMS})

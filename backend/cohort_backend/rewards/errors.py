@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from cohort_protocol.errors import CohortError
+from cohort_protocol.errors import CohortError, NotFound
+
+
+class UnknownMember(NotFound):
+    """The trainer never had a number in the project."""
+
+    code = "unknown-member"
 
 
 class PayoutRootDiffers(CohortError):

@@ -24,7 +24,9 @@ class Claim(Base):
     row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """Row in that round."""
     trainer: Mapped[str] = mapped_column(String(42))
-    """Who was paid."""
+    """Who had earned it."""
+    recipient: Mapped[str] = mapped_column(String(42))
+    """Where it went."""
     amount: Mapped[int] = mapped_column(ExactInteger)
     """Base units."""
     transaction_hash: Mapped[bytes] = mapped_column(LargeBinary(32))

@@ -7,7 +7,7 @@ from cohort_protocol.payout import PayoutTree
 from cohort_protocol.service.messages import RewardItem, Rewards
 from sqlalchemy.orm import Session
 
-from cohort_backend.rewards.errors import PayoutRootDiffers
+from cohort_backend.rewards.errors import PayoutRootDiffers, UnknownMember
 from cohort_backend.rewards.repository import paid_rounds
 from cohort_backend.rounds.lookup import find_project
 from cohort_backend.rounds.models import Round, Row
@@ -15,22 +15,25 @@ from cohort_backend.trainers.repository import member
 
 
 def rewards_of(session: Session, project: int, trainer: str) -> Rewards:
-    """Pay by round, with proofs against the payout roots on chain. Raises `UnknownProject`, `PayoutRootDiffers`."""
+    """Pay by round, with proofs against the payout roots on chain. Raises `UnknownProject`, `UnknownMember`,
+    `PayoutRootDiffers`."""
     find_project(session, project)
     place = member(session, project, trainer)
-    earned, claimed = (place.earned, place.claimed) if place else (0, 0)
+    if place is None:
+        raise UnknownMember(f"{trainer} has no number in project {project}: nothing to claim. Join first")
     return Rewards(
         project=project,
         trainer=trainer,
-        earned=earned,
-        claimed=claimed,
-        claimable=earned - claimed,
+        member=place.number,
+        earned=place.earned,
+        claimed=place.claimed,
+        claimable=place.earned - place.claimed,
         items=[item for round, rows in paid_rounds(session, project, trainer) for item in _items(round, rows, trainer)],
     )
 
 
 def _items(round: Round, rows: list[Row], trainer: str) -> list[RewardItem]:
-    tree = PayoutTree(round.project, round.number, [(row.trainer, row.pay or 0) for row in rows])
+    tree = PayoutTree(round.project, round.number, [(row.member, row.pay or 0) for row in rows])
     if round.payout_root != tree.root:
         raise PayoutRootDiffers(
             f"the pay of round {round.project}/{round.number} as indexed does not give the payout root on chain: "

@@ -13,7 +13,7 @@ from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Round
-from cohort_backend.rounds.phase import phase_of
+from cohort_backend.rounds.phase import phase_of, takes_openings
 
 
 class RoundInProject(NamedTuple):
@@ -27,6 +27,11 @@ class RoundInProject(NamedTuple):
     @property
     def phase(self) -> Phase:
         return phase_of(self.round, self.now, self.project.min_trainers)
+
+    def require_openings(self) -> None:
+        """Raises `PhaseNotAllowed` unless commitments can be opened: in REVEAL, or after it to save a stake."""
+        if not takes_openings(self.round, self.now, self.project.min_trainers):
+            raise PhaseNotAllowed(self.project.id, self.round.number, self.phase, Phase.REVEAL)
 
     def require(self, allowed: Phase) -> None:
         """Raises `PhaseNotAllowed` outside one phase."""

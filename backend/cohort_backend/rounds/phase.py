@@ -27,8 +27,26 @@ def phase_of(round: Round, now: int, min_trainers: int) -> Phase:
 
 
 def next_deadline(round: Round, now: int, min_trainers: int) -> int | None:
-    """The next time (unix seconds) at which the phase changes by itself; None if it will not any more."""
+    """The next time (unix seconds) at which somebody's turn begins or ends: the phase changes by itself, or within
+    SETTLE commitments can be slashed (tG) or other aggregators may settle (tS). None if nothing will any more."""
     if phase_of(round, now, min_trainers).terminal:
         return None
-    times = (round.commit_end, round.reveal_start, round.reveal_end, round.settle_end)
+    times = (
+        round.commit_end,
+        round.reveal_start,
+        round.reveal_end,
+        round.rescue_end,
+        round.acceptor_end,
+        round.settle_end,
+    )
     return min((time for time in times if time > now), default=None)
+
+
+def batch_end(round: Round, self_commit_seconds: int) -> int:
+    """Unix seconds before which the batch has to be on chain: the last part of the commit phase is for trainers."""
+    return round.commit_end - self_commit_seconds
+
+
+def takes_openings(round: Round, now: int, min_trainers: int) -> bool:
+    """Whether a commitment can still be opened: for a row before tR, to save the stake before tG."""
+    return round.committed >= min_trainers and round.reveal_start <= now < round.rescue_end

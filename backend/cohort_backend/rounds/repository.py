@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from cohort_protocol.chain.types import CommitLeaf
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from cohort_backend.chain.models import ChainReceipt
-from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
+from cohort_backend.projects.models import Project
+from cohort_backend.rounds.models import Commit, Resolution, Round, RoundTransaction, Row
 
 
 def get(session: Session, project: int, number: int, *, lock: bool = False) -> Round | None:
@@ -27,21 +29,38 @@ def page(session: Session, project: int, after: int, limit: int) -> list[Round]:
     return list(session.scalars(query.order_by(Round.number).limit(limit)))
 
 
-def commit(session: Session, project: int, number: int, trainer: str) -> Commit | None:
-    """A trainer's commitment on chain."""
-    return session.get(Commit, (project, number, trainer))
+def commit(session: Session, project: int, number: int, member: int) -> Commit | None:
+    """What a member committed to on chain. Look at `counts`: a skipped leaf is here too."""
+    return session.get(Commit, (project, number, member))
 
 
 def commits(session: Session, project: int, number: int) -> list[Commit]:
-    """Commitments on chain, by increasing trainer."""
-    found = session.scalars(select(Commit).where(Commit.project == project, Commit.round == number))
-    return sorted(found, key=lambda commit: address_order(commit.trainer))
+    """What was committed to on chain, skipped leaves included, by increasing member."""
+    query = select(Commit).where(Commit.project == project, Commit.round == number)
+    return list(session.scalars(query.order_by(Commit.member)))
 
 
-def batch_leaves(session: Session, project: int, number: int) -> list[tuple[str, bytes]]:
-    """(trainer, commitment) of the batch as it was posted: what a reveal transaction has to repeat. Empty if none."""
+def batch_leaves(session: Session, project: int, number: int) -> list[CommitLeaf]:
+    """The batch as it was posted, skipped leaves included: what later calls have to repeat. Empty if none was."""
+    posted = [commit for commit in commits(session, project, number) if commit.leaf is not None]
+    posted.sort(key=lambda commit: commit.leaf)
+    return [CommitLeaf(commit.member, commit.batch_commitment) for commit in posted]
+
+
+def unresolved(session: Session, project: int, number: int) -> list[Commit]:
+    """Commitments that were opened in no way yet, by increasing member."""
     found = commits(session, project, number)
-    return [(commit.trainer, commit.batch_commitment) for commit in found if commit.batch_commitment is not None]
+    return [commit for commit in found if commit.counts and commit.resolution == Resolution.NONE]
+
+
+def with_unresolved(session: Session, project: int, now: int) -> list[Round]:
+    """Rounds whose unresolved commitments can be rescued (before `rescue_end`) or slashed (from then on), by number."""
+    query = select(Round).where(
+        Round.project == project, Round.unresolved > 0, Round.reveal_end <= now, Round.slash_end > now
+    )
+    min_trainers = select(Project.min_trainers).where(Project.id == project).scalar_subquery()
+    had_reveals = Round.batch_count + Round.self_count >= min_trainers
+    return list(session.scalars(query.where(had_reveals).order_by(Round.number)))
 
 
 def rows(session: Session, project: int, number: int) -> list[Row]:

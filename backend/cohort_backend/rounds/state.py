@@ -6,10 +6,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 
-from cohort_protocol.commitments import admitted_hash
+from cohort_protocol.commitments import ZERO32, admitted_hash
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
-from cohort_protocol.service.messages import ModelRef, ProjectState, RevealItem, RevealSet, SettlementProposal
+from cohort_protocol.service.messages import ModelRef, ProjectState, RevealSet, SettlementProposal
 from sqlalchemy.orm import Session
 
 from cohort_backend.chain.repository import chain_now
@@ -22,6 +22,7 @@ from cohort_backend.rounds.phase import next_deadline
 from cohort_backend.rounds.views import round_view
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.updates import repository as updates
+from cohort_backend.updates.receipts import reveal_items
 
 LOCKS = 64
 """Projects share this many locks: a fixed number, since anybody may ask about any number."""
@@ -103,34 +104,26 @@ def _reveal_set(session: Session, here: RoundInProject | None) -> RevealSet | No
     if not waiting:
         return None
     digest = updates.set_hash(waiting)
-    posted = {commit.trainer: commit.commitment for commit in rounds.commits(session, *key)}
+    posted = {commit.member: commit.commitment for commit in rounds.commits(session, *key)}
     return RevealSet(
-        reveals_hash=to_hex(digest),
-        reveals=[
-            RevealItem(
-                trainer=reveal.trainer,
-                commitment=to_hex(posted[reveal.trainer]),
-                update=to_hex(reveal.update),
-                salt=to_hex(reveal.salt),
-                cid=reveal.cid,
-            )
-            for reveal in waiting
-        ],
+        openings_hash=to_hex(digest),
+        reveals=reveal_items(waiting, posted),
         receipts_from=[receipt.witness for receipt in updates.receipts(session, *key, digest)],
     )
 
 
 def _settlement(session: Session, here: RoundInProject | None) -> SettlementProposal | None:
-    """The proposal, while it can be signed and speaks of the rows that are on chain."""
+    """The proposal, while it can be signed and speaks of what is on chain."""
     if here is None or here.phase is not Phase.SETTLE:
         return None
     key = (here.project.id, here.round.number)
     proposal = settlements.proposal(session, *key)
-    rows = [(row.trainer, row.update) for row in rounds.rows(session, *key)]
-    if proposal is None or proposal.admitted_hash != admitted_hash(rows):
+    if proposal is None or (proposal.admitted_hash, proposal.validation, proposal.public_rows) != _facts(session, here):
         return None
     return SettlementProposal(
         admitted_hash=to_hex(proposal.admitted_hash),
+        validation=to_hex(proposal.validation),
+        public_rows=to_hex(proposal.public_rows),
         policy_hash=to_hex(proposal.policy_hash),
         outcomes=proposal.outcome_pairs(),
         previous_model=to_hex(proposal.previous_model),
@@ -138,3 +131,9 @@ def _settlement(session: Session, here: RoundInProject | None) -> SettlementProp
         bundle_cid=proposal.bundle_cid,
         signed_by=[one.witness for one in settlements.signatures(session, *key, proposal.bundle_cid)],
     )
+
+
+def _facts(session: Session, here: RoundInProject) -> tuple[bytes, bytes, bytes]:
+    """What the chain holds of the round: rows, validation batch, public rows."""
+    rows = [(row.member, row.update) for row in rounds.rows(session, here.project.id, here.round.number)]
+    return admitted_hash(rows), here.round.validation or ZERO32, here.round.public_rows or ZERO32

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from cohort_protocol.commitments import ZERO32
 from sqlalchemy import JSON, BigInteger, Float, LargeBinary, String
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,6 +23,10 @@ class Proposal(Base):
     """Round."""
     admitted_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     """`commitments.admitted_hash` of the rows that it speaks of."""
+    validation: Mapped[bytes] = mapped_column(LargeBinary(32), default=ZERO32)
+    """Digest of the round's validation batch; zeros: none."""
+    public_rows: Mapped[bytes] = mapped_column(LargeBinary(32), default=ZERO32)
+    """Commitment of the round's public rows; zeros: none."""
     policy_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
     """keccak256 of the canonical policy."""
     outcomes: Mapped[list[Any]] = mapped_column(JSON)

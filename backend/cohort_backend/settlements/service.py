@@ -40,6 +40,8 @@ def statement_of(proposal: Proposal) -> SettlementStatement:
         next_model=proposal.next_model,
         next_model_cid=bytes(Cid.parse(proposal.next_model_cid)),
         bundle_cid=bytes(Cid.parse(proposal.bundle_cid)),
+        validation=proposal.validation,
+        public_rows=proposal.public_rows,
     )
 
 

@@ -19,9 +19,12 @@ router = APIRouter(prefix="/v1", tags=["trainers"])
 
 @router.get("/trainers/{address}", responses=answers(examples.STANDING, 503))
 def get_trainer(parts: Parts, address: TrainerAddress) -> TrainerView:
-    """Standing across projects. A newcomer has 0 everywhere, so any address has an answer."""
+    """Standing across projects, and which of them vouch for it when joining one that asks for reliability.
+
+    A newcomer has 0 everywhere, so any address has an answer. The contract gives the same number for the same list
+    (`reliabilityOf`)."""
     with parts.database.read() as session:
-        return trainer_view(address, repository.trainer(session, address))
+        return trainer_view(address, repository.standing(session, address))
 
 
 @router.get("/projects/{project}/trainers", responses=answers(examples.TRAINERS, 404, 503))
@@ -31,18 +34,19 @@ def list_trainers(
     after: Annotated[str, Query(max_length=42, description="Address after which to go on.")] = "",
     limit: PageSize = 100,
 ) -> TrainerList:
-    """Everybody who has joined the project, by address."""
+    """Everybody who ever joined the project or was staked for, by address."""
     with parts.database.read() as session:
-        find_project(session, project)
+        owner = find_project(session, project)
         found = repository.page(session, project, after, limit + 1)
-        standing = repository.trainers(session, [member.trainer for member in found[:limit]])
-        shown = [member_view(one.trainer, standing.get(one.trainer), one) for one in found[:limit]]
+        standing = repository.standings(session, [member.trainer for member in found[:limit]])
+        shown = [member_view(one.trainer, standing[one.trainer], owner, one) for one in found[:limit]]
     return TrainerList(items=shown, next=shown[-1].address if len(found) > limit else None)
 
 
 @router.get("/projects/{project}/trainers/{address}", responses=answers(examples.MEMBER, 404, 503))
 def get_project_trainer(parts: Parts, project: ProjectNumber, address: TrainerAddress) -> TrainerView:
-    """Standing, and place in this project: member or not, stake, earned, claimed."""
+    """Standing, and place in this project: number, stake, delegate, record, earned, claimed."""
     with parts.database.read() as session:
-        find_project(session, project)
-        return member_view(address, repository.trainer(session, address), repository.member(session, project, address))
+        found = find_project(session, project)
+        place = repository.member(session, project, address)
+        return member_view(address, repository.standing(session, address), found, place)

@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-from cohort_protocol.service.messages import TrainerView
+from cohort_protocol.service.messages import RecordView, TrainerView
 
-from cohort_backend.trainers.models import Member, Trainer
+from cohort_backend.projects.models import Project
+from cohort_backend.trainers.models import Member
+from cohort_backend.trainers.repository import Standing
 
 
-def trainer_view(address: str, standing: Trainer | None) -> TrainerView:
-    """Standing across projects; a newcomer has 0 everywhere."""
+def trainer_view(address: str, standing: Standing) -> TrainerView:
+    """Standing across projects."""
     return TrainerView(
         address=address,
-        reliability_bps=standing.reliability_bps if standing else 0,
-        usefulness_bps=standing.usefulness_bps if standing else 0,
-        rounds=standing.rounds if standing else 0,
-        rejections=standing.rejections if standing else 0,
+        reliability_bps=standing.reliability_bps,
+        losses=standing.losses,
+        rounds=standing.rounds,
+        rejections=standing.rejections,
+        projects=standing.projects,
     )
 
 
-def member_view(address: str, standing: Trainer | None, member: Member | None) -> TrainerView:
-    """Standing, and place in one project."""
+def member_view(address: str, standing: Standing, project: Project, member: Member | None) -> TrainerView:
+    """Standing, and place in one project. `member` is None for somebody who never had a number in it."""
     view = trainer_view(address, standing)
-    view.member = member is not None and member.stake > 0 and not member.left
-    view.stake = member.stake if member else 0
-    view.earned = member.earned if member else 0
-    view.claimed = member.claimed if member else 0
+    view.member, view.staked, view.stake, view.earned, view.claimed = False, False, 0, 0, 0
+    if member is None:
+        return view
+    view.member, view.staked, view.number = member.joined, member.staked, member.number
+    view.stake = project.stake if member.staked else 0
+    view.delegate, view.unlock_at = member.delegate, member.unlock_at or None
+    view.earned, view.claimed = member.earned, member.claimed
+    view.record = RecordView(
+        credit=member.credit,
+        usefulness_bps=member.usefulness,
+        rounds=member.rounds,
+        rejections=member.rejections,
+    )
     return view

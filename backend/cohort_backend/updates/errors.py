@@ -19,6 +19,12 @@ class NotAWitness(Forbidden):
     code = "not-a-witness"
 
 
+class MemberDiffers(InvalidInput):
+    """The member number is not that of the trainer."""
+
+    code = "member-differs"
+
+
 class DuplicateCommitment(Conflict):
     """Somebody else posted the very same commitment: a copy can never be opened by its copier."""
 
@@ -35,6 +41,12 @@ class BatchPosted(Conflict):
     """The round's batch has been made: this commitment can only go in by the trainer's own transaction."""
 
     code = "batch-posted"
+
+
+class BatchTooLate(Conflict):
+    """The last part of the commit phase is for commitments that trainers post themselves."""
+
+    code = "batch-too-late"
 
 
 class RoundFull(Conflict):
@@ -56,15 +68,9 @@ class NotCommitted(Conflict):
 
 
 class OpeningWrong(InvalidInput):
-    """Update and salt do not give the commitment on chain."""
+    """Update, CID and salt do not give the commitment on chain."""
 
     code = "opening-wrong"
-
-
-class RevealDiffers(Conflict):
-    """A different reveal of this commitment is recorded."""
-
-    code = "reveal-differs"
 
 
 class RevealSetChanged(Conflict):

@@ -22,7 +22,11 @@ class CommitIntent(Base):
     round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """Round."""
     trainer: Mapped[str] = mapped_column(String(42), primary_key=True)
-    """Who signed, EIP-55."""
+    """Who commits, EIP-55."""
+    member: Mapped[int] = mapped_column(BigInteger)
+    """Its number in the project."""
+    signer: Mapped[str] = mapped_column(String(42))
+    """The trainer, or the delegate that it had when this came in."""
     commitment: Mapped[bytes] = mapped_column(LargeBinary(32))
     """`cohort_protocol.commitments.commitment`."""
     expiry: Mapped[int] = mapped_column(ExactInteger)
@@ -60,6 +64,8 @@ class RevealIntent(Base):
     """Round."""
     trainer: Mapped[str] = mapped_column(String(42), primary_key=True)
     """Whose update, EIP-55."""
+    member: Mapped[int] = mapped_column(BigInteger)
+    """Its number in the project."""
     update: Mapped[bytes] = mapped_column("update_commitment", LargeBinary(32))
     """keccak256 of the canonical bytes of the update."""
     salt: Mapped[bytes] = mapped_column(LargeBinary(32))
@@ -80,10 +86,12 @@ class RecordedSet(Base):
     """Project."""
     round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """Round."""
-    reveals_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
-    """`cohort_protocol.commitments.reveals_hash` of the set in order."""
+    openings_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    """`cohort_protocol.commitments.openings_hash` of the set in order."""
+    members: Mapped[list[int]] = mapped_column(JSON)
+    """Member numbers in the order of the set (increasing): bit i of a receipt speaks of members[i]."""
     trainers: Mapped[list[str]] = mapped_column(JSON)
-    """Addresses in the order of the set (increasing): bit i of a receipt speaks of trainers[i]."""
+    """Their addresses, in the same order."""
 
 
 class WitnessReceipt(Base):
@@ -92,8 +100,8 @@ class WitnessReceipt(Base):
     __tablename__ = "receipts"
     __table_args__ = (
         ForeignKeyConstraint(
-            ["project", "round", "reveals_hash"],
-            ["reveal_sets.project", "reveal_sets.round", "reveal_sets.reveals_hash"],
+            ["project", "round", "openings_hash"],
+            ["reveal_sets.project", "reveal_sets.round", "reveal_sets.openings_hash"],
         ),
     )
 
@@ -101,7 +109,7 @@ class WitnessReceipt(Base):
     """Project."""
     round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """Round."""
-    reveals_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    openings_hash: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     """Set that it speaks of."""
     witness: Mapped[str] = mapped_column(String(42), primary_key=True)
     """Who signed, EIP-55."""

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 
 from cohort_protocol.commitments import MarketId, check_signature, receipt_message
-from cohort_protocol.identifiers import parse_bytes32
+from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.phases import Phase
-from cohort_protocol.service.messages import ReceiptIntake
+from cohort_protocol.service.messages import ReceiptedSet, ReceiptedSets, ReceiptIntake, ReceiptView, RevealItem
 from sqlalchemy.orm import Session
 
 from cohort_backend.database import Database
 from cohort_backend.projects.changes import announce_change
 from cohort_backend.projects.models import Project
+from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.lookup import find_round
 from cohort_backend.updates import repository
 from cohort_backend.updates.errors import (
@@ -22,7 +24,7 @@ from cohort_backend.updates.errors import (
     RefusalsInvalid,
     RevealSetChanged,
 )
-from cohort_backend.updates.models import UpdateRefusal, WitnessReceipt
+from cohort_backend.updates.models import RevealIntent, UpdateRefusal, WitnessReceipt
 from cohort_backend.updates.service import Status, parse_signature
 
 
@@ -33,7 +35,7 @@ def record_receipt(database: Database, market: MarketId, project: int, round: in
     Raises `SignatureInvalid`, `UnknownProject`, `UnknownRound`, `PhaseNotAllowed`, `NotAWitness`, `RevealSetChanged`,
     `BitsOutOfRange`, `RefusalsInvalid`, `ReceiptContradicts`.
     """
-    digest = parse_bytes32(intake.reveals_hash)
+    digest = parse_bytes32(intake.openings_hash)
     signature = parse_signature(intake.signature)
     message = receipt_message(market, project, round, digest, intake.endorsed, intake.refused)
     check_signature(message, signature, intake.witness)
@@ -41,18 +43,19 @@ def record_receipt(database: Database, market: MarketId, project: int, round: in
         here = find_round(session, project, round)
         repository.lock_intake(session, project, round)
         require_witness(here.project, intake.witness)
-        trainers = _trainers_of(session, project, round, digest)
+        reveals = _set_of(session, project, round, digest)
+        trainers = [reveal.trainer for reveal in reveals]
         _check_words(intake, trainers)
         known = repository.receipt(session, project, round, digest, intake.witness)
         if known is not None and _says_nothing_new(known, intake):
             return "already-recorded"
         here.require(Phase.REVEAL)
-        repository.record_set(session, project, round, digest, trainers)
+        repository.record_set(session, project, round, digest, reveals)
         session.merge(
             WitnessReceipt(
                 project=project,
                 round=round,
-                reveals_hash=digest,
+                openings_hash=digest,
                 witness=intake.witness,
                 endorsed=intake.endorsed,
                 refused=intake.refused,
@@ -73,18 +76,59 @@ def require_witness(project: Project, address: str) -> None:
         )
 
 
-def _trainers_of(session: Session, project: int, round: int, digest: bytes) -> list[str]:
-    """The trainers of the set with this hash, in its order."""
+def receipted_sets(session: Session, project: int, round: int) -> ReceiptedSets:
+    """Every set of openings that witnesses have spoken of, with their receipts. Raises `UnknownProject`,
+    `UnknownRound`."""
+    find_round(session, project, round)
+    posted = {commit.member: commit.commitment for commit in rounds.commits(session, project, round)}
+    return ReceiptedSets(
+        items=[
+            ReceiptedSet(
+                openings_hash=to_hex(recorded.openings_hash),
+                reveals=reveal_items(repository.openings_of(session, recorded), posted),
+                receipts=[
+                    ReceiptView(
+                        witness=one.witness,
+                        endorsed=one.endorsed,
+                        refused=one.refused,
+                        signature=to_hex(one.signature),
+                    )
+                    for one in repository.receipts(session, project, round, recorded.openings_hash)
+                ],
+            )
+            for recorded in repository.recorded_sets(session, project, round)
+            if posted.keys() >= set(recorded.members)  # else a reorg took the commitments back
+        ]
+    )
+
+
+def reveal_items(reveals: Sequence[RevealIntent], posted: Mapping[int, bytes]) -> list[RevealItem]:
+    """Openings as the API shows them; `posted`: commitments on chain by member."""
+    return [
+        RevealItem(
+            trainer=reveal.trainer,
+            member=reveal.member,
+            commitment=to_hex(posted[reveal.member]),
+            update=to_hex(reveal.update),
+            salt=to_hex(reveal.salt),
+            cid=reveal.cid,
+        )
+        for reveal in reveals
+    ]
+
+
+def _set_of(session: Session, project: int, round: int, digest: bytes) -> list[RevealIntent]:
+    """The set with this hash, in its order. Raises `RevealSetChanged`."""
     recorded = repository.recorded_set(session, project, round, digest)
     if recorded is not None:
-        return recorded.trainers
+        return repository.openings_of(session, recorded)
     current = repository.current_set(session, project, round)
     if not current or repository.set_hash(current) != digest:
         raise RevealSetChanged(
             "the receipt speaks of a set of reveals that is not waiting any more: read the state again and sign for "
             "its reveal_set"
         )
-    return [reveal.trainer for reveal in current]
+    return current
 
 
 def _check_words(intake: ReceiptIntake, trainers: list[str]) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from cohort_protocol.chain.types import RevealState
-from cohort_protocol.commitments import reveals_hash
+from cohort_protocol.chain.types import Opening
+from cohort_protocol.commitments import openings_hash
 from cohort_protocol.ipfs.cid import Cid
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from cohort_backend.database import insert_new
-from cohort_backend.rounds.models import Commit
-from cohort_backend.rounds.repository import address_order
+from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates.models import (
     CommitIntent,
     RecordedSet,
@@ -30,9 +29,9 @@ def commit_intent(session: Session, project: int, round: int, trainer: str) -> C
 
 
 def commit_intents(session: Session, project: int, round: int) -> list[CommitIntent]:
-    """Signed commitments, by increasing trainer."""
-    found = session.scalars(select(CommitIntent).where(CommitIntent.project == project, CommitIntent.round == round))
-    return sorted(found, key=lambda intent: address_order(intent.trainer))
+    """Signed commitments, by increasing member."""
+    query = select(CommitIntent).where(CommitIntent.project == project, CommitIntent.round == round)
+    return list(session.scalars(query.order_by(CommitIntent.member)))
 
 
 def lock_intake(session: Session, project: int, round: int) -> RoundIntake:
@@ -44,7 +43,7 @@ def lock_intake(session: Session, project: int, round: int) -> RoundIntake:
 
 def close_batch(session: Session, project: int, round: int) -> list[CommitIntent]:
     """Takes the commitments for the batch and accepts no more, so that the batch is the same if it has to be built
-    again after a crash. By increasing trainer."""
+    again after a crash. By increasing member."""
     gate = lock_intake(session, project, round)
     if gate.batch_closed_at is None:
         gate.batch_closed_at = time.time()
@@ -64,24 +63,32 @@ def reveal_intent(session: Session, project: int, round: int, trainer: str) -> R
 
 
 def reveal_intents(session: Session, project: int, round: int) -> list[RevealIntent]:
-    """Openings, by increasing trainer."""
-    found = session.scalars(select(RevealIntent).where(RevealIntent.project == project, RevealIntent.round == round))
-    return sorted(found, key=lambda intent: address_order(intent.trainer))
+    """Openings, by increasing member."""
+    query = select(RevealIntent).where(RevealIntent.project == project, RevealIntent.round == round)
+    return list(session.scalars(query.order_by(RevealIntent.member)))
+
+
+def openings_of(session: Session, recorded: RecordedSet) -> list[RevealIntent]:
+    """The openings of a recorded set, in its order."""
+    known = {intent.member: intent for intent in reveal_intents(session, recorded.project, recorded.round)}
+    return [known[member] for member in recorded.members]
 
 
 def current_set(session: Session, project: int, round: int) -> list[RevealIntent]:
-    """Reveals that are recorded, committed to on chain, and neither admitted nor refused there; by increasing trainer:
-    what witnesses are asked about."""
-    undecided = select(Commit.trainer).where(
-        Commit.project == project, Commit.round == round, Commit.reveal_state == RevealState.NONE
-    )
-    open_trainers = set(session.scalars(undecided))
-    return [intent for intent in reveal_intents(session, project, round) if intent.trainer in open_trainers]
+    """Openings that are recorded and of commitments that are unresolved on chain, by increasing member: what witnesses
+    are asked about, and after tR what can be rescued."""
+    unresolved = {commit.member for commit in rounds.unresolved(session, project, round)}
+    return [intent for intent in reveal_intents(session, project, round) if intent.member in unresolved]
+
+
+def opening(intent: RevealIntent) -> Opening:
+    """As the contract takes it."""
+    return Opening(intent.member, intent.update, bytes(Cid.parse(intent.cid)), intent.salt)
 
 
 def set_hash(reveals: Sequence[RevealIntent]) -> bytes:
     """What a receipt on these reveals, in this order, signs."""
-    return reveals_hash([(reveal.trainer, reveal.update, bytes(Cid.parse(reveal.cid))) for reveal in reveals])
+    return openings_hash([(reveal.member, reveal.update, bytes(Cid.parse(reveal.cid))) for reveal in reveals])
 
 
 def recorded_set(session: Session, project: int, round: int, digest: bytes) -> RecordedSet | None:
@@ -92,12 +99,20 @@ def recorded_set(session: Session, project: int, round: int, digest: bytes) -> R
 def recorded_sets(session: Session, project: int, round: int) -> list[RecordedSet]:
     """Every set that receipts speak of. A late reveal changes the current set but none of these."""
     query = select(RecordedSet).where(RecordedSet.project == project, RecordedSet.round == round)
-    return list(session.scalars(query.order_by(RecordedSet.reveals_hash)))
+    return list(session.scalars(query.order_by(RecordedSet.openings_hash)))
 
 
-def record_set(session: Session, project: int, round: int, digest: bytes, trainers: Sequence[str]) -> None:
+def record_set(session: Session, project: int, round: int, digest: bytes, reveals: Sequence[RevealIntent]) -> None:
     """Keeps a set for the receipts that speak of it."""
-    insert_new(session, RecordedSet, project=project, round=round, reveals_hash=digest, trainers=list(trainers))
+    insert_new(
+        session,
+        RecordedSet,
+        project=project,
+        round=round,
+        openings_hash=digest,
+        members=[reveal.member for reveal in reveals],
+        trainers=[reveal.trainer for reveal in reveals],
+    )
 
 
 def receipt(session: Session, project: int, round: int, digest: bytes, witness: str) -> WitnessReceipt | None:
@@ -105,12 +120,12 @@ def receipt(session: Session, project: int, round: int, digest: bytes, witness: 
     return session.get(WitnessReceipt, (project, round, digest, witness))
 
 
-def receipts(session: Session, project: int, round: int, reveals_hash: bytes) -> list[WitnessReceipt]:
+def receipts(session: Session, project: int, round: int, openings_hash: bytes) -> list[WitnessReceipt]:
     """What witnesses say to one set, by address."""
     query = select(WitnessReceipt).where(
         WitnessReceipt.project == project,
         WitnessReceipt.round == round,
-        WitnessReceipt.reveals_hash == reveals_hash,
+        WitnessReceipt.openings_hash == openings_hash,
     )
     return list(session.scalars(query.order_by(WitnessReceipt.witness)))
 

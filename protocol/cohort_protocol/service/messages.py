@@ -407,6 +407,30 @@ class ReceiptIntake(Message):
     signature: Signature
 
 
+class ReceiptView(Message):
+    """A witness's receipt as it was handed in."""
+
+    witness: Address
+    endorsed: int
+    refused: int
+    signature: Signature
+
+
+class ReceiptedSet(Message):
+    """Openings by increasing member number, and what witnesses say of them: bit i speaks of reveal i."""
+
+    openings_hash: Bytes32
+    reveals: Annotated[list[RevealItem], Field(max_length=MAX_SLOTS)]
+    receipts: list[ReceiptView]
+
+
+class ReceiptedSets(Message):
+    """GET /v1/projects/{p}/rounds/{r}/receipts: with the batch from the chain this is all that a `reveal` transaction
+    needs, so that any trainer can send it if the aggregator does not."""
+
+    items: list[ReceiptedSet]
+
+
 class SettlementProposal(Message):
     """The aggregator's outcome of a round, before it is settled. Witnesses recompute it and sign or refuse."""
 

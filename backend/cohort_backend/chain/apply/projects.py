@@ -1,20 +1,31 @@
-"""Events of projects and members. Mirrors `contracts/src/projects/Projects.sol` and `staking/Members.sol`."""
+"""Events of projects and of aggregators' bonds. Mirrors `contracts/src/projects/Projects.sol` and
+`staking/Bonds.sol`."""
 
 from __future__ import annotations
 
 from cohort_protocol.chain.events import (
-    MemberJoined,
-    MemberLeft,
+    AcceptanceWithdrawn,
+    AggregatorAdded,
+    BondDeposited,
+    BondReleased,
+    BondSlashed,
+    BondWithdrawn,
     ProjectCreated,
     ProjectEnded,
     ProjectFunded,
     ProjectRefunded,
-    StakeWithdrawn,
+    ProtocolFeesCollected,
+    RoundAccepted,
 )
+from cohort_protocol.chain.types import ProjectTerms
 from sqlalchemy.orm import Session
 
-from cohort_backend.projects.models import Project, ProjectModel
-from cohort_backend.trainers.models import Member
+from cohort_backend.projects.models import Bond, Project, ProjectModel
+from cohort_backend.rounds.models import Round
+
+_SAME_NAME = tuple(
+    name for name in ProjectTerms.__dataclass_fields__ if name not in ("windows", "witnesses", "aggregators")
+)
 
 
 def project_created(session: Session, event: ProjectCreated) -> None:
@@ -25,27 +36,13 @@ def project_created(session: Session, event: ProjectCreated) -> None:
             owner=event.owner,
             created_block=event.at.block_number,
             created_tx=event.at.transaction_hash,
-            token=terms.token,
-            verifier=terms.verifier,
-            spec_digest=terms.spec_digest,
-            policy_hash=terms.policy_hash,
-            initial_model=terms.initial_model,
-            round_budget=terms.round_budget,
-            aggregator_fee=terms.aggregator_fee,
-            stake=terms.stake,
-            score_floor=terms.score_floor,
-            rounds=terms.rounds,
-            dimension=terms.dimension,
-            slots=terms.slots,
-            min_trainers=terms.min_trainers,
-            quorum=terms.quorum,
-            share_cap=terms.share_cap,
-            commit_seconds=terms.windows.commit,
-            guard_seconds=terms.windows.guard,
-            reveal_seconds=terms.windows.reveal,
-            settle_seconds=terms.windows.settle,
+            **{name: getattr(terms, name) for name in _SAME_NAME},
+            **{f"{name}_seconds": seconds for name, seconds in vars(terms.windows).items()},
             witnesses=list(terms.witnesses),
             aggregators=list(terms.aggregators),
+            protocol_fee=event.protocol_fee,
+            standing_weight=event.standing_weight,
+            model=terms.initial_model,
         )
     )
     session.flush()
@@ -58,6 +55,11 @@ def project_funded(session: Session, event: ProjectFunded) -> None:
     project.free += event.amount
 
 
+def aggregator_added(session: Session, event: AggregatorAdded) -> None:
+    project = session.get_one(Project, event.project)
+    project.aggregators = [*project.aggregators, event.aggregator]
+
+
 def project_ended(session: Session, event: ProjectEnded) -> None:
     session.get_one(Project, event.project).ended = True
 
@@ -68,23 +70,52 @@ def project_refunded(session: Session, event: ProjectRefunded) -> None:
     project.refunded += event.amount
 
 
-def member_joined(session: Session, event: MemberJoined) -> None:
-    member = session.get(Member, (event.project, event.trainer))
-    if member is None:
-        member = Member(project=event.project, trainer=event.trainer, stake=0, joined_round=0)
-        session.add(member)
-    member.stake, member.joined_round = event.stake, event.joined_round
+def protocol_fees_collected(session: Session, event: ProtocolFeesCollected) -> None:
+    session.get_one(Project, event.project).protocol_fees -= event.amount
+
+
+def bond_deposited(session: Session, event: BondDeposited) -> None:
+    credit_bond(session, event.project, event.aggregator, event.amount)
+
+
+def bond_withdrawn(session: Session, event: BondWithdrawn) -> None:
+    session.get_one(Bond, (event.project, event.aggregator)).free -= event.amount
+    session.get_one(Project, event.project).bonds -= event.amount
+
+
+def round_accepted(session: Session, event: RoundAccepted) -> None:
+    bond = session.get_one(Bond, (event.project, event.aggregator))
+    bond.free -= event.bond
+    bond.locked += event.bond
+    session.get_one(Project, event.project).acceptor = event.aggregator
+
+
+def acceptance_withdrawn(session: Session, event: AcceptanceWithdrawn) -> None:
+    """Its bond comes back with BondReleased."""
+    session.get_one(Project, event.project).acceptor = None
+
+
+def bond_released(session: Session, event: BondReleased) -> None:
+    bond = session.get_one(Bond, (event.project, event.aggregator))
+    bond.locked -= event.bond
+    bond.free += event.bond
+
+
+def bond_slashed(session: Session, event: BondSlashed) -> None:
+    """Who settled instead is said by the RoundSettled that follows: its part is kept with the round until then."""
+    slashed = event.to_settler + event.burned
+    session.get_one(Bond, (event.project, event.aggregator)).locked -= slashed
     project = session.get_one(Project, event.project)
-    project.members += 1
-    project.last_join_block = event.at.block_number
+    project.bonds -= slashed
+    project.bonds_burned += event.burned
+    session.get_one(Round, (event.project, event.round)).bond_to_settler = event.to_settler
 
 
-def member_left(session: Session, event: MemberLeft) -> None:
-    member = session.get_one(Member, (event.project, event.trainer))
-    member.left, member.left_round = True, event.left_round
-    session.get_one(Project, event.project).members -= 1
-
-
-def stake_withdrawn(session: Session, event: StakeWithdrawn) -> None:
-    member = session.get_one(Member, (event.project, event.trainer))
-    member.stake, member.left = 0, False
+def credit_bond(session: Session, project: int, aggregator: str, amount: int) -> None:
+    """Adds to an aggregator's free balance."""
+    bond = session.get(Bond, (project, aggregator))
+    if bond is None:
+        bond = Bond(project=project, aggregator=aggregator, free=0, locked=0)
+        session.add(bond)
+    bond.free += amount
+    session.get_one(Project, project).bonds += amount

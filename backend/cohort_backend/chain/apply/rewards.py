@@ -1,103 +1,150 @@
-"""Events of settlement, pay, claims and standing. Mirrors `contracts/src/rounds/Settlement.sol`, `payouts/Payouts.sol`
-and `standing/StandingBook.sol`."""
+"""Events of settlement, pay and claims. Mirrors `contracts/src/settlement/` and `payouts/Payouts.sol`."""
 
 from __future__ import annotations
 
 from cohort_protocol.chain.events import (
     Claimed,
+    ModelDropped,
+    ModelPending,
+    ModelReceipted,
     RoundDefaulted,
     RoundSettled,
     RoundVoided,
-    RowPaid,
-    StandingChanged,
 )
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cohort_backend.chain.apply.projects import credit_bond
 from cohort_backend.chain.apply.rounds import note_transaction
 from cohort_backend.projects.models import Project, ProjectModel
 from cohort_backend.rewards.models import Claim
 from cohort_backend.rounds.models import Round, Row
-from cohort_backend.trainers.models import Member, Trainer
-
-
-def row_paid(session: Session, event: RowPaid) -> None:
-    row = session.get_one(Row, (event.project, event.round, event.row))
-    row.score, row.reason, row.pay = event.score, event.reason, event.pay
-    session.get_one(Member, (event.project, event.trainer)).earned += event.pay
+from cohort_backend.trainers.models import Member
 
 
 def round_settled(session: Session, event: RoundSettled) -> None:
     round = session.get_one(Round, (event.project, event.round))
-    round.next_model, round.next_model_cid = event.model, str(Cid.from_bytes(event.model_cid))
+    project = session.get_one(Project, event.project)
+    round.next_model, round.next_model_cid = event.next_model.commitment, str(Cid.from_bytes(event.next_model.cid))
     round.bundle_cid, round.settler = str(Cid.from_bytes(event.bundle_cid)), event.settler
-    session.add(
-        ProjectModel(
-            project=event.project, round=event.round, commitment=event.model, cid=str(Cid.from_bytes(event.model_cid))
-        )
-    )
+    for settled in event.rows:
+        row = session.get_one(Row, (event.project, event.round, settled.row))
+        row.score, row.reason, row.pay = settled.score, settled.reason, settled.pay
+        member = session.get_one(Member, (event.project, row.member))
+        member.earned += settled.pay
+        member.credit, member.usefulness = settled.record.credit, settled.record.usefulness
+        member.rounds, member.rejections = settled.record.rounds, settled.record.rejections
+    _keep_model(session, project, round)
     note_transaction(session, event, "settle")
-    _close(session, round, Phase.FINAL, event.payout_root, paid=event.paid, fee=event.fee, burned=event.burned)
+    round.fee, round.protocol_fee = project.aggregator_fee, project.protocol_fee
+    project.protocol_fees += round.protocol_fee
+    credit_bond(session, event.project, event.settler, round.fee + round.bond_to_settler)
+    _close(session, round, Phase.FINAL, event.payout_root, paid=event.paid, burned=event.burned)
 
 
 def round_voided(session: Session, event: RoundVoided) -> None:
+    _pay_equally(session, event)
     round = session.get_one(Round, (event.project, event.round))
     note_transaction(session, event, "void")
-    _close(session, round, Phase.VOID, event.payout_root, paid=event.paid, fee=0, burned=0)
+    _close(session, round, Phase.VOID, event.payout_root, paid=event.share * len(event.members), burned=0)
 
 
 def round_defaulted(session: Session, event: RoundDefaulted) -> None:
+    _pay_equally(session, event)
     round = session.get_one(Round, (event.project, event.round))
-    unearned_fee = session.get_one(Project, event.project).aggregator_fee
+    project = session.get_one(Project, event.project)
     note_transaction(session, event, "default")
-    _close(session, round, Phase.DEFAULTED, event.payout_root, paid=event.paid, fee=0, burned=unearned_fee)
+    unearned = project.aggregator_fee + project.protocol_fee
+    _close(session, round, Phase.DEFAULTED, event.payout_root, paid=event.share * len(event.members), burned=unearned)
+
+
+def model_pending(session: Session, event: ModelPending) -> None:
+    """The RoundSettled that follows has the model's CID."""
+    project = session.get_one(Project, event.project)
+    project.pending_model, project.pending_until = event.model, event.until
+
+
+def model_receipted(session: Session, event: ModelReceipted) -> None:
+    model = _pending(session, event.project)
+    model.receipted = True
+    project = session.get_one(Project, event.project)
+    project.model, project.pending_model = event.model, None
+    note_transaction(session, _OfRound(event, model.round), "model")
+
+
+def model_dropped(session: Session, event: ModelDropped) -> None:
+    session.delete(_pending(session, event.project))
+    session.get_one(Project, event.project).pending_model = None
 
 
 def claimed(session: Session, event: Claimed) -> None:
-    session.get_one(Row, (event.project, event.round, event.row)).claimed = True
-    session.get_one(Member, (event.project, event.trainer)).claimed += event.amount
+    member = session.get_one(Member, (event.project, event.member))
+    for item in event.items:
+        session.get_one(Row, (event.project, item.round, item.row)).claimed = True
+        session.add(
+            Claim(
+                project=event.project,
+                round=item.round,
+                row=item.row,
+                trainer=member.trainer,
+                recipient=event.to,
+                amount=item.amount,
+                transaction_hash=event.at.transaction_hash,
+                block_number=event.at.block_number,
+            )
+        )
+    amount = sum(item.amount for item in event.items)
+    member.claimed += amount
     project = session.get_one(Project, event.project)
-    project.claimable -= event.amount
-    project.claimed += event.amount
+    project.claimable -= amount
+    project.claimed += amount
+
+
+class _OfRound:
+    """An event that names its project only, with the round that it belongs to."""
+
+    def __init__(self, event: ModelReceipted, round: int) -> None:
+        self.project, self.round, self.at = event.project, round, event.at
+
+
+def _keep_model(session: Session, project: Project, round: Round) -> None:
+    """A model with receipts is the project's at once; another has had its ModelPending just before."""
+    assert round.next_model is not None
+    receipted = project.pending_model is None
+    if receipted:
+        project.model = round.next_model
     session.add(
-        Claim(
-            project=event.project,
-            round=event.round,
-            row=event.row,
-            trainer=event.trainer,
-            amount=event.amount,
-            transaction_hash=event.at.transaction_hash,
-            block_number=event.at.block_number,
+        ProjectModel(
+            project=round.project,
+            round=round.number,
+            commitment=round.next_model,
+            cid=round.next_model_cid,
+            receipted=receipted,
         )
     )
 
 
-def standing_changed(session: Session, event: StandingChanged) -> None:
-    trainer = session.get(Trainer, event.trainer)
-    if trainer is None:
-        trainer = Trainer(address=event.trainer, rounds=0, rejections=0)
-        session.add(trainer)
-    trainer.reliability_bps, trainer.usefulness_bps = event.reliability, event.usefulness
-    trainer.rounds += 1
-    session.flush()
-    reason = session.scalars(
-        select(Row.reason).where(Row.project == event.project, Row.round == event.round, Row.trainer == event.trainer)
-    ).one()
-    if reason:  # its RowPaid came just before
-        trainer.rejections += 1
+def _pending(session: Session, project: int) -> ProjectModel:
+    query = select(ProjectModel).where(ProjectModel.project == project, ProjectModel.receipted.is_(False))
+    return session.scalars(query).one()
 
 
-def _close(
-    session: Session, round: Round, outcome: Phase, payout_root: bytes, *, paid: int, fee: int, burned: int
-) -> None:
-    """held = paid + fee + burned + back to free, exactly."""
+def _pay_equally(session: Session, event: RoundVoided | RoundDefaulted) -> None:
+    for position, number in enumerate(event.members):
+        session.get_one(Row, (event.project, event.round, position)).pay = event.share
+        session.get_one(Member, (event.project, number)).earned += event.share
+
+
+def _close(session: Session, round: Round, outcome: Phase, payout_root: bytes, *, paid: int, burned: int) -> None:
+    """held = paid + fees + burned + back to free, exactly."""
     round.outcome, round.payout_root = outcome, payout_root if any(payout_root) else None
-    round.paid, round.fee, round.burned = paid, fee, burned
+    round.paid, round.burned = paid, burned
+    fees = round.fee + round.protocol_fee
     project = session.get_one(Project, round.project)
     project.held -= round.budget
-    project.free += round.budget - paid - fee - burned
+    project.free += round.budget - paid - fees - burned
     project.claimable += paid
-    project.fees += fee
+    project.fees += fees
     project.burned += burned
