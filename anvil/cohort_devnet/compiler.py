@@ -172,7 +172,7 @@ def ensure_artifacts(
     found = _load(folder, plan)
     if found is not None:
         return found
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     with _locked(folder / ".lock"):
         found = _load(folder, plan)  # another process may have compiled meanwhile
         if found is not None:

@@ -1,0 +1,35 @@
+"""Python against Solidity on many random cases.
+
+python -m tests.differential --cases 100000          of every rule, some minutes
+python -m tests.differential --write-vectors         the files in tests/vectors
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+
+from tests.differential.harness import run
+from tests.differential.vectors import write_vectors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
+    parser.add_argument("--cases", type=int, default=2_000, help="random cases of every rule (default: 2000)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed gives other cases (default: 0)")
+    parser.add_argument("--write-vectors", action="store_true", help="write tests/vectors and stop")
+    options = parser.parse_args()
+    if options.write_vectors:
+        for path in write_vectors():
+            print(f"wrote {path}")
+        return
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory() as home:
+        run(options.cases, options.seed, Path(home), lambda line: print(line, flush=True))
+    print(f"no disagreement, in {time.monotonic() - started:.0f} s")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+"""The shared vectors in tests/vectors: written here, read by Python and by forge, so that both are held to one file.
+
+A file per rule: {"rule", "count", "cases": [{member: value, ...}, ...]}. Numbers are decimal strings, bytes hex;
+`expected` is the answer. Lists of structs are written as one list per member, which is how forge reads them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from cohort_protocol.commitments import MarketId
+
+from tests.differential.cases import KINDS, Kind
+
+FOLDER = Path(__file__).resolve().parents[1] / "vectors"
+SEED = "vectors"
+COUNT = 32
+"""Cases in each file."""
+
+IDENTITY = MarketId(31337, "0x" + "c0" * 20, "0x" + "c0" * 20)
+"""The chain and the contract that hashes and digests of the vectors are bound to."""
+
+MEMBERS = {
+    "pays": ("outcomes", "distributable", "scoreFloor", "shareCap"),
+    "roots": ("project", "round", "members", "amounts"),
+    "records": ("record", "pay", "rejected", "rows", "distributable", "weight"),
+    "losses": ("ofOwner", "loss", "weight"),
+    "reliabilities": ("good", "bad"),
+    "commitments": ("project", "round", "member", "update", "codec", "digest", "salt"),
+    "openings": ("members", "updates", "codecs", "digests", "salts"),
+    "batches": ("members", "commitments"),
+    "admitted": ("members", "updates"),
+    "outcomes": ("outcomes",),
+    "phases": (
+        *("openedAt", "commitEnd", "revealEnd", "batchCount", "selfCount", "admitted", "minTrainers"),
+        *("guard", "rescue", "settle", "takeover", "time"),
+    ),
+    "commits": ("project", "round", "member", "commitment", "expiry"),
+    "receipts": ("project", "round", "openingsHash", "endorsed", "refused"),
+    "publicRows": ("project", "round", "rows"),
+    "models": ("project", "model"),
+    "claims": ("project", "member", "itemsHash", "to", "expiry"),
+    "settlements": (
+        *("market", "project", "round", "admittedHash", "validation", "publicRows", "policyHash", "outcomesHash"),
+        *("previousModel", "nextModel", "nextModelCid", "bundleCid"),
+    ),
+}
+"""Rule -> names of a case's members, in the order of its ABI value. Rules that are missing have random cases only."""
+
+_FLAT = {"commitments"}
+"""Nested structs written out as members of their own."""
+_COLUMNS = {"openings", "batches", "admitted"}
+"""Lists of structs: one list per member."""
+
+
+def flat(value: Any) -> Iterator[Any]:
+    """Tuples within tuples, written out."""
+    for part in value:
+        if isinstance(part, tuple):
+            yield from flat(part)
+        else:
+            yield part
+
+
+def members_of(kind: Kind, case: Any) -> dict[str, Any]:
+    """A case by member."""
+    names = MEMBERS[kind.function]
+    if kind.function in _COLUMNS:
+        columns = list(zip(*(tuple(flat(one)) for one in case), strict=True)) or [()] * len(names)
+        return dict(zip(names, map(list, columns), strict=True))
+    if kind.function in _FLAT:
+        case = tuple(flat(case))
+    if len(names) == 1:
+        case = (case,)
+    return dict(zip(names, case, strict=True))
+
+
+def in_json(value: Any) -> Any:
+    if isinstance(value, tuple | list):
+        return [in_json(part) for part in value]
+    if isinstance(value, bytes):
+        return "0x" + value.hex()
+    return value if isinstance(value, str | bool) else str(int(value))
+
+
+def kinds() -> list[Kind]:
+    """The rules that have a file."""
+    return [kind for kind in KINDS if kind.function in MEMBERS]
+
+
+def cases_of(kind: Kind) -> list[Any]:
+    """The ABI values of the vectors of a rule."""
+    rng = Random(f"{SEED}/{kind.function}")
+    return [kind.draw(rng) for _ in range(COUNT)]
+
+
+def vectors_of(kind: Kind) -> dict[str, Any]:
+    """The content of a file."""
+    cases = [members_of(kind, case) | {"expected": kind.twin(case, IDENTITY)} for case in cases_of(kind)]
+    return {
+        "rule": kind.function,
+        "chainId": str(IDENTITY.chain_id),
+        "contract": IDENTITY.market,
+        "count": str(len(cases)),
+        "cases": [{name: in_json(value) for name, value in case.items()} for case in cases],
+    }
+
+
+def text_of(kind: Kind) -> str:
+    """The file, a case to a line."""
+    content = vectors_of(kind)
+    cases = ",\n".join(json.dumps(case) for case in content.pop("cases"))
+    return f'{json.dumps(content)[:-1]}, "cases": [\n{cases}\n]}}\n'
+
+
+def path_of(kind: Kind) -> Path:
+    return FOLDER / f"{kind.function}.json"
+
+
+def write_vectors() -> list[Path]:
+    """Writes every file and returns their paths."""
+    FOLDER.mkdir(exist_ok=True)
+    for kind in kinds():
+        path_of(kind).write_text(text_of(kind), encoding="utf-8")
+    return [path_of(kind) for kind in kinds()]
