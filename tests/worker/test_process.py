@@ -76,7 +76,7 @@ def test_a_worker_runs_a_project_to_its_end(stage: Stage) -> None:
                 _indexed(stage, Phase.COMMIT, 2)
         wait_until(lambda: stage.phase() is Phase.FINAL, 20, "the last settlement")
         steps = [event["step"] for event in process.events("step_done")]
-        assert steps == ["open", "commit", "reveal", "settle"] * 2, process.tail()
+        assert steps == ["approve", "bond", *["open", "commit", "reveal", "settle"] * 2], process.tail()
         assert all(event["gas"] > 0 and event["tx"].startswith("0x") for event in process.events("step_done"))
         assert process.events("round_evaluated")
         started = time.monotonic()
@@ -114,7 +114,8 @@ def test_a_worker_killed_in_every_phase_goes_on_where_it_was(stage: Stage) -> No
     finally:
         if process.process.poll() is None:
             process.kill()
-    assert stage.devnet.client.nonce(stage.aggregator.address) == 5, "open, commit, reveal, settle, open: each once"
+    words = "approve, bond, open, commit, reveal, settle, open: each once"
+    assert stage.devnet.client.nonce(stage.aggregator.address) == 7, words
 
 
 def test_a_job_taken_by_a_killed_worker_is_done_by_the_next(stage: Stage, devnet: Devnet) -> None:
@@ -129,14 +130,14 @@ def test_a_job_taken_by_a_killed_worker_is_done_by_the_next(stage: Stage, devnet
                 return any(job.kind == "advance_project" for job in jobs.running(session))
 
         wait_until(under_lease, 20, "the job under lease")
-        wait_until(lambda: devnet.client.nonce(stage.aggregator.address, "pending") >= 2, 20, "the batch in the pool")
+        wait_until(lambda: devnet.client.nonce(stage.aggregator.address, "pending") >= 4, 20, "the batch in the pool")
         process.kill()
     devnet.control.set_automine(True)
     with running(partial(worker, stage, lease_seconds=600)) as process:
         _indexed(stage, Phase.REVEAL)
         assert process.events("lease_dropped")
         assert stage.view().batch_count == 3
-        assert devnet.client.nonce(stage.aggregator.address) == 2, "opened and committed, each once"
+        assert devnet.client.nonce(stage.aggregator.address) == 4, "bond, opened, committed: each once"
 
 
 def test_messages_that_never_arrive_are_sent_again(stage: Stage) -> None:

@@ -10,13 +10,12 @@ from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import QUEUED, Job
 from cohort_backend.jobs.service import ADVANCE_PROJECT, enqueue
 from cohort_protocol.chain import ChainUnavailable
-from cohort_protocol.chain.types import Windows
 from cohort_worker.leases import Leases
 from cohort_worker.scheduler import Scheduler
 from sqlalchemy import select
 
 from tests.worker.evaluation.test_evaluate import advance
-from tests.worker.stage import Stage, wait_until
+from tests.worker.stage import SHORT, Stage, wait_until
 
 
 def _scheduler(stage: Stage, sent: list[JobMessage], stopping: threading.Event) -> Scheduler:
@@ -28,7 +27,7 @@ def _jobs(stage: Stage) -> list[Job]:
         return list(session.scalars(select(Job).order_by(Job.id)))
 
 
-def _finish_all(stage: Stage) -> None:
+def finish_all(stage: Stage) -> None:
     """Takes and finishes every queued job, as if a worker had done them."""
     for job in _jobs(stage):
         with stage.database.write() as session:
@@ -37,11 +36,11 @@ def _finish_all(stage: Stage) -> None:
 
 
 def test_a_deadline_wakes_the_planner(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(windows=SHORT)
     advance(stage)
     stage.hand_in_commit(stage.trainers[0])
     stage.hand_in_commit(stage.trainers[1])
-    _finish_all(stage)
+    finish_all(stage)
     before = len(_jobs(stage))
     scheduler = _scheduler(stage, [], threading.Event())
     scheduler._look_at_jobs()
@@ -57,7 +56,7 @@ def test_a_deadline_wakes_the_planner(make_stage: Callable[..., Stage]) -> None:
 
 def test_a_pause_is_not_cut_short(stage: Stage) -> None:
     stage.parts.indexer.catch_up()
-    _finish_all(stage)
+    finish_all(stage)
     with stage.database.write() as session:
         job_id = enqueue(session, ADVANCE_PROJECT, str(stage.project), {"project": stage.project}, delay=60).id
     before = [(job.id, job.run_after) for job in _jobs(stage)]
@@ -69,11 +68,11 @@ def test_a_pause_is_not_cut_short(stage: Stage) -> None:
 def test_a_project_that_is_over_is_not_looked_at(stage: Stage) -> None:
     scheduler = _scheduler(stage, [], threading.Event())
     stage.parts.indexer.catch_up()
-    _finish_all(stage)
+    finish_all(stage)
     assert scheduler._idle_projects() == [stage.project]
     stage.devnet.send(stage.owner, stage.market.end_project(stage.project))
     stage.parts.indexer.catch_up()
-    _finish_all(stage)
+    finish_all(stage)
     assert scheduler._idle_projects() == []
 
 

@@ -29,6 +29,15 @@ def _indexer(stage: Stage, **options) -> ChainIndexer:
     )
 
 
+def _open(stage: Stage):
+    """Accepted and opened by the aggregator without its worker."""
+    market, project = stage.market, stage.project
+    stage.devnet.send(stage.aggregator, stage.devnet.token.approve(market.address, stage.terms.bond))
+    stage.devnet.send(stage.aggregator, market.deposit_bond(project, stage.terms.bond))
+    both = market.multicall([market.accept(project, 1), market.open_round(project)])
+    return stage.devnet.send(stage.aggregator, both)
+
+
 def _events(stage: Stage) -> list[tuple]:
     with stage.database.read() as session:
         query = select(ChainEvent).order_by(ChainEvent.block_number, ChainEvent.log_index)
@@ -84,7 +93,7 @@ def test_confirmations_hold_blocks_back(stage: Stage) -> None:
     indexer = _indexer(stage, confirmations=2)
     indexer.catch_up()
     before = _project(stage).round
-    stage.devnet.send(stage.aggregator, stage.market.open_round(stage.project))
+    _open(stage)
     indexer.catch_up()
     assert _project(stage).round == before
     stage.devnet.control.mine(2)
@@ -93,7 +102,7 @@ def test_confirmations_hold_blocks_back(stage: Stage) -> None:
 
 
 def test_what_a_transaction_cost_is_kept(stage: Stage) -> None:
-    receipt = stage.devnet.send(stage.aggregator, stage.market.open_round(stage.project))
+    receipt = _open(stage)
     _indexer(stage).catch_up()
     with stage.database.read() as session:
         assert ("open", receipt.hash, receipt.gas_used) in rounds.gas(session, stage.project, 1)
@@ -102,7 +111,7 @@ def test_what_a_transaction_cost_is_kept(stage: Stage) -> None:
 def test_a_reorg_is_taken_back_and_read_anew(stage: Stage) -> None:
     indexer = _indexer(stage)
     indexer.catch_up()
-    stage.devnet.send(stage.aggregator, stage.market.open_round(stage.project))
+    _open(stage)
     stage.devnet.control.mine(2)
     indexer.catch_up()
     assert _project(stage).round == 1
@@ -134,7 +143,7 @@ def test_a_round_that_a_reorg_undid_is_gone(stage: Stage) -> None:
     with stage.database.read() as session:
         events = session.scalar(select(func.count()).select_from(ChainEvent))
     fork = stage.devnet.control.snapshot()
-    stage.devnet.send(stage.aggregator, stage.market.open_round(stage.project))
+    _open(stage)
     indexer.catch_up()
     assert _project(stage).round == 1
 

@@ -11,7 +11,6 @@ from cohort_backend.jobs import repository as jobs
 from cohort_backend.jobs.models import FAILED, QUEUED, Job
 from cohort_backend.settlements import repository as settlements
 from cohort_protocol.bundle import RoundBundle, recompute
-from cohort_protocol.chain.types import Windows
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.errors import ContentNotFound
@@ -22,7 +21,7 @@ from cohort_worker.rounds.advance import advance_project, look
 from cohort_worker.tasks import JobRunner
 from sqlalchemy import select
 
-from tests.worker.stage import Stage
+from tests.worker.stage import SHORT, Stage
 
 RUNNING = threading.Event()
 
@@ -30,7 +29,7 @@ RUNNING = threading.Event()
 @pytest.fixture
 def stage(make_stage: Callable[..., Stage]) -> Stage:
     """A round that waits for its outcome."""
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(windows=SHORT)
     to_settle(stage)
     return stage
 
@@ -159,7 +158,7 @@ def test_an_update_that_cannot_be_fetched_any_more_is_asked_for_again(stage: Sta
 def test_an_update_that_never_comes_back_ends_in_an_equal_split(stage: Stage) -> None:
     _hide(stage)
     run_jobs(stage, "evaluate_round")
-    stage.devnet.control.warp(101)
+    stage.devnet.control.warp_to(stage.view().settle_end)
     advance(stage)
     assert stage.market.round_of(stage.project, 1).phase is Phase.DEFAULTED
     assert not evaluate_round(stage.parts, stage.project, 1), "a round that is over has no outcome to compute"
@@ -180,6 +179,6 @@ def test_an_outcome_that_can_never_follow_is_given_up_in_words(stage: Stage) -> 
     found = look(stage.parts, stage.project)
     assert found.steps == ()
     assert "update-malformed" in found.waiting_for
-    stage.devnet.control.warp(101)
+    stage.devnet.control.warp_to(stage.view().settle_end)
     advance(stage)
     assert stage.market.round_of(stage.project, 1).phase is Phase.DEFAULTED

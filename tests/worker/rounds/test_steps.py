@@ -11,22 +11,24 @@ from cohort_backend.chain.models import ChainTransaction
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates import repository as updates
-from cohort_backend.updates.models import CommitIntent
-from cohort_protocol.chain import TransactionReverted
-from cohort_protocol.chain.types import Windows
+from cohort_backend.updates.models import CommitIntent, RoundIntake
+from cohort_protocol.chain import ChainUnavailable
 from cohort_protocol.identifiers import to_hex
+from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
 from cohort_worker.evaluation.evaluate import evaluate_round
 from cohort_worker.rounds.advance import advance_project, look
-from cohort_worker.rounds.planner import PostCommits, PostReveals
-from cohort_worker.rounds.situation import enough_receipts, read_situation, signed_sets
-from cohort_worker.rounds.steps import blamed_leaf, perform
+from cohort_worker.rounds.planner import PostReveals
+from cohort_worker.rounds.situation import enough_receipts, signed_sets
+from cohort_worker.rounds.steps import perform
 from sqlalchemy import select
 
 from tests.fixtures.postgres import PostgresServer
-from tests.worker.stage import Stage
+from tests.worker.stage import SHORT, Stage
 
 RUNNING = threading.Event()
+BOND = ["approve", "bond"]
+"""Once per project, unless a bond is lost."""
 
 
 def _advance(stage: Stage) -> bool:
@@ -52,12 +54,17 @@ def _to_reveal(stage: Stage) -> None:
     assert stage.phase() is Phase.REVEAL
 
 
-def _to_settle(stage: Stage) -> None:
-    _to_reveal(stage)
+def _reveal_all(stage: Stage) -> None:
+    stage.parts.indexer.catch_up()
     for trainer in stage.trainers:
         stage.hand_in_reveal(trainer)
     stage.post_receipts(stage.reveal_set())
     _advance(stage)
+
+
+def _to_settle(stage: Stage) -> None:
+    _to_reveal(stage)
+    _reveal_all(stage)
     assert stage.phase() is Phase.SETTLE
 
 
@@ -74,7 +81,7 @@ def test_a_round_from_open_to_settled_and_the_next_one_opens(stage: Stage) -> No
     assert first.phase is Phase.FINAL
     assert to_hex(stage.market.progress_of(stage.project).model) == proposal.next_model.commitment
     names = [intent.split()[0] for intent in _intents(stage)]
-    assert names == ["open", "commit", "reveal", "settle", "open"], "one transaction per step"
+    assert names == [*BOND, "open", "commit", "reveal", "settle", "open"], "one transaction per step"
 
 
 def test_postgresql_works_as_sqlite_does(stage: Stage, postgres_server: PostgresServer) -> None:
@@ -99,7 +106,8 @@ def test_postgresql_works_as_sqlite_does(stage: Stage, postgres_server: Postgres
         stage.sign_settlement(_evaluate(stage))
         _advance(stage)
         assert stage.round == 2
-        assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit", "reveal", "settle", "open"]
+        steps = ["open", "commit", "reveal", "settle", "open"]
+        assert [intent.split()[0] for intent in _intents(stage)] == [*BOND, *steps]
         stage.close()
 
 
@@ -121,7 +129,7 @@ def test_a_project_runs_to_its_last_round(make_stage: Callable[..., Stage]) -> N
 
 def test_nobody_waits_longer_than_the_windows(make_stage: Callable[..., Stage]) -> None:
     """One trainer never commits and another never reveals: the others' work counts."""
-    stage = make_stage(trainers=4, windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(trainers=4, windows=SHORT)
     _advance(stage)
     for trainer in stage.trainers[:3]:
         stage.hand_in_commit(trainer)
@@ -150,14 +158,14 @@ def test_nobody_waits_longer_than_the_windows(make_stage: Callable[..., Stage]) 
 def test_an_update_without_a_quorum_waits_for_the_end_and_the_others_are_admitted(
     make_stage: Callable[..., Stage],
 ) -> None:
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
-    _to_reveal(stage)
+    stage = make_stage(windows=SHORT)
+    _advance(stage)
     lost = stage.trainers[0]
-    nowhere = type(stage.update_of(lost).cid)(0x55, b"\x01" * 32)
-    stage.hand_in_reveal(lost, nowhere)
-    for trainer in stage.trainers[1:]:
+    stage.publish_elsewhere(lost, Cid(RAW, b"\x01" * 32))
+    _to_reveal(stage)
+    for trainer in stage.trainers:
         stage.hand_in_reveal(trainer)
-    stage.post_receipts(stage.reveal_set(**{lost.address: nowhere}))
+    stage.post_receipts(stage.reveal_set())
     _advance(stage)
     assert stage.view().admitted == 0, "witnesses may still be able to fetch it"
     stage.devnet.control.warp(76)
@@ -170,12 +178,13 @@ def test_an_update_without_a_quorum_waits_for_the_end_and_the_others_are_admitte
 
 
 def test_a_refused_update_ends_the_phase_without_being_paid(stage: Stage) -> None:
-    _to_reveal(stage)
+    _advance(stage)
     cheat = stage.trainers[1]
-    garbage = stage.store.put(b"\x00" * 300)
+    stage.publish_elsewhere(cheat, stage.store.put(b"\x00" * 300))
+    _to_reveal(stage)
     for trainer in stage.trainers:
-        stage.hand_in_reveal(trainer, garbage if trainer is cheat else None)
-    stage.post_receipts(stage.reveal_set(**{cheat.address: garbage}))
+        stage.hand_in_reveal(trainer)
+    stage.post_receipts(stage.reveal_set())
     _advance(stage)
     view = stage.view()
     assert (view.admitted, view.refused, view.phase) == (2, 1, Phase.SETTLE)
@@ -185,7 +194,7 @@ def test_a_refused_update_ends_the_phase_without_being_paid(stage: Stage) -> Non
 
 
 def test_too_few_commitments_void_the_round_and_the_next_one_opens(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(windows=SHORT)
     _advance(stage)
     stage.hand_in_commit(stage.trainers[0])
     stage.devnet.control.warp(101)
@@ -196,10 +205,10 @@ def test_too_few_commitments_void_the_round_and_the_next_one_opens(make_stage: C
 
 
 def test_a_round_that_nobody_settles_pays_everybody_equally(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(windows=SHORT)
     _to_settle(stage)
     _evaluate(stage)
-    stage.devnet.control.warp(101)
+    stage.devnet.control.warp_to(stage.view().settle_end)
     _advance(stage)
     assert stage.market.round_of(stage.project, 1).phase is Phase.DEFAULTED
     with stage.database.read() as session:
@@ -228,40 +237,86 @@ def test_a_step_done_twice_at_once_is_one_transaction(stage: Stage) -> None:
         thread.join()
     assert not errors
     assert stage.phase() is Phase.REVEAL
-    assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit"]
+    assert [intent.split()[0] for intent in _intents(stage)] == [*BOND, "open", "commit"]
+
+
+def spoil(stage: Stage, trainer) -> None:
+    """A signature that went bad after intake."""
+    with stage.database.write() as session:
+        intent = session.get(CommitIntent, (stage.project, 1, trainer.address))
+        assert intent is not None
+        intent.signature = b"\x11" * 64 + b"\x1b"
 
 
 def test_one_bad_leaf_does_not_keep_the_others_out(stage: Stage) -> None:
-    """A signature that went bad after intake (here: in the database) is left out of the batch."""
+    """It is passed over, and part of the batch that later calls repeat. Its trainer can still post its own."""
     _advance(stage)
     for trainer in stage.trainers:
         stage.hand_in_commit(trainer)
-    spoilt = stage.trainers[1].address
-    with stage.database.write() as session:
-        intent = session.get(CommitIntent, (stage.project, 1, spoilt))
-        assert intent is not None
-        intent.signature = b"\x11" * 64 + b"\x1b"
-    stage.parts.indexer.catch_up()
-    perform(stage.parts, PostCommits(stage.project, 1))
-    assert stage.view().batch_count == 2
-    stage.parts.indexer.catch_up()
+    spoilt = stage.trainers[1]
+    spoil(stage, spoilt)
+    _advance(stage)
+    view = stage.view()
+    assert (view.batch_count, view.batch_bits, view.phase) == (2, 0b101, Phase.COMMIT)
     with stage.database.read() as session:
-        assert spoilt not in dict(rounds.batch_leaves(session, stage.project, 1))
+        batch = rounds.batch_leaves(session, stage.project, 1)
+        counting = [one.member for one in rounds.commits(session, stage.project, 1) if one.counts]
+    assert [leaf.member for leaf in batch] == [1, 2, 3]
+    assert counting == [1, 3]
+    own = stage.market.commit_self(stage.project, 1, stage.number_of(spoilt), stage.commitment_of(spoilt), batch)
+    stage.devnet.send(spoilt, own)
+    _reveal_all(stage)
+    assert (stage.view().admitted, stage.phase()) == (3, Phase.SETTLE)
 
 
-@pytest.mark.parametrize(
-    ("name", "arguments", "blamed"),
-    [
-        ("NotEligible", {"project": 1, "round": 1, "trainer": "0xAA"}, "0xaa"),
-        ("CommitSignatureExpired", {"index": 1, "expiry": 1, "time": 2}, "0xbb"),
-        ("CommitSignatureInvalid", {"index": 0}, "0xaa"),
-        ("CommitSignatureInvalid", {"index": 9}, None),
-        ("WrongPhase", {}, None),
-    ],
-)
-def test_who_spoilt_a_batch(name: str, arguments: dict, blamed: str | None) -> None:
-    leaves = [CommitIntent(trainer="0xaa"), CommitIntent(trainer="0xbb")]
-    assert blamed_leaf(TransactionReverted("no", name, arguments), leaves) == blamed
+def test_a_batch_in_which_nothing_counts_is_not_the_rounds_batch(stage: Stage) -> None:
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+        spoil(stage, trainer)
+    assert _advance(stage), "to be looked at again"
+    assert not stage.view().batch_posted
+    with stage.database.read() as session:
+        gate = session.get(RoundIntake, (stage.project, 1))
+        assert gate is not None
+        assert gate.batch_closed_at is None, "others may still hand in"
+
+
+def test_a_delegate_that_was_revoked_is_not_in_the_batch(make_stage: Callable[..., Stage]) -> None:
+    stage = make_stage(windows=SHORT)
+    revoked, trusted = stage.trainers[:2]
+    delegate = stage.devnet.account("anyone")
+    for trainer in (revoked, trusted):
+        stage.devnet.send(trainer, stage.market.set_delegate(stage.project, delegate.address))
+    _advance(stage)
+    stage.hand_in_commit(revoked, delegate)
+    stage.hand_in_commit(trusted, delegate)
+    stage.hand_in_commit(stage.trainers[2])
+    stage.devnet.send(revoked, stage.market.set_delegate(stage.project, None))
+    _advance(stage)
+    assert not stage.view().batch_posted, "the trainer may sign anew"
+    stage.devnet.control.warp(76)
+    _advance(stage)
+    assert stage.view().batch_count == 2
+    with stage.database.read() as session:
+        assert [leaf.member for leaf in rounds.batch_leaves(session, stage.project, 1)] == [2, 3]
+
+
+def test_no_batch_in_the_part_of_the_phase_that_is_for_trainers(make_stage: Callable[..., Stage]) -> None:
+    """The worker was away: what was handed in to it is too late for a batch, and the trainers post their own."""
+    stage = make_stage(windows=replace(SHORT, self_commit=40))
+    _advance(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_commit(trainer)
+    stage.devnet.control.warp(60)
+    assert not _advance(stage)
+    assert look(stage.parts, stage.project).wake_at == stage.view().commit_end
+    assert [intent.split()[0] for intent in _intents(stage)] == [*BOND, "open"], "nothing was tried"
+    for trainer in stage.trainers:
+        own = stage.market.commit_self(stage.project, 1, stage.number_of(trainer), stage.commitment_of(trainer))
+        stage.devnet.send(trainer, own)
+    _reveal_all(stage)
+    assert (stage.view().admitted, stage.phase()) == (3, Phase.SETTLE)
 
 
 def test_a_commitment_posted_by_its_trainer_is_not_in_the_batch(stage: Stage) -> None:
@@ -269,14 +324,15 @@ def test_a_commitment_posted_by_its_trainer_is_not_in_the_batch(stage: Stage) ->
     for trainer in stage.trainers:
         stage.hand_in_commit(trainer)
     own = stage.trainers[0]
-    stage.devnet.send(own, stage.market.commit_self(stage.project, 1, stage.commitment_of(own)))
+    number = stage.number_of(own)
+    stage.devnet.send(own, stage.market.commit_self(stage.project, 1, number, stage.commitment_of(own)))
     _advance(stage)
     view = stage.view()
     assert (view.batch_count, view.self_count, view.phase) == (2, 1, Phase.REVEAL)
 
 
 def test_a_late_reveal_does_not_void_receipts_for_the_others(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(windows=Windows(commit=100, guard=0, reveal=100, settle=100))
+    stage = make_stage(windows=SHORT)
     _to_reveal(stage)
     early = stage.trainers[:2]
     for trainer in early:
@@ -297,7 +353,9 @@ def test_only_the_receipts_that_decide_are_sent(stage: Stage) -> None:
         stage.hand_in_reveal(trainer)
     stage.post_receipts(stage.reveal_set(), stage.witnesses)
     with stage.database.read() as session:
-        (signed,) = signed_sets(session, stage.project, 1)
+        current = rounds.get(session, stage.project, 1)
+        assert current is not None
+        (signed,) = signed_sets(session, stage.identity, current)
         assert len(signed.receipts) == 3
         chosen = enough_receipts(signed, 2)
         assert len(chosen) == 2
@@ -320,12 +378,42 @@ def test_a_batch_that_a_reorg_undid_is_posted_again(stage: Stage) -> None:
     assert stage.view().batch_count == 3
 
 
-def test_another_aggregators_project_is_left_alone(stage: Stage) -> None:
+def test_a_transaction_that_was_recorded_and_never_sent_is_sent(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Dead between journal and broadcast, here of the transaction that accepts and opens."""
+    client = stage.parts.client
+    send_raw = client.send_raw
+
+    def away(raw: bytes) -> bytes:
+        if len(_intents(stage)) == len(BOND) + 1:
+            raise ChainUnavailable("cut off")
+        return send_raw(raw)
+
+    monkeypatch.setattr(client, "send_raw", away)
+    with pytest.raises(ChainUnavailable):
+        _advance(stage)
+    assert stage.round == 0
+    monkeypatch.setattr(client, "send_raw", send_raw)
+    _advance(stage)
+    assert stage.round == 1
+    assert [intent.split()[0] for intent in _intents(stage)] == [*BOND, "open"]
+    assert stage.devnet.client.nonce(stage.aggregator.address) == 3
+
+
+def test_a_round_that_a_reorg_undid_is_accepted_and_opened_again(stage: Stage) -> None:
     stage.parts.indexer.catch_up()
-    with stage.database.read() as session:
-        situation = read_situation(session, stage.project, stage.devnet.now(), stage.owner.address)
-    assert situation is not None
-    assert not situation.ours
+    fork = stage.devnet.control.snapshot()
+    _advance(stage)
+    assert stage.round == 1
+    stage.devnet.control.revert(fork)
+    stage.devnet.control.mine(1)
+    assert stage.market.bond_of(stage.project, stage.aggregator.address).locked == 0
+    _advance(stage)
+    assert (stage.round, stage.view().acceptor) == (1, stage.aggregator.address)
+    assert stage.market.bond_of(stage.project, stage.aggregator.address).locked == stage.terms.bond
+
+
+def test_a_project_that_does_not_name_us_is_left_alone(stage: Stage) -> None:
+    stage.parts.indexer.catch_up()
     other = replace(stage.parts, sender=stage.devnet.sender(stage.owner))
     assert not advance_project(other, stage.project, RUNNING)
     assert stage.round == 0
@@ -334,4 +422,4 @@ def test_another_aggregators_project_is_left_alone(stage: Stage) -> None:
 def test_a_set_that_does_not_exist_is_not_posted(stage: Stage) -> None:
     _to_reveal(stage)
     perform(stage.parts, PostReveals(stage.project, 1, b"\x07" * 32))
-    assert [intent.split()[0] for intent in _intents(stage)] == ["open", "commit"]
+    assert [intent.split()[0] for intent in _intents(stage)] == [*BOND, "open", "commit"]

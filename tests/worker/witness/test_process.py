@@ -7,23 +7,20 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 
 import pytest
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import Proposal
 from cohort_backend.updates import repository as updates
-from cohort_protocol import commitments
-from cohort_protocol.chain.types import Windows
-from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceNotFound
-from cohort_protocol.service.messages import CommitIntake, RevealIntake
 
 from tests.worker.processes import Running, api, freeze, picture, running, witness, worker
-from tests.worker.stage import Stage, wait_until
+from tests.worker.stage import SHORT, Stage, wait_until
 
 
 class Market:
@@ -59,31 +56,14 @@ class Market:
         stage = self.stage
         self.wait_for_phase(Phase.COMMIT, stage.round or 1)
         for trainer in stage.trainers:
-            digest, expiry = stage.commitment_of(trainer), stage.view().settle_end + 3600
-            message = commitments.commit_message(
-                stage.identity, stage.project, stage.round, trainer.address, digest, expiry
-            )
-            intake = CommitIntake(
-                trainer=trainer.address,
-                commitment=to_hex(digest),
-                expiry=expiry,
-                signature=to_hex(commitments.sign(message, trainer)),
-            )
-            self.service.post_commit(stage.project, stage.round, intake)
+            self.service.post_commit(stage.project, stage.round, stage.commit_intake(trainer))
 
-    def reveal(self, trainers: int | None = None, **cids: Cid) -> None:
-        """The first so many trainers (default: all) reveal. cids: by trainer address, instead of the right one."""
+    def reveal(self, trainers: int | None = None) -> None:
+        """The first so many trainers (default: all) reveal."""
         stage = self.stage
         self.wait_for_phase(Phase.REVEAL, stage.round)
         for trainer in stage.trainers[:trainers]:
-            update = stage.update_of(trainer)
-            intake = RevealIntake(
-                trainer=trainer.address,
-                update=to_hex(update.commitment),
-                salt=to_hex(update.salt),
-                cid=str(cids.get(trainer.address, update.cid)),
-            )
-            self.service.post_reveal(stage.project, stage.round, intake)
+            self.service.post_reveal(stage.project, stage.round, stage.reveal_intake(trainer))
 
 
 @pytest.fixture
@@ -117,22 +97,21 @@ def test_two_rounds_with_nobody_but_processes(market_of: Callable[..., Market]) 
 
 def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[..., Market]) -> None:
     """Garbage, too large, somebody else's bytes, a CID that nobody can fetch, and one who never reveals; two good ones
-    are paid."""
-    market = market_of(trainers=7, windows=Windows(commit=60, guard=0, reveal=16, settle=60))
+    are paid. Whoever committed to wrong bytes is refused, which costs the pay; what nobody could fetch is opened later,
+    which saves the stake."""
+    windows = replace(SHORT, commit=60, reveal=16, rescue=60, settle=60)
+    market = market_of(trainers=7, windows=windows)
     for index in range(3):
         market.add_witness(index)
     stage = market.stage
-    market.commit()
+    market.wait_for_phase(Phase.COMMIT)
     garbage, large, foreign, lost = stage.trainers[:4]
-    market.reveal(
-        6,
-        **{
-            garbage.address: stage.store.put(b"garbage"),
-            large.address: stage.store.put(bytes(1_000_000)),
-            foreign.address: stage.update_of(stage.trainers[5]).cid,
-            lost.address: Cid(RAW, b"\x02" * 32),
-        },
-    )
+    stage.publish_elsewhere(garbage, stage.store.put(b"garbage"))
+    stage.publish_elsewhere(large, stage.store.put(bytes(1_000_000)))
+    stage.publish_elsewhere(foreign, stage.update_of(stage.trainers[5]).cid)
+    stage.publish_elsewhere(lost, Cid(RAW, b"\x02" * 32))
+    market.commit()
+    market.reveal(6)
     market.wait_for_phase(Phase.FINAL, 1, seconds=60)
     with stage.database.read() as session:
         words = {(one.trainer, one.code) for one in updates.refusals(session, stage.project, 1)}
@@ -145,6 +124,8 @@ def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[.
     view = market.service.round(stage.project, 1)
     assert {row.trainer for row in view.rows} == {trainer.address for trainer in stage.trainers[4:6]}
     assert {one.trainer for one in view.refusals} == {one.address for one in stage.trainers[:4]}
+    assert view.rescued == [lost.address]
+    assert view.unresolved == 1, "the one who never revealed"
 
 
 def test_an_update_that_can_be_fetched_again_is_admitted(market_of: Callable[..., Market]) -> None:

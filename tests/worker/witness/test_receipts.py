@@ -30,7 +30,8 @@ DIMENSION = 50
 MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
 KEY = RoundKey(3, 7)
 WITNESS = Account.from_key(b"\x01" * 32)
-TRAINERS = [f"0x{number:02x}" + "00" * 19 for number in (10, 20, 30)]
+MEMBERS = {4: "0x" + "30" + "00" * 19, 5: "0x" + "10" + "00" * 19, 9: "0x" + "20" + "00" * 19}
+"""Address by number, from the chain."""
 SALT = b"\x05" * 32
 
 
@@ -47,16 +48,20 @@ def store(tmp_path: Path) -> EmbeddedStore:
     return EmbeddedStore(tmp_path / "ipfs")
 
 
-def _case(store: EmbeddedStore, trainer: str = TRAINERS[0], **changes) -> Case:
-    values = np.arange(DIMENSION, dtype=np.int16) + int(trainer[2:4], 16)
+def _case(store: EmbeddedStore, member: int = 4, cid: Cid | None = None, **changes) -> Case:
+    """cid: what the trainer has committed to, if it is not where its update is. changes: of the item alone."""
+    values = np.arange(DIMENSION, dtype=np.int16) + member
     update = update_commitment(values)
-    committed = commitments.commitment(MARKET, *KEY, trainer, update, SALT)
+    published = store.put(encode_update(values))
+    cid = cid or published
+    committed = commitments.commitment(MARKET, *KEY, member, update, bytes(cid), SALT)
     item = RevealItem(
-        trainer=trainer,
+        trainer=MEMBERS[member],
+        member=member,
         commitment=to_hex(committed),
         update=to_hex(update),
         salt=to_hex(SALT),
-        cid=str(store.put(encode_update(values))),
+        cid=str(cid),
     )
     return Case(item.model_copy(update=changes), committed)
 
@@ -106,13 +111,13 @@ def _not_a_file(store: EmbeddedStore) -> Cid:
     ],
 )
 def test_wrong_bytes_are_refused_in_words(store: EmbeddedStore, make: Callable, code: str) -> None:
-    found = _check(_case(store, cid=str(make(store))), store)
+    found = _check(_case(store, cid=make(store)), store)
     assert (found.answer, found.code) == (Answer.REFUSED, code)
     assert len(found.detail) > 20
 
 
 def test_what_cannot_be_fetched_is_nobodys_fault(store: EmbeddedStore) -> None:
-    found = _check(_case(store, cid=str(Cid(RAW, b"\x03" * 32))), store)
+    found = _check(_case(store, cid=Cid(RAW, b"\x03" * 32)), store)
     assert (found.answer, found.code) == (Answer.UNKNOWN, "not-fetchable")
 
 
@@ -129,10 +134,18 @@ def test_a_wrong_opening_sets_neither_bit(store: EmbeddedStore) -> None:
     assert (found.answer, found.code) == (Answer.UNKNOWN, "opening-wrong")
 
 
+def test_a_cid_that_was_not_committed_to_is_not_even_fetched(store: EmbeddedStore) -> None:
+    """A service that swaps CIDs cannot get a good update refused."""
+    garbage = str(store.put(b"garbage"))
+    case = _case(store)
+    found = _check(replace(case, item=case.item.model_copy(update={"cid": garbage})), store)
+    assert (found.answer, found.code) == (Answer.UNKNOWN, "opening-wrong")
+
+
 def test_a_copied_commitment_cannot_be_opened(store: EmbeddedStore) -> None:
     """The victim's update and salt, the victim's commitment on chain, under the copier's name."""
     victim = _case(store)
-    copied = Case(victim.item.model_copy(update={"trainer": TRAINERS[1]}), victim.committed)
+    copied = Case(victim.item.model_copy(update={"trainer": MEMBERS[5], "member": 5}), victim.committed)
     found = _check(copied, store)
     assert (found.answer, found.code) == (Answer.UNKNOWN, "opening-wrong")
 
@@ -149,29 +162,31 @@ def test_what_the_service_says_of_the_commitment_does_not_count(store: EmbeddedS
 
 
 def _set(items: list[RevealItem]) -> RevealSet:
-    digest = commitments.reveals_hash(
-        [(item.trainer, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
+    digest = commitments.openings_hash(
+        [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
     )
-    return RevealSet(reveals_hash=to_hex(digest), reveals=items, receipts_from=[])
+    return RevealSet(openings_hash=to_hex(digest), reveals=items, receipts_from=[])
 
 
 def test_a_receipt_says_one_thing_of_each(store: EmbeddedStore) -> None:
     cases = [
-        _case(store, TRAINERS[0]),
-        _case(store, TRAINERS[1], cid=str(store.put(b"garbage"))),
-        _case(store, TRAINERS[2], cid=str(Cid(RAW, b"\x03" * 32))),
+        _case(store, 4),
+        _case(store, 5, store.put(b"garbage")),
+        _case(store, 9, Cid(RAW, b"\x03" * 32)),
     ]
     reveals = _set([case.item for case in cases])
     checker = RevealChecker(MARKET, DIMENSION, store)
-    committed = {case.item.trainer: case.committed for case in cases}
+    committed = {case.item.member: case.committed for case in cases}
     findings = checker.check(KEY, reveals, committed)
-    receipt = make_receipt(WITNESS, MARKET, KEY, reveals, findings)
+    digest = check_set(reveals, MEMBERS)
+    receipt = make_receipt(WITNESS, MARKET, KEY, digest, reveals, findings)
     assert (receipt.endorsed, receipt.refused) == (0b001, 0b010)
     assert [(refusal.trainer, refusal.code) for refusal in receipt.refusals] == [
-        (cases[1].item.trainer, "update-malformed"),
-        (cases[2].item.trainer, "not-fetchable"),
+        (MEMBERS[5], "update-malformed"),
+        (MEMBERS[9], "not-fetchable"),
     ]
-    message = receipt_message(MARKET, *KEY, parse_bytes32(reveals.reveals_hash), 0b001, 0b010)
+    assert receipt.openings_hash == reveals.openings_hash
+    message = receipt_message(MARKET, *KEY, parse_bytes32(reveals.openings_hash), 0b001, 0b010)
     check_signature(message, bytes.fromhex(receipt.signature[2:]), WITNESS.address)
 
 
@@ -180,7 +195,7 @@ def test_what_comes_back_is_endorsed_later(store: EmbeddedStore) -> None:
     block = store._path(Cid.parse(case.item.cid))
     hidden = block.with_suffix(".hidden")
     block.rename(hidden)
-    reveals, committed = _set([case.item]), {case.item.trainer: case.committed}
+    reveals, committed = _set([case.item]), {case.item.member: case.committed}
     checker = RevealChecker(MARKET, DIMENSION, store)
     assert checker.check(KEY, reveals, committed)[0].answer is Answer.UNKNOWN
     hidden.rename(block)
@@ -190,31 +205,36 @@ def test_what_comes_back_is_endorsed_later(store: EmbeddedStore) -> None:
 
 
 def test_a_set_that_is_none_is_not_signed(store: EmbeddedStore) -> None:
-    items = [_case(store, trainer).item for trainer in TRAINERS]
+    items = [_case(store, member).item for member in MEMBERS]
     good = _set(items)
-    check_set(good)
+    assert to_hex(check_set(good, MEMBERS)) == good.openings_hash
     for bad in (
-        good.model_copy(update={"reveals": []}),
-        good.model_copy(update={"reveals": items[::-1]}),
-        good.model_copy(update={"reveals": [items[0], items[0]]}),
-        good.model_copy(update={"reveals_hash": to_hex(b"\x01" * 32)}),
+        _set([]),
+        _set(items[::-1]),
+        _set([items[0], items[0]]),
+        good.model_copy(update={"openings_hash": to_hex(b"\x01" * 32)}),
         good.model_copy(update={"reveals": [items[0].model_copy(update={"cid": "baaaaaaaa"})]}),
+        # a service that blames one trainer for the update of another
+        good.model_copy(update={"reveals": [items[0].model_copy(update={"trainer": MEMBERS[5]}), *items[1:]]}),
+        _set([items[0].model_copy(update={"member": 3})]),
     ):
         with pytest.raises(RevealSetInvalid):
-            make_receipt(WITNESS, MARKET, KEY, bad, [Finding(Answer.ENDORSED)] * len(bad.reveals))
+            check_set(bad, MEMBERS)
 
 
-def test_bits_count_from_the_lowest_address(store: EmbeddedStore) -> None:
-    items = [_case(store, trainer).item for trainer in TRAINERS]
+def test_bits_count_from_the_lowest_number(store: EmbeddedStore) -> None:
+    items = [_case(store, member).item for member in MEMBERS]
     findings = [Finding(Answer.UNKNOWN, "not-fetchable", "x")] * 2 + [Finding(Answer.ENDORSED)]
-    assert make_receipt(WITNESS, MARKET, KEY, _set(items), findings).endorsed == 0b100
+    reveals = _set(items)
+    receipt = make_receipt(WITNESS, MARKET, KEY, check_set(reveals, MEMBERS), reveals, findings)
+    assert receipt.endorsed == 0b100
 
 
 def test_findings_of_another_round_are_forgotten(store: EmbeddedStore) -> None:
     case = _case(store)
     reveals = _set([case.item])
     checker = RevealChecker(MARKET, DIMENSION, store)
-    assert checker.check(KEY, reveals, {case.item.trainer: case.committed})[0].answer is Answer.ENDORSED
+    assert checker.check(KEY, reveals, {case.item.member: case.committed})[0].answer is Answer.ENDORSED
     other = RoundKey(3, 8)
-    assert checker.check(other, reveals, {case.item.trainer: case.committed})[0].code == "opening-wrong"
+    assert checker.check(other, reveals, {case.item.member: case.committed})[0].code == "opening-wrong"
     assert len(checker._known) == 0

@@ -54,6 +54,8 @@ def _claims(proposal: SettlementProposal) -> list[tuple[str, dict]]:
     score, reason = proposal.outcomes[0]
     return [
         ("admitted hash", {"admitted_hash": to_hex(b"\x01" * 32)}),
+        ("validation batch", {"validation": to_hex(b"\x01" * 32)}),
+        ("public rows", {"public_rows": to_hex(b"\x01" * 32)}),
         ("policy hash", {"policy_hash": to_hex(b"\x01" * 32)}),
         ("previous model", {"previous_model": to_hex(b"\x01" * 32)}),
         ("outcomes", {"outcomes": [(score + 1, reason), *proposal.outcomes[1:]]}),
@@ -119,7 +121,7 @@ def test_the_spec_must_fit_the_terms(stage: Stage) -> None:
 
 def test_models_that_were_not_all_read_yet_are_waited_for(stage: Stage) -> None:
     history = ProjectHistory()
-    current = RoundHistory(1, b"\x01" * 32, 0, 0, 0)
+    current = RoundHistory(1, b"\x01" * 32, 0, 0)
     with pytest.raises(HistoryBehind):
         gather_inputs(
             stage.identity, stage.project, stage.terms, fetch_spec(stage.store, stage.terms), history, current
