@@ -65,18 +65,16 @@ interface IRounds {
     error BatchMismatch(bytes32 found, bytes32 stored);
     error EmptyBatch();
     error SignaturesMismatch(uint256 signatures, uint256 leaves);
-    error NoSlotFree(uint256 project, uint256 round, uint256 slots);
     error NotEligible(uint256 project, uint256 round, uint256 member);
     error NotTrainer(uint256 project, uint256 member, address caller);
     error AlreadyCommitted(uint256 project, uint256 round, uint256 member);
-    error CommitmentIsZero(uint256 member);
+    error CommitmentReserved(uint256 member, bytes32 commitment);
     error NoOpenings();
     error TooManyOpenings(uint256 openings, uint256 most);
     error OpeningsNotIncreasing(uint256 index);
     error ReceiptInvalid(uint256 index, address recovered, address expected);
     error WitnessesNotIncreasing(uint256 index);
     error QuorumMissing(uint256 found, uint256 needed);
-    error NothingToAdvance(uint256 project, uint256 round, Phase found);
     error NothingToSlash(uint256 project, uint256 round, uint256 member);
     error BatchNotInRoot(uint256 project, uint256 round, bytes32 digest);
     error AlreadyPosted(uint256 project, uint256 round, bytes32 found);
@@ -96,6 +94,7 @@ interface IRounds {
     ) external;
 
     /// @notice Posts a trainer's commitment: the path that needs nobody. By the trainer or its delegate, once per round.
+    /// 0 and 1 are no commitments: the market uses them as marks.
     /// @param batch the leaves as posted, empty if no batch was: a leaf of the same trainer gives its slot up.
     function commitSelf(
         uint256 project,
@@ -115,7 +114,4 @@ interface IRounds {
         Opening[] calldata openings,
         Receipt[] calldata receipts
     ) external;
-
-    /// @notice Ends a phase in which everyone has acted. Calls that complete a phase do it by themselves.
-    function advance(uint256 project, uint32 round) external;
 }

@@ -3,17 +3,8 @@ pragma solidity 0.8.30;
 
 /// @title PayRule: scores to pay, integers only, floor everywhere
 library PayRule {
-    /// @notice An outcome word: score (64 bits) << 8 | reason (8 bits).
-    function scoreOf(uint256 outcome) internal pure returns (uint256) {
-        return outcome >> 8;
-    }
-
-    function reasonOf(uint256 outcome) internal pure returns (uint256) {
-        return outcome & 0xff;
-    }
-
     /// @notice pay_a = min(floor(D c_a / max(sum c, S_floor)), floor(D cap / n), D).
-    /// @param outcomes one word per row, scores below 2^64.
+    /// @param outcomes one word per row: score (64 bits) << 8 | reason (8 bits).
     /// @param distributable D, base units, below 2^112.
     /// @param shareCap one row gets at most shareCap / n of D.
     /// @return pays base units, one per outcome; their sum never exceeds D.

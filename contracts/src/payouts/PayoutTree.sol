@@ -16,22 +16,22 @@ library PayoutTree {
         return keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount))));
     }
 
-    /// @notice The words of a leaf that are the same for all rows of a round.
-    function frame(uint256 project, uint256 round) internal pure returns (uint256[5] memory words) {
-        words[0] = project;
-        words[1] = round;
-    }
-
-    /// @notice leafOf, for one row after another.
-    function leafIn(uint256[5] memory words, uint256 row, uint256 member, uint256 amount)
+    /// @notice leafOf for every row of a round.
+    function leavesOf(uint256 project, uint256 round, uint256[] memory members, uint256[] memory amounts)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32[] memory leaves)
     {
-        words[2] = row;
-        words[3] = member;
-        words[4] = amount;
-        return Words.hashOf(Words.hashOf(words));
+        leaves = new bytes32[](members.length);
+        uint256[5] memory words;
+        words[0] = project;
+        words[1] = round;
+        for (uint256 i; i < members.length; ++i) {
+            words[2] = i;
+            words[3] = members[i];
+            words[4] = amounts[i];
+            leaves[i] = Words.hashOf(Words.hashOf(words));
+        }
     }
 
     /// @notice Root of `nodes` (at least one), cut to 27 bytes: beside it, outcome and claims fit in one slot. A second tree

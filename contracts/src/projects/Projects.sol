@@ -6,7 +6,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {IProjects} from "../interfaces/IProjects.sol";
 import {RoundBase} from "../rounds/RoundBase.sol";
-import {Header} from "../rounds/RoundState.sol";
+import {Header, RoundState} from "../rounds/RoundState.sol";
 import {StandingRule} from "../standing/StandingRule.sol";
 import {Project} from "../storage/MarketStorage.sol";
 import {Phase, ProjectTerms} from "../types/Types.sol";
@@ -30,7 +30,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
     {
         _checkCode("verifier", terms.verifier, terms.verifierCodeHash, _verifierAllowed[terms.verifierCodeHash]);
         _checkCode("policy", terms.policy, terms.policyCodeHash, _policyAllowed[terms.policyCodeHash]);
-        uint256 protocolFee = terms.roundBudget * _profile.protocolFeeBps / BPS;
+        uint256 protocolFee = uint256(terms.roundBudget) * _profile.protocolFeeBps / BPS;
         TermsCheck.check(terms, protocolFee, _profile.minimum);
         uint256 weight = _standingWeight(terms.token, protocolFee);
 
@@ -117,7 +117,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
     function ledgerOf(uint256 project) external view returns (Ledger memory ledger) {
         Project storage p = _project(project);
         (Rules memory rules,) = TermsStore.read(p.rules);
-        Header memory h = _newestRound(project).header;
+        Header memory h = RoundState.load(_newestRound(project));
         ledger.deposited = p.deposited;
         ledger.free = p.free;
         ledger.held = h.openedAt != 0 && h.outcome == Phase.None ? rules.roundBudget : 0;

@@ -19,12 +19,12 @@ library AdmittedRows {
 
     /// @dev At most as many times as rows were allocated. `new bytes` rounds up to whole words, so that the words stored
     /// here never reach beyond the array's memory.
-    function append(Buffer memory buffer, Opening calldata o) internal pure {
-        uint256 head = (uint256(o.member) << 8 | o.cid.codec) << 216;
+    /// @param member of the opening; codec of its CID: one byte.
+    function append(Buffer memory buffer, Opening calldata o, uint256 member, uint256 codec) internal pure {
         assembly ("memory-safe") {
             let at := mload(add(buffer, 32))
             let row := add(add(mload(buffer), 32), at)
-            mstore(row, head)
+            mstore(row, shl(216, or(shl(8, member), codec)))
             calldatacopy(add(row, 5), add(o, 32), 32) // update: the second word of an opening
             calldatacopy(add(row, 37), add(o, 96), 32) // digest: the fourth
             mstore(add(buffer, 32), add(at, 69))

@@ -7,8 +7,8 @@ import {Cid} from "../types/Types.sol";
 /// @dev CIDv1 with a sha2-256 digest: 0x01, codec, 0x12, 0x20, 32 bytes. Codecs raw (0x55) and dag-pb (0x70), which is
 /// what a file becomes in IPFS below and above one block. The market keeps codec and digest.
 library Cids {
-    function isValid(Cid calldata cid) internal pure returns (bool) {
-        return cid.codec == 0x55 || cid.codec == 0x70;
+    function isValid(uint256 codec) internal pure returns (bool) {
+        return codec == 0x55 || codec == 0x70;
     }
 
     /// @notice keccak256 of the 36 bytes.

@@ -24,6 +24,12 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
     bytes32 internal constant COMMIT_TYPEHASH =
         keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment,uint64 expiry)");
 
+    /// @dev What is signed of each leaf: EIP-712 domain and the words of the structure.
+    struct Signed {
+        bytes32 domain;
+        uint256[6] words;
+    }
+
     uint256 internal constant MAX_LEAVES = 32; // bits of batchBits
 
     /// @inheritdoc IRounds
@@ -59,7 +65,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         uint256 head = MemberHead.load(m);
         if (!_mayActFor(m, head, msg.sender)) revert NotTrainer(project, member, msg.sender);
         if (!MemberHead.isEligible(head, round)) revert NotEligible(project, round, member);
-        if (commitment == 0) revert CommitmentIsZero(member);
+        if (commitment == 0 || commitment == RESOLVED) revert CommitmentReserved(member, commitment);
         if (_selfCommits[project][round][member] != 0) revert AlreadyCommitted(project, round, member);
 
         uint8 replaced = _giveUpLeaf(r, c, member, batch);
@@ -110,56 +116,57 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
 
     /// @dev Sets batchBits and batchCount.
     function _count(Call memory c, CommitLeaf[] calldata leaves, CommitSignature[] calldata signatures) private {
-        bytes32 domain = _domainSeparatorV4();
-        uint256[6] memory words;
-        words[0] = uint256(COMMIT_TYPEHASH);
-        words[1] = c.project;
-        words[2] = c.round;
-        uint256 bits;
+        Signed memory s;
+        s.domain = _domainSeparatorV4();
+        s.words[0] = uint256(COMMIT_TYPEHASH);
+        s.words[1] = c.project;
+        s.words[2] = c.round;
+        mapping(uint256 => MemberRecord) storage members = _membersOf(c.project);
         uint256 free = c.rules.slots - c.header.commits();
         uint256 previous; // numbers begin at 1
         for (uint256 i; i < leaves.length; ++i) {
             uint256 member = leaves[i].member;
             if (member <= previous) revert BatchNotIncreasing(i);
             previous = member;
-            LeafSkip skip = free == 0 ? LeafSkip.NoSlot : _whySkipped(domain, words, c, leaves[i], signatures[i]);
+            LeafSkip skip = LeafSkip.NoSlot;
+            if (free != 0) skip = _whySkipped(s, c, members[member], leaves[i], signatures[i]);
             if (skip == LeafSkip.None) {
-                bits |= 1 << i;
+                c.header.batchBits |= 1 << i;
                 --free;
             } else {
                 emit LeafSkipped(c.project, c.round, uint32(member), skip);
             }
         }
-        c.header.batchBits = uint32(bits);
-        c.header.batchCount = uint8(c.rules.slots - free - c.header.selfCount);
+        c.header.batchCount = c.rules.slots - free - c.header.selfCount;
     }
 
     function _whySkipped(
-        bytes32 domain,
-        uint256[6] memory words,
+        Signed memory s,
         Call memory c,
+        MemberRecord storage m,
         CommitLeaf calldata leaf,
         CommitSignature calldata signed
     ) private view returns (LeafSkip) {
         uint256 member = leaf.member;
-        MemberRecord storage m = _member(c.project, member);
+        bytes32 commitment = leaf.commitment;
         uint256 head = MemberHead.load(m);
         if (!MemberHead.isEligible(head, c.round)) return LeafSkip.NotEligible;
-        if (leaf.commitment == 0) return LeafSkip.NoCommitment;
+        if (commitment == 0) return LeafSkip.NoCommitment;
         if (c.header.selfCount != 0 && _selfCommits[c.project][c.round][member] != 0) {
             return LeafSkip.AlreadyCommitted;
         }
         uint256 expiry = signed.expiry;
         if (expiry < block.timestamp) return LeafSkip.Expired;
-        words[3] = member;
-        words[4] = uint256(leaf.commitment);
-        words[5] = expiry;
-        bytes32 digest = MessageHashUtils.toTypedDataHash(domain, Words.hashOf(words));
+        s.words[3] = member;
+        s.words[4] = uint256(commitment);
+        s.words[5] = expiry;
+        bytes32 digest = MessageHashUtils.toTypedDataHash(s.domain, Words.hashOf(s.words));
         (address signer,,) = ECDSA.tryRecover(digest, signed.r, signed.vs);
         return _mayActFor(m, head, signer) ? LeafSkip.None : LeafSkip.NotSigned;
     }
 
-    /// @dev The trainer's leaf gives its slot up; without one there must be a free slot. Returns the leaf's position.
+    /// @dev The trainer's leaf gives its slot up. Without one there is a free slot: the call that takes the last one ends the
+    /// phase. Returns the leaf's position.
     function _giveUpLeaf(Round storage r, Call memory c, uint32 member, CommitLeaf[] calldata batch)
         private
         view
@@ -169,20 +176,19 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         if (h.batchPosted || batch.length != 0) _checkBatchHash(r, h, batch);
         uint256 leaf = Seats.find(batch, member);
         if (leaf != Seats.NONE && h.batchBits >> leaf & 1 == 1) {
-            h.batchBits ^= uint32(1 << leaf);
+            h.batchBits ^= 1 << leaf;
             h.batchCount -= 1;
             h.unresolved -= 1;
         } else {
             leaf = Seats.NONE;
-            if (h.commits() >= c.rules.slots) revert NoSlotFree(c.project, c.round, c.rules.slots);
         }
         return uint8(leaf);
     }
 
     function _store(Round storage r, Call memory c) private {
         if (c.header.endCommitIfComplete()) {
-            emit DeadlinesMoved(c.project, c.round, c.header.commitEnd, c.header.revealEnd);
+            emit DeadlinesMoved(c.project, c.round, uint40(c.header.commitEnd), uint40(c.header.revealEnd));
         }
-        r.header = c.header;
+        RoundState.save(r, c.header);
     }
 }

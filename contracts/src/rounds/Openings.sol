@@ -60,7 +60,7 @@ abstract contract Openings is RoundBase {
             if (committed == RESOLVED) return (leaf, SkipReason.AlreadyResolved);
         }
         if (committed == 0) return (leaf, SkipReason.NotCommitted);
-        if (!Cids.isValid(o.cid)) return (leaf, SkipReason.BadCid);
+        if (!Cids.isValid(o.cid.codec)) return (leaf, SkipReason.BadCid);
         if (committed != Seats.commitmentIn(walk.frame, o)) return (leaf, SkipReason.WrongOpening);
         return (leaf, SkipReason.None);
     }
@@ -90,7 +90,7 @@ abstract contract Openings is RoundBase {
     /// @dev A commitment is resolved once: admitted, refused, rescued or slashed.
     function _resolve(Call memory c, uint256 leaf, uint256 member) internal {
         if (leaf == Seats.NONE) _selfCommits[c.project][c.round][member] = RESOLVED;
-        else c.header.resolvedBits |= uint32(1 << leaf);
+        else c.header.resolvedBits |= 1 << leaf;
         c.header.unresolved -= 1;
     }
 }

@@ -48,7 +48,7 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
                 emit IRounds.RevealSkipped(project, round, o.member, reason);
             }
         }
-        r.header = h;
+        RoundState.save(r, h);
     }
 
     /// @inheritdoc IResolution
@@ -60,12 +60,12 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         uint256 from = c.header.rescueEnd(c.rules);
         _checkWindow(c, from, from + _slashWindow());
         _resolve(c, _unresolvedSeat(r, c, member, batch), member);
-        r.header = c.header;
+        RoundState.save(r, c.header);
 
         MemberRecord storage m = _member(project, member);
         _recordLoss(project, round, m.trainer, p.owner, StandingRule.NO_REVEAL, c.rules.standingWeight);
-        uint256 reward = _takeStake(p, c, m);
-        emit IRounds.StakeSlashed(project, round, member, m.trainer, msg.sender, reward, _burnedOf(c, reward));
+        (uint256 reward, uint256 burned) = _takeStake(p, c, m);
+        emit IRounds.StakeSlashed(project, round, member, m.trainer, msg.sender, reward, burned);
         if (reward != 0) IERC20(c.rules.token).safeTransfer(msg.sender, reward);
     }
 
@@ -80,7 +80,7 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         c.project = project;
         c.round = round;
         (c.rules, c.witnesses) = TermsStore.read(p.rules);
-        c.header = r.header;
+        c.header = RoundState.load(r);
         if (c.header.openedAt == 0 || !c.header.hadReveals(c.rules)) {
             revert IRounds.WrongPhase(project, round, _phaseOf(project, p, c.rules, round), Phase.Settle);
         }
@@ -109,17 +109,18 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         return Seats.NONE;
     }
 
-    /// @dev A stake is taken once: a trainer who let several rounds pass may have none left. Returns the reward.
-    function _takeStake(Project storage p, Call memory c, MemberRecord storage m) private returns (uint256) {
-        if (!m.staked) return 0;
+    /// @dev A stake is taken once: a trainer who let several rounds pass may have none left.
+    function _takeStake(Project storage p, Call memory c, MemberRecord storage m)
+        private
+        returns (uint256 reward, uint256 burned)
+    {
+        if (!m.staked) return (0, 0);
         m.staked = false;
+        m.unlockAt = 0; // nothing is left to wait for: who has left may join again
         if (m.joined) p.members -= 1;
         p.stakes -= 1;
         p.slashedStakes += 1;
-        return c.rules.stake / REWARD_DIVISOR;
-    }
-
-    function _burnedOf(Call memory c, uint256 reward) private pure returns (uint256) {
-        return reward == 0 ? 0 : c.rules.stake - reward;
+        reward = c.rules.stake / REWARD_DIVISOR;
+        burned = c.rules.stake - reward;
     }
 }

@@ -37,17 +37,17 @@ abstract contract Reveals is Commits {
         (walk.endorsed, walk.refused) = _tally(c, Seats.openingsHash(openings), receipts);
         walk.frame = Seats.frame(project, round);
         walk.rows = AdmittedRows.allocate(openings.length);
-        uint8 firstRow = c.header.admitted;
+        uint256 firstRow = c.header.admitted;
         if (firstRow != 0) walk.admitted[0] = uint256(r.admittedHash);
         for (uint256 i; i < openings.length; ++i) _revealOne(c, walk, batch, openings[i], i);
         if (c.header.admitted != firstRow) {
             r.admittedHash = bytes32(walk.admitted[0]);
-            emit UpdatesAdmitted(project, round, firstRow, walk.rows.finish());
+            emit UpdatesAdmitted(project, round, uint8(firstRow), walk.rows.finish());
         }
         if (c.header.endRevealIfComplete()) {
-            emit DeadlinesMoved(project, round, c.header.commitEnd, c.header.revealEnd);
+            emit DeadlinesMoved(project, round, uint40(c.header.commitEnd), uint40(c.header.revealEnd));
         }
-        r.header = c.header;
+        RoundState.save(r, c.header);
     }
 
     function _revealOne(
@@ -75,7 +75,7 @@ abstract contract Reveals is Commits {
         walk.admitted[1] = member;
         walk.admitted[2] = uint256(o.update);
         walk.admitted[0] = uint256(Words.hashOf(walk.admitted));
-        walk.rows.append(o);
+        walk.rows.append(o, member, o.cid.codec);
     }
 
     /// @dev Checks every receipt and returns, bit by bit, what at least a quorum of witnesses endorses and refuses.

@@ -35,7 +35,7 @@ abstract contract RoundBase is MarketStorage {
         c.project = project;
         c.round = round;
         (c.rules, c.witnesses) = TermsStore.read(p.rules);
-        c.header = r.header;
+        c.header = RoundState.load(r);
         Phase found = c.header.phaseAt(c.rules, block.timestamp);
         if (found != allowed) revert IRounds.WrongPhase(project, round, found, allowed);
     }
@@ -47,7 +47,7 @@ abstract contract RoundBase is MarketStorage {
     {
         if (round == 0 || round > p.newestRound) return Phase.None;
         if (round == p.newestRound) {
-            Header memory h = _newestRound(project).header;
+            Header memory h = RoundState.load(_newestRound(project));
             return h.phaseAt(rules, block.timestamp);
         }
         Phase outcome = _ending(project, round).outcome;
@@ -64,7 +64,7 @@ abstract contract RoundBase is MarketStorage {
         uint32 round = p.newestRound;
         if (round == 0) return p.createdAt;
         Round storage r = _newestRound(project);
-        Header memory h = r.header;
+        Header memory h = RoundState.load(r);
         if (h.outcome == Phase.None) {
             Phase found = h.phaseAt(rules, block.timestamp);
             if (found < Phase.Final) revert IProjects.RoundStillRunning(project, round);
@@ -78,7 +78,9 @@ abstract contract RoundBase is MarketStorage {
     function _closeWithoutRows(uint256 project, uint32 round, Project storage p, Round storage r, Rules memory rules)
         internal
     {
-        r.header.outcome = Phase.Void;
+        Header memory h = RoundState.load(r);
+        h.outcome = Phase.Void;
+        RoundState.save(r, h);
         p.free += uint112(rules.roundBudget);
         emit ISettlement.RoundVoided(project, round, bytes27(0), 0, new uint32[](0));
         _releaseBond(project, round, r.acceptor, rules.bond, 0);

@@ -11,7 +11,7 @@ import {Phase} from "../types/Types.sol";
 import {RoundBase} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 
-/// @title RoundClock: opening a round, and ending its phases early
+/// @title RoundClock: opening a round
 abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     using RoundState for Header;
 
@@ -31,29 +31,13 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
         _start(project, round, p, rules);
     }
 
-    /// @inheritdoc IRounds
-    function advance(uint256 project, uint32 round) external nonReentrant {
-        Project storage p = _project(project);
-        if (round != p.newestRound) revert NotNewestRound(project, round, p.newestRound);
-        Round storage r = _newestRound(project);
-        (Rules memory rules,) = TermsStore.read(p.rules);
-        Header memory h = r.header;
-        Phase found = h.phaseAt(rules, block.timestamp);
-        bool moved;
-        if (found == Phase.Commit) moved = h.endCommitIfComplete();
-        else if (found == Phase.Reveal) moved = h.endRevealIfComplete();
-        if (!moved) revert NothingToAdvance(project, round, found);
-        r.header = h;
-        emit DeadlinesMoved(project, round, h.commitEnd, h.revealEnd);
-    }
-
     /// @dev Copies what rescue and slash need of the round that is about to be overwritten.
     function _keepUnresolved(uint256 project, uint32 round, Rules memory rules) private {
         Round storage r = _newestRound(project);
-        Header memory h = r.header;
+        Header memory h = RoundState.load(r);
         if (round == 0 || h.unresolved == 0 || !h.hadReveals(rules)) return;
         Round storage kept = _olderRound(project, round);
-        kept.header = h;
+        RoundState.save(kept, h);
         kept.batchHash = r.batchHash;
     }
 
@@ -76,11 +60,11 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     function _start(uint256 project, uint32 round, Project storage p, Rules memory rules) private {
         Round storage r = _newestRound(project);
         Header memory h;
-        h.openedAt = uint40(block.timestamp);
-        h.commitEnd = uint40(block.timestamp + rules.commitWindow);
-        h.revealEnd = uint40(h.commitEnd + rules.guardWindow + rules.revealWindow);
-        h.expected = uint8(p.members < rules.slots ? p.members : rules.slots);
-        r.header = h;
+        h.openedAt = block.timestamp;
+        h.commitEnd = block.timestamp + rules.commitWindow;
+        h.revealEnd = h.commitEnd + rules.guardWindow + rules.revealWindow;
+        h.expected = p.members < rules.slots ? p.members : rules.slots;
+        RoundState.save(r, h);
         if (r.acceptor != p.acceptor) r.acceptor = p.acceptor;
         if (r.validation != 0) r.validation = 0;
         if (r.publicRows != 0) r.publicRows = 0;
@@ -90,10 +74,10 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
             p.acceptor,
             p.model,
             rules.roundBudget,
-            h.expected,
-            h.openedAt,
-            h.commitEnd,
-            h.revealEnd
+            uint8(h.expected),
+            uint40(h.openedAt),
+            uint40(h.commitEnd),
+            uint40(h.revealEnd)
         );
     }
 }

@@ -4,26 +4,26 @@ pragma solidity 0.8.30;
 import {Rules} from "../projects/TermsCode.sol";
 import {Phase} from "../types/Types.sol";
 
-/// @notice What a round's calls read and write, in one slot. Times are unix seconds.
+/// @notice What a round's calls read and write: one slot in storage, see RoundState.load. Times are unix seconds.
 struct Header {
-    uint40 openedAt; // 0: not opened
-    uint40 commitEnd; // tC
-    uint40 revealEnd; // tR. All other times follow from these two and the project's windows
-    uint32 batchBits; // bit i: leaf i of the batch counts
-    uint32 resolvedBits; // bit i: leaf i was admitted, refused, rescued or slashed
-    uint8 batchCount; // ones in batchBits
-    uint8 selfCount; // commitments posted by their trainers
-    uint8 unresolved; // commitments neither admitted, refused, rescued nor slashed
-    uint8 admitted; // n
-    uint8 refused; // opened, and refused by a quorum
-    uint8 expected; // commitments that end the commit phase
-    bool batchPosted;
-    Phase outcome; // Final, Void or Defaulted once the money has been moved, else None
+    uint256 openedAt; // bits 0 - 39; 0: not opened
+    uint256 commitEnd; // 40 - 79; tC
+    uint256 revealEnd; // 80 - 119; tR. All other times follow from these two and the project's windows
+    uint256 batchBits; // 120 - 151; bit i: leaf i of the batch counts
+    uint256 resolvedBits; // 152 - 183; bit i: leaf i was admitted, refused, rescued or slashed
+    uint256 batchCount; // 184 - 191; ones in batchBits
+    uint256 selfCount; // 192 - 199; commitments posted by their trainers
+    uint256 unresolved; // 200 - 207; commitments neither admitted, refused, rescued nor slashed
+    uint256 admitted; // 208 - 215; n
+    uint256 refused; // 216 - 223; opened, and refused by a quorum
+    uint256 expected; // 224 - 231; commitments that end the commit phase
+    bool batchPosted; // 232 - 239
+    Phase outcome; // 240 - 247; Final, Void or Defaulted once the money has been moved, else None
 }
 
 /// @notice One round in storage.
 struct Round {
-    Header header; // slot 0
+    uint256 header; // slot 0, a packed Header
     // The words below keep what the round before left in them until they are written: only the header says whether they
     // hold anything. Overwriting an old word costs 5,000 gas, writing a fresh one 22,100.
     bytes32 batchHash; // keccak256 of the leaves; valid if batchPosted
@@ -35,6 +35,34 @@ struct Round {
 
 /// @title RoundState: the phase of a round, and how deadlines move
 library RoundState {
+    /// @dev One read; the compiler would read the slot once for every member.
+    function load(Round storage r) internal view returns (Header memory h) {
+        uint256 word = r.header;
+        h.openedAt = uint40(word);
+        h.commitEnd = uint40(word >> 40);
+        h.revealEnd = uint40(word >> 80);
+        h.batchBits = uint32(word >> 120);
+        h.resolvedBits = uint32(word >> 152);
+        h.batchCount = uint8(word >> 184);
+        h.selfCount = uint8(word >> 192);
+        h.unresolved = uint8(word >> 200);
+        h.admitted = uint8(word >> 208);
+        h.refused = uint8(word >> 216);
+        h.expected = uint8(word >> 224);
+        h.batchPosted = uint8(word >> 232) != 0;
+        h.outcome = Phase(uint8(word >> 240));
+    }
+
+    /// @dev One write. Every member fits its place: times are below 2^40 for 34,000 years, counts are at most 32, and bits are
+    /// set below 32 only.
+    function save(Round storage r, Header memory h) internal {
+        uint256 word = h.openedAt | h.commitEnd << 40 | h.revealEnd << 80 | h.batchBits << 120 | h.resolvedBits << 152;
+        word |= h.batchCount << 184 | h.selfCount << 192 | h.unresolved << 200 | h.admitted << 208;
+        word |= h.refused << 216 | h.expected << 224 | uint256(h.outcome) << 240;
+        if (h.batchPosted) word |= 1 << 232;
+        r.header = word;
+    }
+
     /// @notice A pure function of storage and time: nobody has to poke a round for its phase to change.
     function phaseAt(Header memory h, Rules memory rules, uint256 time) internal pure returns (Phase) {
         if (h.openedAt == 0) return Phase.None;
@@ -70,7 +98,7 @@ library RoundState {
 
     /// @notice Commitments that count.
     function commits(Header memory h) internal pure returns (uint256) {
-        return uint256(h.batchCount) + h.selfCount;
+        return h.batchCount + h.selfCount;
     }
 
     /// @notice Whether reveals were ever due: a round that is void at tC for want of commitments punishes nobody.
@@ -81,7 +109,7 @@ library RoundState {
     /// @notice Ends the commit phase now if everyone has committed. All later windows keep their length.
     function endCommitIfComplete(Header memory h) internal view returns (bool) {
         if (commits(h) < h.expected) return false;
-        uint40 shift = h.commitEnd - uint40(block.timestamp);
+        uint256 shift = h.commitEnd - block.timestamp;
         h.commitEnd -= shift;
         h.revealEnd -= shift;
         return true;
@@ -90,7 +118,7 @@ library RoundState {
     /// @notice Ends the reveal phase now if no commitment is unresolved.
     function endRevealIfComplete(Header memory h) internal view returns (bool) {
         if (h.unresolved != 0) return false;
-        h.revealEnd = uint40(block.timestamp);
+        h.revealEnd = block.timestamp;
         return true;
     }
 }

@@ -29,7 +29,7 @@ abstract contract RoundViews is RoundBase, IRoundViews {
         v.payoutRoot = ending.payoutRoot;
         v.claimedBits = ending.claimedBits;
         Round storage r = _roundWithSeats(project, round, p);
-        Header memory h = r.header;
+        Header memory h = RoundState.load(r);
         if (round == p.newestRound && round != 0) {
             v.model = p.model;
             v.admittedHash = h.admitted == 0 ? bytes32(0) : r.admittedHash;
@@ -67,22 +67,22 @@ abstract contract RoundViews is RoundBase, IRoundViews {
     }
 
     function _viewHeader(RoundView memory v, Header memory h, Rules memory rules) private view {
-        v.openedAt = h.openedAt;
-        v.commitEnd = h.commitEnd;
+        v.openedAt = uint64(h.openedAt);
+        v.commitEnd = uint64(h.commitEnd);
         v.revealStart = uint64(h.revealStart(rules));
-        v.revealEnd = h.revealEnd;
+        v.revealEnd = uint64(h.revealEnd);
         v.rescueEnd = uint64(h.rescueEnd(rules));
         v.acceptorEnd = uint64(h.acceptorEnd(rules));
         v.settleEnd = uint64(h.settleEnd(rules));
         v.slashEnd = uint64(h.rescueEnd(rules) + _slashWindow());
-        v.expected = h.expected;
-        v.batchCount = h.batchCount;
-        v.selfCount = h.selfCount;
-        v.admitted = h.admitted;
-        v.refused = h.refused;
-        v.unresolved = h.unresolved;
+        v.expected = uint8(h.expected);
+        v.batchCount = uint8(h.batchCount);
+        v.selfCount = uint8(h.selfCount);
+        v.admitted = uint8(h.admitted);
+        v.refused = uint8(h.refused);
+        v.unresolved = uint8(h.unresolved);
         v.batchPosted = h.batchPosted;
-        v.batchBits = h.batchBits;
-        v.resolvedBits = h.resolvedBits;
+        v.batchBits = uint32(h.batchBits);
+        v.resolvedBits = uint32(h.resolvedBits);
     }
 }

@@ -20,11 +20,22 @@ library Tally {
         count.fours ^= carryTwice;
     }
 
-    /// @notice Questions with at least `quorum` votes (1 .. 7).
+    /// @notice Questions with at least `quorum` votes (1 .. 7): compares the counts with it, all at once, from the highest
+    /// digit down.
     function atLeast(Count memory count, uint256 quorum) internal pure returns (uint256 reached) {
-        for (uint256 votes = quorum; votes <= 7; ++votes) {
-            reached |= (votes & 1 == 0 ? ~count.ones : count.ones) & (votes & 2 == 0 ? ~count.twos : count.twos)
-                & (votes & 4 == 0 ? ~count.fours : count.fours);
-        }
+        uint256 equal = type(uint256).max; // counts that agree with `quorum` so far
+        (reached, equal) = _compare(reached, equal, count.fours, quorum & 4);
+        (reached, equal) = _compare(reached, equal, count.twos, quorum & 2);
+        (reached, equal) = _compare(reached, equal, count.ones, quorum & 1);
+        return reached | equal;
+    }
+
+    /// @dev `above`: counts that exceed the quorum in a higher digit.
+    function _compare(uint256 above, uint256 equal, uint256 digits, uint256 digit)
+        private
+        pure
+        returns (uint256, uint256)
+    {
+        return digit == 0 ? (above | equal & digits, equal & ~digits) : (above, equal & digits);
     }
 }

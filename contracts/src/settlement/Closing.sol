@@ -27,7 +27,7 @@ abstract contract Closing is Settlement, EIP712 {
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
         Round storage r = _newestRound(project);
         (Rules memory rules,) = TermsStore.read(p.rules);
-        Header memory h = r.header;
+        Header memory h = RoundState.load(r);
         if (h.outcome != Phase.None) revert RoundAlreadyClosed(project, round);
         Phase found = h.phaseAt(rules, block.timestamp);
         if (found != Phase.Void && found != Phase.Defaulted) revert IProjects.RoundStillRunning(project, round);
@@ -111,7 +111,9 @@ abstract contract Closing is Settlement, EIP712 {
         Ending storage ending = _ending(project, round);
         ending.payoutRoot = root;
         ending.outcome = outcome;
-        r.header.outcome = outcome;
+        Header memory h = RoundState.load(r);
+        h.outcome = outcome;
+        RoundState.save(r, h);
     }
 
     function _membersOf(Row[] calldata rows) private pure returns (uint32[] memory members) {

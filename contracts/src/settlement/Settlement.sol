@@ -101,9 +101,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         for (uint256 i; i < outcomes.length; ++i) {
             uint256 outcome = outcomes[i];
             if (outcome >> 72 != 0) revert OutcomeTooLarge(i, outcome);
-            if (PayRule.reasonOf(outcome) != 0 && PayRule.scoreOf(outcome) != 0) {
-                revert RejectedRowHasScore(i, PayRule.scoreOf(outcome));
-            }
+            if (outcome & 0xff != 0 && outcome >> 8 != 0) revert RejectedRowHasScore(i, outcome >> 8);
         }
     }
 
@@ -115,8 +113,8 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         Cid calldata bundle,
         bytes calldata evidence
     ) private {
-        if (!Cids.isValid(next.cid)) revert CidInvalid(next.cid.codec, next.cid.digest);
-        if (!Cids.isValid(bundle)) revert CidInvalid(bundle.codec, bundle.digest);
+        if (!Cids.isValid(next.cid.codec)) revert CidInvalid(next.cid.codec, next.cid.digest);
+        if (!Cids.isValid(bundle.codec)) revert CidInvalid(bundle.codec, bundle.digest);
         Project storage p = _project(c.project);
         IRoundVerifier.Statement memory s = _statementOf(c, p.model);
         s.outcomesHash = keccak256(abi.encodePacked(outcomes));
@@ -157,23 +155,28 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         private
         returns (uint256 paid)
     {
-        uint256 distributable = c.rules.distributable();
-        uint256[] memory pays;
-        (pays, paid) = PayRule.paysOf(outcomes, distributable, c.rules.scoreFloor, c.rules.shareCap);
-        if (paid > distributable) revert PaysMoreThanBudget(paid, distributable);
-        bytes32[] memory leaves = new bytes32[](rows.length);
-        uint256[5] memory frame = PayoutTree.frame(c.project, c.round);
-        for (uint256 i; i < rows.length; ++i) {
-            uint256 member = rows[i].member;
-            leaves[i] = PayoutTree.leafIn(frame, i, member, pays[i]);
-            if (PayRule.reasonOf(outcomes[i]) != 0) _recordRejection(c, member);
-        }
         RecordCell.RoundFacts memory facts =
-            RecordCell.RoundFacts(rows.length, distributable, c.rules.standingWeight);
-        _writeRecords(_records[c.project], rows, outcomes, pays, facts);
+            RecordCell.RoundFacts(rows.length, c.rules.distributable(), c.rules.standingWeight);
+        uint256[] memory pays;
+        (pays, paid) = PayRule.paysOf(outcomes, facts.distributable, c.rules.scoreFloor, c.rules.shareCap);
+        if (paid > facts.distributable) revert PaysMoreThanBudget(paid, facts.distributable);
+        uint256[] memory members = _membersIn(c, rows, outcomes);
         Ending storage ending = _ending(c.project, c.round);
-        ending.payoutRoot = PayoutTree.rootOf(leaves);
+        ending.payoutRoot = PayoutTree.rootOf(PayoutTree.leavesOf(c.project, c.round, members, pays));
         ending.outcome = Phase.Final;
+        _writeRecords(_records[c.project], members, outcomes, pays, facts);
+    }
+
+    /// @dev The members of the rows; those whose row was rejected lose standing.
+    function _membersIn(Call memory c, Row[] calldata rows, uint256[] memory outcomes)
+        private
+        returns (uint256[] memory members)
+    {
+        members = new uint256[](rows.length);
+        for (uint256 i; i < rows.length; ++i) {
+            members[i] = rows[i].member;
+            if (outcomes[i] & 0xff != 0) _recordRejection(c, members[i]);
+        }
     }
 
     function _recordRejection(Call memory c, uint256 member) private {
@@ -190,16 +193,15 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
     /// @dev Rows stand mostly in order of member numbers, so that one slot is read and written for up to four of them.
     function _writeRecords(
         mapping(uint256 => uint256) storage records,
-        Row[] calldata rows,
+        uint256[] memory members,
         uint256[] memory outcomes,
         uint256[] memory pays,
         RecordCell.RoundFacts memory facts
     ) private {
-        uint256 cell = RecordCell.cellOf(rows[0].member); // that `slot` is of
+        uint256 cell = RecordCell.cellOf(members[0]); // that `slot` is of
         uint256 slot = records[cell];
-        uint256 count = rows.length;
-        for (uint256 i; i < count; ++i) {
-            uint256 member = rows[i].member;
+        for (uint256 i; i < members.length; ++i) {
+            uint256 member = members[i];
             if (RecordCell.cellOf(member) != cell) {
                 records[cell] = slot;
                 cell = RecordCell.cellOf(member);
@@ -231,7 +233,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
             p.burned += uint112(burned);
         }
         c.header.outcome = Phase.Final;
-        _newestRound(c.project).header = c.header;
+        RoundState.save(_newestRound(c.project), c.header);
         bytes27 root = _ending(c.project, c.round).payoutRoot;
         emit RoundSettled(c.project, c.round, msg.sender, root, next, bundle, paid, burned, words);
     }

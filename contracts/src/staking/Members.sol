@@ -167,7 +167,10 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
     ) private {
         m.staked = true;
         p.stakes += 1;
-        if (m.joined) p.members += 1;
+        if (m.joined) {
+            p.members += 1;
+            m.joinedRound = p.newestRound; // the running round does not wait for this member
+        }
         emit Staked(project, m.trainer, number, msg.sender, rules.stake);
         Deposits.pull(rules.token, msg.sender, rules.stake);
     }
@@ -177,7 +180,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
     function _stakeFreeAt(uint256 project, Project storage p) private view returns (uint40) {
         if (p.newestRound == 0) return uint40(block.timestamp);
         (Rules memory rules,) = TermsStore.read(p.rules);
-        Header memory h = _newestRound(project).header;
+        Header memory h = RoundState.load(_newestRound(project));
         uint256 slashEnd = h.rescueEnd(rules) + _slashWindow();
         return uint40(slashEnd > block.timestamp ? slashEnd : block.timestamp);
     }

@@ -104,6 +104,10 @@ abstract contract MarketStorage {
         return _members[project][number];
     }
 
+    function _membersOf(uint256 project) internal view returns (mapping(uint256 => MemberRecord) storage) {
+        return _members[project];
+    }
+
     function _newestRound(uint256 project) internal view returns (Round storage) {
         return _newest[project];
     }
