@@ -173,7 +173,10 @@ contract DifferentialRules {
         found = new bytes[](cases.length);
         for (uint256 i; i < cases.length; ++i) {
             AdmittedRows.Buffer memory buffer = AdmittedRows.allocate(cases[i].length);
-            for (uint256 row; row < cases[i].length; ++row) buffer.append(cases[i][row]);
+            for (uint256 row; row < cases[i].length; ++row) {
+                Opening calldata o = cases[i][row];
+                buffer.append(o, o.member, o.cid.codec);
+            }
             found[i] = buffer.finish();
         }
     }
