@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.data import Dataset, write_csv
@@ -17,6 +18,7 @@ from cohort_protocol.spec import DataSpec
 from cohort_protocol.update import decode_model
 from cohort_trainer.home import Home, HomeConfig
 from cohort_trainer.owner.drafts import ProjectPlan, make_plan, parse_spec_draft, parse_terms
+from cohort_trainer.owner.rules import MarketRules
 from cohort_trainer.sdk import Trainer
 from eth_account.signers.local import LocalAccount
 from pydantic import SecretStr
@@ -124,25 +126,48 @@ class Stage:
         return found
 
 
+def rules_of(devnet: Devnet) -> MarketRules:  # noqa: F811
+    """What the devnet's market fixes."""
+    deployment = devnet.deployment
+    return MarketRules(
+        verifier=deployment.verifier,
+        policy=deployment.policy,
+        verifier_code_hash=parse_bytes32(deployment.code_hashes["AttestedVerifier"]),
+        policy_code_hash=parse_bytes32(deployment.code_hashes["SuppliedScores"]),
+        profile=devnet.market.profile(),
+    )
+
+
+WINDOWS = {
+    "commit": 600,
+    "guard": 0,
+    "reveal": 600,
+    "rescue": 600,
+    "settle": 600,
+    "takeover": 600,
+    "self_commit": 60,
+}
+
+
 def make_plan_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms) -> ProjectPlan:  # noqa: F811
     draft = parse_spec_draft(SPEC)
     values = {
         "token": devnet.deployment.token,
         "round_budget": str(BUDGET),
         "aggregator_fee": "10000",
-        "stake": "5000",
         "rounds": 3,
         "slots": 2,
         "min_trainers": 1,
         "quorum": 2,
         "share_cap": 2,
-        "windows": {"commit": 600, "guard": 0, "reveal": 600, "settle": 600},
+        "windows": WINDOWS,
         "witnesses": witnesses,
         "aggregators": [aggregator],
         **terms,
     }
-    request = parse_terms(values, 18, draft)
-    return make_plan(draft, request, 3 * BUDGET, devnet.deployment.verifier)
+    rules = rules_of(devnet)
+    request = parse_terms(values, 18, draft, rules.profile)
+    return make_plan(draft, request, 3 * BUDGET, rules)
 
 
 @pytest.fixture

@@ -12,11 +12,13 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
-from cohort_protocol.chain.events import RowPaid, UpdateAdmitted, decode_receipt
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, NextModel, Outcome, Reveal, Row
+from cohort_protocol.chain.events import RoundSettled, UpdatesAdmitted, decode_receipt
+from cohort_protocol.chain.types import CommitLeaf, CommitSignature, NextModel, Opening, Outcome, Row
+from cohort_protocol.commitments import encode_outcomes
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
@@ -37,6 +39,15 @@ from cohort_protocol.update import apply_step, encode_model, model_commitment
 from tests.fixtures.scene import ONE, Scene, some_cid
 
 
+class PaidRow(NamedTuple):
+    """What a settled round paid to one row."""
+
+    row: int
+    member: int
+    trainer: str
+    pay: int
+
+
 class MarketService:
     """`intercept(method, path, body)` may return (status, JSON) to answer in the service's place, or None."""
 
@@ -47,7 +58,7 @@ class MarketService:
         self.reveals: dict[tuple[int, str], list[RevealIntake]] = defaultdict(list)
         self.models: dict[bytes, tuple[np.ndarray, str]] = {}
         self.model_history: list[bytes] = []
-        self.paid: dict[int, list[RowPaid]] = {}
+        self.paid: dict[int, list[PaidRow]] = {}
         self.intercept: Callable[[str, str, bytes], tuple[int, object] | None] = lambda *_: None
         self.requests: list[tuple[str, str]] = []
         self.changed = threading.Condition()
@@ -134,6 +145,8 @@ class MarketService:
         if parts[-1] == "reveals":
             return self._take_reveal(int(parts[4]), RevealIntake.model_validate_json(body))
         if parts[-1] == "rewards":
+            if not self.scene.market.member_of(self.scene.project, parts[4]).known:
+                return problem(404, "not-found", "no such trainer")
             return 200, self._rewards(parts[4]).model_dump(mode="json")
         return problem(404, "not-found", f"no such path {path}")
 
@@ -143,6 +156,7 @@ class MarketService:
             chain_id=deployment.chain_id,
             market=deployment.market,
             verifier=deployment.verifier,
+            policy=deployment.policy,
             block=self.scene.devnet.client.block_number(),
             version="test",
         )
@@ -170,9 +184,14 @@ class MarketService:
             commit_end=view.commit_end,
             reveal_start=view.reveal_start,
             reveal_end=view.reveal_end,
+            rescue_end=view.rescue_end,
+            acceptor_end=view.acceptor_end,
             settle_end=view.settle_end,
+            slash_end=view.slash_end,
             budget=view.budget,
-            eligible=view.eligible,
+            acceptor=view.acceptor,
+            expected=view.expected,
+            unresolved=view.unresolved,
             model=self._reference(view.model),
             past_models=past,
             committed=[trainer for round, trainer in self.commits if round == number],
@@ -203,8 +222,9 @@ class MarketService:
 
     def _rewards(self, trainer: str) -> Rewards:
         items = []
+        member = self.scene.market.member_of(self.scene.project, trainer).number
         for round, rows in self.paid.items():
-            tree = PayoutTree(self.scene.project, round, [(row.trainer, row.pay) for row in rows])
+            tree = PayoutTree(self.scene.project, round, [(row.member, row.pay) for row in rows])
             view = self.scene.market.round_of(self.scene.project, round)
             items += [
                 RewardItem(
@@ -223,6 +243,7 @@ class MarketService:
         return Rewards(
             project=self.scene.project,
             trainer=trainer,
+            member=member,
             earned=earned,
             claimed=claimed,
             claimable=earned - claimed,
@@ -252,8 +273,8 @@ class MarketService:
                 for (round, trainer), known in self.commits.items()
                 if round == number and trainer not in leave_out
             ]
-            intakes.sort(key=lambda intake: int(intake.trainer, 16))
-            leaves = [CommitLeaf(one.trainer, parse_bytes32(one.commitment)) for one in intakes]
+            intakes.sort(key=lambda intake: intake.member)
+            leaves = [CommitLeaf(one.member, parse_bytes32(one.commitment)) for one in intakes]
             signatures = [CommitSignature(one.expiry, bytes.fromhex(one.signature[2:])) for one in intakes]
             self.scene.leaves = leaves
             request = self.scene.market.commit_batch(self.scene.project, number, leaves, signatures)
@@ -265,9 +286,9 @@ class MarketService:
         with self._planning:
             number = self.scene.round_number()
             intakes = [known[-1] for (round, _), known in self.reveals.items() if round == number]
-            intakes.sort(key=lambda intake: int(intake.trainer, 16))
+            intakes.sort(key=lambda intake: intake.member)
             reveals = [
-                Reveal(one.trainer, parse_bytes32(one.update), parse_bytes32(one.salt), bytes(Cid.parse(one.cid)))
+                Opening(one.member, parse_bytes32(one.update), bytes(Cid.parse(one.cid)), parse_bytes32(one.salt))
                 for one in intakes
             ]
             for reveal in reveals:
@@ -277,7 +298,8 @@ class MarketService:
             request = self.scene.market.reveal(self.scene.project, number, self.scene.leaves, reveals, receipts)
             receipt = self.scene.devnet.send(self.scene.aggregator, request)
             events = decode_receipt(receipt, self.scene.market.address)
-            self.scene.rows += [Row(e.trainer, e.update) for e in events if isinstance(e, UpdateAdmitted)]
+            admitted = [row for event in events if isinstance(event, UpdatesAdmitted) for row in event.rows]
+            self.scene.rows += [Row(row.member, row.update) for row in admitted]
         self.bump()
 
     def settle(self, scores: list[int] | None = None, move: int = 1) -> None:
@@ -294,12 +316,25 @@ class MarketService:
             receipt = self.scene.devnet.send(
                 self.scene.aggregator,
                 self.scene.market.settle(
-                    self.scene.project, number, self.scene.rows, outcomes, next_model, bundle, evidence
+                    self.scene.project,
+                    number,
+                    self.scene.rows,
+                    encode_outcomes(outcomes),
+                    next_model,
+                    bundle,
+                    evidence,
                 ),
             )
             events = decode_receipt(receipt, self.scene.market.address)
-            self.paid[number] = [event for event in events if isinstance(event, RowPaid)]
+            settled = next(event for event in events if isinstance(event, RoundSettled))
+            self.paid[number] = [
+                PaidRow(row.row, admitted.member, self.trainer_of(admitted.member), row.pay)
+                for row, admitted in zip(settled.rows, self.scene.rows, strict=True)
+            ]
         self.bump()
+
+    def trainer_of(self, member: int) -> str:
+        return self.scene.market.member_at(self.scene.project, member).trainer
 
     def run_automatically(self, rounds: int) -> None:
         """Runs rounds in a thread: each step as soon as every trainer has done its part."""

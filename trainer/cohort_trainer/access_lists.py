@@ -70,6 +70,14 @@ def opens(root: bytes, trainer: str, proof: Sequence[bytes]) -> bool:
     return node == root
 
 
+def read_list(path: Path) -> AccessList:
+    """From a file with addresses, as JSON array or one per line. Raises `AccessFileInvalid`."""
+    try:
+        return AccessList(_entries(path))
+    except InvalidInput as error:
+        raise AccessFileInvalid(f"{path} is no list of addresses: {error}") from error
+
+
 def read_proof(path: Path, trainer: str, root: bytes) -> tuple[bytes, ...]:
     """The trainer's proof from a file: the list of addresses, or the siblings of the proof (32 bytes of hex each); as
     JSON array, or one per line.

@@ -111,11 +111,15 @@ def create(
     terms: Annotated[Path, typer.Option(help="The terms: money, windows, witnesses, aggregators (.toml or .json).")],
     deposit: Annotated[str, typer.Option(help='Base units ("5000000") or tokens ("5000 tokens").')],
     label: Annotated[str, typer.Option(help="To create the same project a second time: any new word.")] = "",
+    access_list: Annotated[
+        Path | None, typer.Option(help="File with the addresses that may join, one per line. Default: everybody.")
+    ] = None,
     as_json: JsonOption = False,
     password_file: PasswordOption = None,
     yes: YesOption = False,
 ) -> None:
-    """Create and fund a project through the service, after showing its cost.
+    """Create and fund a project through the service, after showing its cost: one transaction where the token knows
+    permits.
 
     The first model is made here from its seed. What the service returns to sign is compared byte for byte with what
     these files ask for; anything else is refused. Running it again after a crash goes on where it was.
@@ -126,10 +130,14 @@ def create(
 
     cohort project create --home ~/owner --spec spec.toml --terms terms.toml --deposit "5000 tokens"
     """
+    from cohort_trainer.access_lists import read_list
     from cohort_trainer.owner.drafts import read_file
 
     with _unlocked(home, password_file) as owner:
-        plan = owner.plan(read_file(spec), read_file(terms), deposit)
+        values = read_file(terms)
+        if access_list is not None:
+            values["access_list"] = read_list(access_list).trainers
+        plan = owner.plan(read_file(spec), values, deposit)
         if not as_json:
             print("\n".join(owner.preview(plan)))
         confirm("Create and fund this project?", yes)
@@ -159,6 +167,29 @@ def fund(
         print(f"{owner.fund(project, amount)} base units added to the escrow of project {project}.")
 
 
+@app.command(name="add-aggregator")
+def add_aggregator(
+    project: ProjectArgument,
+    aggregator: Annotated[str, typer.Argument(metavar="ADDRESS", help="Who may accept and settle rounds too.")],
+    home: HomeOption,
+    password_file: PasswordOption = None,
+    yes: YesOption = False,
+) -> None:
+    """Let one more aggregator run rounds, at most eight in all. Nobody can be removed again.
+
+    Example:
+
+    cohort project add-aggregator 1 0x... --home ~/owner
+    """
+    from cohort_protocol.identifiers import parse_address
+
+    address = parse_address(aggregator)
+    with _unlocked(home, password_file) as owner:
+        confirm(f"Let {address} accept rounds of project {project}? This cannot be taken back.", yes)
+        owner.add_aggregator(project, address)
+        print(f"{address} is an aggregator of project {project}.")
+
+
 @app.command()
 def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = False) -> None:
     """Where a project stands, from the chain: round, trainers, money. Needs no password.
@@ -178,12 +209,14 @@ def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = Fal
         money = {name: str(value) for name, value in ledger.items()}
         found: dict[str, Any] = {"project": one.project, "title": one.title, "owner": one.owner, "round": one.round}
         found |= {"rounds": one.rounds, "phase": one.phase.name.lower(), "ended": one.ended, "members": one.members}
+        found |= {"aggregators": list(one.aggregators), "acceptor": one.acceptor}
         print(json.dumps({**found, "ledger": money, "balanced": one.ledger.balanced}))
         return
     print(f"Project {one.project}: {one.title}{' (ended)' if one.ended else ''}")
     print(f"  round {one.round} of {one.rounds} ({one.phase.name.lower()}), {one.members} trainers")
+    print(f"  aggregators {', '.join(one.aggregators)}; next round {one.acceptor or 'not accepted yet'}")
     for name, value in ledger.items():
-        print(f"  {name:<10} {format_amount(value, one.decimals, one.symbol)}")
+        print(f"  {name.replace('_', ' '):<14} {format_amount(value, one.decimals, one.symbol)}")
     print(f"  the ledger {'balances' if one.ledger.balanced else 'DOES NOT BALANCE'}")
 
 
@@ -271,8 +304,10 @@ def _state_line(state: ProjectState) -> str:
     if round is None:
         return f"project {state.project}: no round yet {end}".rstrip()
     paid = sum(row.pay or 0 for row in round.rows)
-    parts = [f"{len(round.committed)}/{round.eligible} committed", f"{len(round.revealed)} revealed"]
+    parts = [f"{len(round.committed)}/{round.expected} committed", f"{len(round.revealed)} revealed"]
     parts += [f"{len(round.rows)} admitted", f"{len(round.refusals)} refused"]
+    parts += [f"{len(round.rescued)} rescued"] if round.rescued else []
+    parts += [f"{len(round.slashed)} slashed"] if round.slashed else []
     if round.phase.terminal:
         parts.append(f"{paid} base units paid")
     return f"project {state.project} round {round.number} {round.phase.name.lower()}: {', '.join(parts)} {end}".rstrip()

@@ -16,7 +16,8 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 from cohort_protocol.chain import Market, Token, TransactionRequest
 from cohort_protocol.chain.codec import decode_values
-from cohort_protocol.chain.types import ProjectTerms, Windows
+from cohort_protocol.chain.terms import TermsOutOfBounds, check_terms, minimum_bond, minimum_stake
+from cohort_protocol.chain.types import BASIS_POINTS, Profile, ProjectTerms, Windows
 from cohort_protocol.errors import InvalidInput, NotFound
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
@@ -25,16 +26,19 @@ from cohort_protocol.learning.architecture import initial_weights, parse_archite
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, TermsRequest
 from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, SpecModel
+from cohort_protocol.standing import standing_weight
 from cohort_protocol.update import encode_model, model_commitment, model_from_floats
 from eth_abi.exceptions import DecodingError
 from pydantic import BaseModel, Field, ValidationError
 
+from cohort_trainer.access_lists import AccessList
 from cohort_trainer.amounts import parse_amount
 from cohort_trainer.durable_files import read_bounded
 from cohort_trainer.errors import DraftTampered, OwnerInputInvalid
+from cohort_trainer.owner.rules import MarketRules
 
 MAX_FILE_BYTES = 256 * 1024
-AMOUNTS = ("round_budget", "aggregator_fee", "stake")
+AMOUNTS = ("round_budget", "aggregator_fee", "stake", "bond")
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -72,6 +76,15 @@ class ProjectPlan:
     terms: ProjectTerms
     """As they must stand on chain."""
     deposit: int
+    protocol_fee: int
+    """Of each settled round."""
+    standing_weight: int
+    """Part of the full standing gain that the fee earns for trainers, in 1/65536."""
+
+    @property
+    def distributable(self) -> int:
+        """D: the most that a round pays to its trainers."""
+        return self.terms.round_budget - self.terms.aggregator_fee - self.protocol_fee
 
     @property
     def rounds_funded(self) -> int:
@@ -103,9 +116,13 @@ def parse_spec_draft(values: Mapping[str, Any]) -> SpecDraft:
     return _validated(SpecDraft, values, "spec")
 
 
-def parse_terms(values: Mapping[str, Any], decimals: int, spec: SpecDraft) -> TermsRequest:
-    """Terms from an owner's file. Amounts may be base units or "12.5 tokens"; a missing `score_floor` is what the
-    policy suggests for the slots. Raises `OwnerInputInvalid`."""
+def parse_terms(values: Mapping[str, Any], decimals: int, spec: SpecDraft, profile: Profile) -> TermsRequest:
+    """Terms from an owner's file. Amounts may be base units or "12.5 tokens".
+
+    What is missing is filled in: `score_floor` as the policy suggests for the slots, `stake` and `bond` with the least
+    that the market takes (2 D / slots and half the budget), guard and self_commit windows with the deployment's
+    minimum. `access_list` (addresses) becomes `access_root`. Raises `OwnerInputInvalid`.
+    """
     filled = dict(values)
     for name in AMOUNTS:
         if name in filled:
@@ -113,6 +130,12 @@ def parse_terms(values: Mapping[str, Any], decimals: int, spec: SpecDraft) -> Te
     if "score_floor" not in filled and isinstance(filled.get("slots"), int):
         policy = _policy(spec)
         filled["score_floor"] = str(policy.suggested_score_floor(filled["slots"]))
+    if "access_list" in filled:
+        filled["access_root"] = _access_root(filled.pop("access_list"), filled)
+    if isinstance(filled.get("windows"), Mapping):
+        least = {"guard": profile.minimum.guard, "self_commit": profile.minimum.self_commit}
+        filled["windows"] = {**least, **filled["windows"]}
+    _fill_stakes(filled, profile.protocol_fee_bps)
     for name in ("witnesses", "aggregators"):
         # The contract wants them strictly increasing; the owner should not have to know.
         if isinstance(filled.get(name), list) and all(isinstance(one, str) for one in filled[name]):
@@ -120,8 +143,32 @@ def parse_terms(values: Mapping[str, Any], decimals: int, spec: SpecDraft) -> Te
     return _validated(TermsRequest, filled, "terms")
 
 
-def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, verifier: str) -> ProjectPlan:
-    """Makes the first model from its seed and derives spec and terms from it. Raises `OwnerInputInvalid`."""
+def _access_root(trainers: object, terms: Mapping[str, Any]) -> str:
+    if "access_root" in terms:
+        raise OwnerInputInvalid("the terms have both an access_list and an access_root: leave one out")
+    if not isinstance(trainers, list) or not all(isinstance(one, str) for one in trainers):
+        raise OwnerInputInvalid('access_list is a list of addresses: ["0x...", "0x..."]')
+    try:
+        return to_hex(AccessList(trainers).root)
+    except InvalidInput as error:
+        raise OwnerInputInvalid(f"access_list: {error}") from error
+
+
+def _fill_stakes(terms: dict[str, Any], protocol_fee_bps: int) -> None:
+    """The least stake and bond where the file names none; leaves malformed amounts for the validation to name."""
+    try:
+        budget, fee, slots = int(terms["round_budget"]), int(terms.get("aggregator_fee", 0)), int(terms["slots"])
+    except (KeyError, TypeError, ValueError):
+        return
+    distributable = budget - fee - budget * protocol_fee_bps // BASIS_POINTS
+    if slots > 0 and distributable > 0:
+        terms.setdefault("stake", str(minimum_stake(distributable, slots)))
+    terms.setdefault("bond", str(minimum_bond(budget)))
+
+
+def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, rules: MarketRules) -> ProjectPlan:
+    """Makes the first model from its seed, derives spec and terms from it, and checks them as the market will. Raises
+    `OwnerInputInvalid`."""
     try:
         architecture = parse_architecture(draft.model.family, draft.model.config, draft.data)
         weights = initial_weights(architecture, draft.model.seed)
@@ -147,32 +194,48 @@ def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, verifier: s
         policy=PolicySpec(name=policy.name, params=policy.description()["params"]),
         seed=draft.seed,
     )
+    terms = _terms_on_chain(request, spec, policy.policy_hash(), rules)
+    try:
+        check_terms(terms, rules.profile)
+    except TermsOutOfBounds as error:
+        raise OwnerInputInvalid(str(error)) from error
+    protocol_fee = terms.protocol_fee(rules.profile.protocol_fee_bps)
+    full_fee = next((token.full_fee for token in rules.profile.tokens if token.token == terms.token), 0)
     return ProjectPlan(
         spec=spec,
         spec_cid=Cid.of_block(RAW, spec.to_bytes()),
         first_model=first_model,
         request=request,
-        terms=_terms_on_chain(request, spec, policy.policy_hash(), verifier),
+        terms=terms,
         deposit=deposit,
+        protocol_fee=protocol_fee,
+        standing_weight=standing_weight(protocol_fee, full_fee),
     )
 
 
-def _terms_on_chain(request: TermsRequest, spec: ProjectSpec, policy_hash: bytes, verifier: str) -> ProjectTerms:
+def _terms_on_chain(request: TermsRequest, spec: ProjectSpec, policy_hash: bytes, rules: MarketRules) -> ProjectTerms:
     fields = {name: getattr(request, name) for name in type(request).model_fields if name != "windows"}
+    for name in ("validation_root", "access_root"):
+        fields[name] = parse_bytes32(fields[name])
     fields["witnesses"], fields["aggregators"] = tuple(request.witnesses), tuple(request.aggregators)
     return ProjectTerms(
         **fields,
         windows=Windows(**request.windows.model_dump()),
-        verifier=verifier,
+        verifier=rules.verifier,
+        policy=rules.policy,
+        verifier_code_hash=rules.verifier_code_hash,
+        policy_code_hash=rules.policy_code_hash,
         spec_digest=sha256(spec.to_bytes()).digest(),
         policy_hash=policy_hash,
         initial_model=parse_bytes32(spec.model.initial_commitment),
         dimension=spec.model.dimension,
+        exponent=spec.model.exponent,
     )
 
 
 def expected_transactions(plan: ProjectPlan, market: Market, token: Token) -> list[TransactionRequest]:
-    """What creating the project takes, built from what the owner asked for: the allowance, then the creation."""
+    """What a service must answer, built from what the owner asked for: the allowance, then the creation. Only the
+    creation is sent as it is; where the token knows permits, a signature stands for the allowance."""
     create = market.create_project(plan.terms, plan.deposit)
     return [token.approve(market.address, plan.deposit), create] if plan.deposit else [create]
 

@@ -17,9 +17,16 @@ import numpy as np
 import structlog
 from cohort_protocol.chain import FileJournal, TransactionSender
 from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
-from cohort_protocol.chain.events import ProjectCreated, ProjectFunded, ProjectRefunded, decode_receipt
+from cohort_protocol.chain.events import (
+    ProjectCreated,
+    ProjectFunded,
+    ProjectRefunded,
+    RoundOpened,
+    decode_receipt,
+)
 from cohort_protocol.chain.transactions import TransactionReceipt, TransactionRequest
-from cohort_protocol.chain.types import Ledger, RoundView
+from cohort_protocol.chain.types import ZERO_ADDRESS, Ledger, Progress, ProjectTerms, RoundView
+from cohort_protocol.commitments import ZERO32
 from cohort_protocol.errors import NotFound
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
@@ -29,13 +36,16 @@ from eth_account.signers.local import LocalAccount
 from pydantic import SecretStr
 from safetensors.numpy import save
 
+from cohort_trainer.allowances import Purse
 from cohort_trainer.amounts import format_amount, parse_amount
+from cohort_trainer.chain_events import find_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.durable_files import write_durably
 from cohort_trainer.errors import BalanceTooLow, DraftTampered, HomeLocked, OwnerInputInvalid
 from cohort_trainer.home import Home
 from cohort_trainer.models import ModelSource
 from cohort_trainer.owner.drafts import ProjectPlan, check_draft, make_plan, parse_spec_draft, parse_terms, plan_id
+from cohort_trainer.owner.rules import read_rules
 from cohort_trainer.projects import VerifiedProject, verify_project
 
 log = structlog.get_logger(__name__)
@@ -61,6 +71,9 @@ class OwnerStatus:
     phase: Phase
     ended: bool
     members: int
+    aggregators: tuple[str, ...]
+    acceptor: str | None
+    """Of the next round; None: nobody has accepted it."""
     ledger: Ledger
     symbol: str
     decimals: int
@@ -96,20 +109,27 @@ class Owner:
         """Sends with the home's key, each intent once. Raises `HomeLocked`."""
         return self.connection.sender(self.account, self.home.transactions)
 
+    @cached_property
+    def purse(self) -> Purse:
+        """Pays from this home's account. Raises `HomeLocked`."""
+        return Purse(self.connection, self.account, self.sender, self.home.transactions)
+
     # --- creating ---------------------------------------------------------------------------------------------------
 
     def plan(self, spec: Mapping[str, Any], terms: Mapping[str, Any], deposit: str | int) -> ProjectPlan:
         """Spec and terms from an owner's files (see `drafts`), the first model, and what it will cost.
 
-        Amounts in base units or as "12.5 tokens". Raises `OwnerInputInvalid`, `NoContract` (the token).
+        Amounts in base units or as "12.5 tokens". Raises `OwnerInputInvalid`, `NoContract` (the token), `WrongMarket`,
+        `Unavailable` (the service names the policy contract).
         """
         self.connection.check_chain()
         if not isinstance(terms.get("token"), str):
             raise OwnerInputInvalid('the terms name no token: token = "0x..."')
         decimals = self.connection.token(terms["token"]).decimals()
         draft = parse_spec_draft(spec)
-        request = parse_terms(terms, decimals, draft)
-        return make_plan(draft, request, parse_amount(deposit, decimals), self.home.config.verifier)
+        rules = read_rules(self.connection)
+        request = parse_terms(terms, decimals, draft, rules.profile)
+        return make_plan(draft, request, parse_amount(deposit, decimals), rules)
 
     def preview(self, plan: ProjectPlan) -> list[str]:
         """What creating the project costs, for the prompt."""
@@ -120,21 +140,27 @@ class Owner:
         def money(value: int) -> str:
             return format_amount(value, decimals, symbol)
 
+        weight = plan.standing_weight / 65_536
         return [
             f"Project: {plan.spec.title}",
             f"  Model        {plan.spec.model.family}, {terms.dimension:,} parameters, first weights from seed "
             f"{plan.spec.model.seed}",
             f"  Spec         {plan.spec_cid}",
             f"  Policy       {plan.spec.policy.name}, score floor {terms.score_floor}",
-            f"  A round      {money(terms.round_budget)}: {money(terms.distributable)} to trainers by score, "
-            f"{money(terms.aggregator_fee)} to who settles",
+            f"  A round      {money(terms.round_budget)}: {money(plan.distributable)} to trainers by score, "
+            f"{money(terms.aggregator_fee)} to who settles,",
+            f"               {money(plan.protocol_fee)} protocol fee if the round settles; counts {weight:.0%} for the "
+            "trainers' standing",
             f"  Rounds       {terms.rounds} at most, {money(plan.total_cost)} in all",
             f"  Trainers     {terms.slots} slots, at least {terms.min_trainers}; each stakes {money(terms.stake)}; "
             f"none gets more than {terms.share_cap} times an equal share",
-            f"  Phases       commit {windows.commit} s, guard {windows.guard} s, reveal {windows.reveal} s, settle "
-            f"{windows.settle} s (upper bounds)",
+            f"  Who may join {_who_may_join(terms)}",
+            f"  Phases       commit {windows.commit} s (the last {windows.self_commit} s for trainers alone), guard "
+            f"{windows.guard} s,",
+            f"               reveal {windows.reveal} s, then rescue {windows.rescue} s, settle {windows.settle} s, "
+            f"takeover {windows.takeover} s (upper bounds)",
             f"  Witnesses    {terms.quorum} of {len(terms.witnesses)}: {', '.join(terms.witnesses)}",
-            f"  Aggregators  {', '.join(terms.aggregators)}",
+            f"  Aggregators  {', '.join(terms.aggregators)}; each puts a bond of {money(terms.bond)} on a round",
             f"  Deposit      {money(plan.deposit)} now: pays for {plan.rounds_funded} rounds; you hold "
             f"{money(token.balance_of(self.address))}",
             "  Back to you  what no round has set aside, once you end the project; pay that a settled round leaves",
@@ -163,15 +189,14 @@ class Owner:
         running it again. Raises as `draft`, and `BalanceTooLow`, `TransactionReverted`, `TransactionLost`.
         """
         self.publish(plan)
-        *approvals, create = self.draft(plan)
+        create = self.draft(plan)[-1]
         name = plan_id(plan, label)
         intent = f"create project {name}"
         if FileJournal(self.home.transactions).find(intent) is None:
             # Not sent before: the deposit is still the owner's.
             self._check_balance(plan)
-            for request in approvals:
-                self.sender.execute(request, f"approve deposit {name}")
-        receipt = self.sender.execute(create, intent)
+        token = self.connection.token(plan.terms.token)
+        receipt = self.purse.pay(token, plan.deposit, [create], intent)
         return self._created(receipt, plan)
 
     def _check_balance(self, plan: ProjectPlan) -> None:
@@ -205,11 +230,18 @@ class Owner:
         if held < value:
             raise BalanceTooLow(f"funding takes {value} base units, {self.address} holds {held} of {token.address}")
         moment = self.connection.chain.block_number()
-        if token.allowance(self.address, market.address) < value:
-            self.sender.execute(token.approve(market.address, value), f"approve {value} for {project} at {moment}")
-        receipt = self.sender.execute(market.fund(project, value), f"fund {project} with {value} at {moment}")
+        receipt = self.purse.pay(
+            token, value, [market.fund(project, value)], f"fund {project} with {value} at {moment}"
+        )
         events = decode_receipt(receipt, market.address)
         return sum(event.amount for event in events if isinstance(event, ProjectFunded))
+
+    def add_aggregator(self, project: int, aggregator: str) -> None:
+        """Lets one more aggregator accept and settle rounds; nobody can be removed. Raises `TransactionReverted` with
+        the contract's reason (there are eight already; not the owner)."""
+        market = self.connection.market
+        if aggregator not in market.aggregators_of(project):
+            self.sender.execute(market.add_aggregator(project, aggregator), f"aggregator {aggregator} for {project}")
 
     def end(self, project: int) -> None:
         """No round opens any more. Only between rounds. Raises `TransactionReverted` with the contract's reason."""
@@ -255,7 +287,9 @@ class Owner:
             rounds=verified.terms.rounds,
             phase=view.phase if view is not None else Phase.NONE,
             ended=progress.ended,
-            members=market.member_count(project),
+            members=progress.members,
+            aggregators=market.aggregators_of(project),
+            acceptor=None if progress.acceptor == ZERO_ADDRESS else progress.acceptor,
             ledger=market.ledger_of(project),
             symbol=token.symbol(),
             decimals=token.decimals(),
@@ -286,8 +320,20 @@ class Owner:
         number = newest if round is None else round
         if not 0 <= number <= newest:
             raise NoSuchRound(f"project {project} has models after rounds 0 .. {newest}, not after {number}")
-        commitment = progress.model if number == progress.round else market.round_of(project, number + 1).model
+        commitment = self._model_after(project, number, progress)
         return verified, number, ModelSource(self.connection, self.home, verified).fetch(commitment, {})
+
+    def _model_after(self, project: int, number: int, progress: Progress) -> bytes:
+        """Commitment of the model after a round that is over: where the next one starts."""
+        if number == progress.round:
+            return progress.model if progress.pending_model == ZERO32 else progress.pending_model
+        config = self.connection.config
+        opened = find_events(
+            self.connection.chain, config.market, RoundOpened, [project, number + 1], config.start_block, first_hit=True
+        )
+        if not opened:
+            raise NoSuchRound(f"the node has no log of the opening of round {project}/{number + 1}: try another node")
+        return opened[-1].model
 
     def save_model(self, project: int, out: Path, round: int | None = None, raw: bool = False) -> int:
         """Writes the model after a round as safetensors and returns the round.
@@ -317,3 +363,10 @@ class Owner:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _who_may_join(terms: ProjectTerms) -> str:
+    limits = ["those on your list"] if terms.access_root != ZERO32 else []
+    if terms.min_reliability:
+        limits.append(f"with a reliability of {terms.min_reliability / 100:.2f}% or more")
+    return ", ".join(limits) or "everybody"

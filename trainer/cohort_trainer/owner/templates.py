@@ -34,21 +34,26 @@ TERMS_TOML = """\
 # Money and rules: on chain, fixed for ever. Amounts: "12.5 tokens", or base units as "12500000".
 token = "{token}"
 round_budget = "100 tokens"   # set aside when a round opens, whatever happens then
-aggregator_fee = "1 tokens"   # part of it, for whoever settles
-stake = "25 tokens"           # of each trainer; returned on leaving
+aggregator_fee = "1 tokens"   # part of it, for whoever settles; the protocol takes its own part
+stake = "25 tokens"           # of each trainer; at least 2 / slots of what a round pays to trainers
+bond = "50 tokens"            # of the aggregator of a round; at least half the budget
 rounds = 10                   # at most
 slots = 8                     # most trainers in a round
 min_trainers = 3              # fewer commits or reveals void the round; at most half the slots
 share_cap = 4                 # nobody gets more than this times an equal share
+min_reliability = 0           # basis points that a trainer must have earned elsewhere; 0: newcomers welcome
 quorum = {quorum}                    # witness signatures needed: more than half of them
 witnesses = {witnesses}
 aggregators = {aggregators}
 
-[windows]                     # seconds, upper bounds: a phase ends when everyone has acted
-commit = 600
-guard = 0
-reveal = 600
-settle = 600
+[windows]                     # seconds, upper bounds: commit and reveal end when everyone has acted
+commit = 1200
+guard = 600                   # nobody acts: lets the commitments become final before updates are public
+reveal = 1200
+rescue = 86400                # after the reveals: an unopened commitment can still be opened to save its stake
+settle = 3600                 # then: the aggregator that accepted the round must have settled
+takeover = 3600               # then: any other bonded aggregator may
+self_commit = 300             # the last part of commit: for trainers themselves, no batch any more
 """
 
 _EXAMPLE = "0x" + "00" * 19
