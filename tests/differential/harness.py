@@ -20,13 +20,13 @@ from eth_abi import decode, encode
 
 from tests.differential.cases import KINDS, Kind, settlement_abi
 
-_DIGESTS = "test/differential/Digests.sol"
+_DIGESTS = "test/differential/harness/Digests.sol"
 SELECTION = Selection(
     contracts={
-        "DifferentialRules": ("test/differential/Rules.sol:DifferentialRules",),
+        "DifferentialRules": ("test/differential/harness/Rules.sol:DifferentialRules",),
         **{name: (f"{_DIGESTS}:{name}",) for name in dict.fromkeys(kind.contract for kind in KINDS[14:])},
     },
-    sources=("src", "test/differential"),
+    sources=("src", "test/differential/harness"),
     folder="artifacts/differential",
 )
 
@@ -39,7 +39,7 @@ class Disagreement(AssertionError):
 
 
 def harness_artifacts() -> dict[str, Artifact]:
-    """Compiled from `contracts/test/differential`."""
+    """Compiled from `contracts/test/differential/harness`."""
     return ensure_artifacts(repository_root(), selection=SELECTION)
 
 

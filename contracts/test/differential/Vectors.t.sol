@@ -4,8 +4,8 @@ pragma solidity 0.8.30;
 import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
 import {Cid, CommitLeaf, Opening, Row} from "../../src/types/Types.sol";
 import {CheatCodes} from "../support/Vm.sol";
-import {ResolutionDigests, RoundsDigests, SettlementDigests, VerifierDigests} from "./Digests.sol";
-import {DifferentialRules} from "./Rules.sol";
+import {ResolutionDigests, RoundsDigests, SettlementDigests, VerifierDigests} from "./harness/Digests.sol";
+import {DifferentialRules} from "./harness/Rules.sol";
 
 /// @notice The cheat codes for files.
 interface Files {

@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Words} from "../../src/hashing/Words.sol";
-import {PayRule} from "../../src/payouts/PayRule.sol";
-import {PayoutTree} from "../../src/payouts/PayoutTree.sol";
-import {Rules} from "../../src/projects/TermsCode.sol";
-import {TermsCheck} from "../../src/projects/TermsCheck.sol";
-import {AdmittedRows} from "../../src/rounds/AdmittedRows.sol";
-import {Cids} from "../../src/rounds/Cids.sol";
-import {Header, RoundState} from "../../src/rounds/RoundState.sol";
-import {Seats} from "../../src/rounds/Seats.sol";
-import {RecordCell} from "../../src/standing/RecordCell.sol";
-import {StandingRule} from "../../src/standing/StandingRule.sol";
-import {Cid, CommitLeaf, Opening, Phase, ProjectTerms, Row, Windows} from "../../src/types/Types.sol";
+import {Words} from "../../../src/hashing/Words.sol";
+import {PayRule} from "../../../src/payouts/PayRule.sol";
+import {PayoutTree} from "../../../src/payouts/PayoutTree.sol";
+import {Rules} from "../../../src/projects/TermsCode.sol";
+import {TermsCheck} from "../../../src/projects/TermsCheck.sol";
+import {AdmittedRows} from "../../../src/rounds/AdmittedRows.sol";
+import {Cids} from "../../../src/rounds/Cids.sol";
+import {Header, RoundState} from "../../../src/rounds/RoundState.sol";
+import {Seats} from "../../../src/rounds/Seats.sol";
+import {RecordCell} from "../../../src/standing/RecordCell.sol";
+import {StandingRule} from "../../../src/standing/StandingRule.sol";
+import {Cid, CommitLeaf, Opening, Phase, ProjectTerms, Row, Windows} from "../../../src/types/Types.sol";
 
 /// @title DifferentialRules: the contracts' pure rules, many cases in one call
 /// @notice For comparison with their Python twins (tests/differential). Each function takes a list of cases and answers

@@ -2,11 +2,11 @@
 pragma solidity 0.8.30;
 
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MarketResolution} from "../../src/MarketResolution.sol";
-import {MarketSettlement} from "../../src/MarketSettlement.sol";
-import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
-import {Reveals} from "../../src/rounds/Reveals.sol";
-import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
+import {MarketResolution} from "../../../src/MarketResolution.sol";
+import {MarketSettlement} from "../../../src/MarketSettlement.sol";
+import {IRoundVerifier} from "../../../src/interfaces/IRoundVerifier.sol";
+import {Reveals} from "../../../src/rounds/Reveals.sol";
+import {AttestedVerifier} from "../../../src/verification/AttestedVerifier.sol";
 
 /// @notice What the market wants signed, with the type hashes and the domain of its own code. Each of these contracts is
 /// a domain of its own ("the market" of its digests is the contract itself).
