@@ -12,6 +12,7 @@ from cohort_backend.jobs.models import Job
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_protocol.chain import ChainClient, ChainUnavailable
+from cohort_protocol.chain.errors import NoContract
 from cohort_worker.chain_index import reorg
 from cohort_worker.chain_index.indexer import ChainIndexer
 from sqlalchemy import func, select
@@ -148,7 +149,7 @@ def test_a_round_that_a_reorg_undid_is_gone(stage: Stage) -> None:
     assert _project(stage).round == 1
 
     stage.devnet.control.revert(fork)
-    stage.devnet.control.mine(1)  # the same height, another block
+    stage.devnet.control.mine(3)  # the same height, other blocks
     indexer.catch_up()
 
     assert _project(stage).round == 0
@@ -168,9 +169,17 @@ def test_a_node_that_is_behind_is_no_reorg(stage: Stage) -> None:
 
 def test_a_database_of_another_market_is_refused(stage: Stage) -> None:
     _indexer(stage).catch_up()
-    other = ChainIndexer(stage.database, stage.devnet.client, stage.devnet.deployment.token)
+    with stage.database.write() as session:
+        repository.lock_cursor(session).market = stage.owner.address
     with pytest.raises(OtherMarket):
-        other.catch_up()
+        _indexer(stage).catch_up()
+
+
+def test_a_contract_that_is_no_market_is_named(stage: Stage) -> None:
+    token = stage.devnet.deployment.token
+    assert token is not None
+    with pytest.raises(NoContract, match="COHORT_MARKET"):
+        ChainIndexer(stage.database, stage.devnet.client, token).catch_up()
 
 
 def test_a_dead_node_changes_nothing(stage: Stage) -> None:

@@ -265,4 +265,3 @@ def test_the_scheduler_wakes_for_stakes_of_a_project_that_is_over(make_stage: Ca
     assert _staked(stage) == [True, True, False]
     finish_all(stage)
     assert scheduler._idle_projects() == []
-

@@ -405,7 +405,7 @@ def test_a_round_that_a_reorg_undid_is_accepted_and_opened_again(stage: Stage) -
     _advance(stage)
     assert stage.round == 1
     stage.devnet.control.revert(fork)
-    stage.devnet.control.mine(1)
+    stage.devnet.control.mine(3)
     assert stage.market.bond_of(stage.project, stage.aggregator.address).locked == 0
     _advance(stage)
     assert (stage.round, stage.view().acceptor) == (1, stage.aggregator.address)

@@ -112,7 +112,7 @@ def test_a_reorg_is_read_again(stage: Stage) -> None:
     history.refresh()
     assert history.round(stage.project, 1) is not None
     stage.devnet.control.revert(fork)
-    stage.devnet.control.mine(1)
+    stage.devnet.control.mine(3)
     history.refresh()
     assert history.round(stage.project, 1) is None
     advance(stage)

@@ -16,7 +16,8 @@ import structlog
 from cohort_backend.chain import projection, repository
 from cohort_backend.database import Database
 from cohort_backend.jobs.service import enqueue_advance
-from cohort_protocol.chain import ChainClient, Market, MarketLogs, TransactionReceipt
+from cohort_protocol.chain import ChainClient, Market, MarketLogs, TransactionReceipt, TransactionReverted
+from cohort_protocol.chain.errors import NoContract
 from cohort_protocol.chain.events import Claimed, MarketEvent
 from cohort_protocol.chain.transactions import Block
 
@@ -74,7 +75,8 @@ class ChainIndexer:
         """Reads up to the head of the chain; returns the projects that changed, for each of which a job to look at it
         was queued in the same transaction. Does nothing but one question to the node if nothing happened.
 
-        Raises `ChainUnavailable`, `DatabaseUnavailable` (both: try again), `LogMalformed`, `OtherMarket`.
+        Raises `ChainUnavailable`, `DatabaseUnavailable` (both: try again), `LogMalformed`, `NoContract`,
+        `OtherMarket`.
         """
         with self._one_at_a_time:
             self._start()
@@ -94,7 +96,7 @@ class ChainIndexer:
             return
         chain_id = self._client.check()
         self._client.require_code(self._market)
-        slash_window = Market(self._client, self._market).profile().slash_window
+        slash_window = self._slash_window()
         with self._database.write() as session:
             repository.start_cursor(
                 session,
@@ -104,6 +106,15 @@ class ChainIndexer:
                 slash_window=slash_window,
             )
         self._started = True
+
+    def _slash_window(self) -> int:
+        """Seconds, of the deployment: times of a round follow from it, and no event says it. Raises `NoContract`."""
+        try:
+            return Market(self._client, self._market).profile().slash_window
+        except TransactionReverted as error:
+            raise NoContract(
+                f"the contract at {self._market} is no market (its profile was asked for): check COHORT_MARKET"
+            ) from error
 
     def _fetch_next(self, head: Block) -> _Range | None:
         """The next range, or None if there is nothing to read or the chain changed while it was read."""
