@@ -108,6 +108,8 @@ def worker_environment(stage: Stage, **changes: object) -> dict[str, str]:
     """The settings of the stage's worker as environment."""
     found = {}
     for name, value in stage.settings(**changes):
+        if value is None:
+            continue  # not set
         text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
         found[f"COHORT_{name.upper()}"] = text
     return found
