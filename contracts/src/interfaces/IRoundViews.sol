@@ -42,7 +42,8 @@ interface IRoundViews {
 
     function roundOf(uint256 project, uint32 round) external view returns (RoundView memory);
 
-    /// @notice The commitment that the trainer posted itself; 0: none; 1: it was resolved.
+    /// @notice The first 27 bytes of the commitment that the trainer posted itself, then zeros; 0: none; 1: it was resolved.
+    /// Kept for the newest round, and for older ones until it is resolved.
     function selfCommitOf(uint256 project, uint32 round, uint32 member) external view returns (bytes32);
 
     /// @notice What a trainer commits to.

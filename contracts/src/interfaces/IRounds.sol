@@ -94,7 +94,7 @@ interface IRounds {
     ) external;
 
     /// @notice Posts a trainer's commitment: the path that needs nobody. By the trainer or its delegate, once per round.
-    /// 0 and 1 are no commitments: the market uses them as marks.
+    /// The market keeps the first 27 bytes of it, which must not be zero.
     /// @param batch the leaves as posted, empty if no batch was: a leaf of the same trainer gives its slot up.
     function commitSelf(
         uint256 project,

@@ -65,15 +65,19 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         uint256 head = MemberHead.load(m);
         if (!_mayActFor(m, head, msg.sender)) revert NotTrainer(project, member, msg.sender);
         if (!MemberHead.isEligible(head, round)) revert NotEligible(project, round, member);
-        if (commitment == 0 || commitment == RESOLVED) revert CommitmentReserved(member, commitment);
-        if (_selfCommits[project][round][member] != 0) revert AlreadyCommitted(project, round, member);
+        if (bytes27(commitment) == 0) revert CommitmentReserved(member, commitment);
+        if (_hasSelfCommit(project, round, member)) revert AlreadyCommitted(project, round, member);
 
         uint8 replaced = _giveUpLeaf(r, c, member, batch);
         c.header.selfCount += 1;
         c.header.unresolved += 1;
-        _selfCommits[project][round][member] = commitment;
+        _postSelfCommit(project, round, member, commitment);
         emit CommittedSelf(project, round, member, commitment, replaced);
         _store(r, c);
+    }
+
+    function _hasSelfCommit(uint256 project, uint32 round, uint256 member) private view returns (bool) {
+        return uint32(_selfCommits[project][member] >> 8) == round; // `round` is running: an older slot cannot have it
     }
 
     /// @dev The trainer, or the delegate that it has now.
@@ -152,9 +156,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         uint256 head = MemberHead.load(m);
         if (!MemberHead.isEligible(head, c.round)) return LeafSkip.NotEligible;
         if (commitment == 0) return LeafSkip.NoCommitment;
-        if (c.header.selfCount != 0 && _selfCommits[c.project][c.round][member] != 0) {
-            return LeafSkip.AlreadyCommitted;
-        }
+        if (c.header.selfCount != 0 && _hasSelfCommit(c.project, c.round, member)) return LeafSkip.AlreadyCommitted;
         uint256 expiry = signed.expiry;
         if (expiry < block.timestamp) return LeafSkip.Expired;
         s.words[3] = member;

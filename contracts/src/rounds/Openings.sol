@@ -8,9 +8,10 @@ import {Cids} from "./Cids.sol";
 import {Call, RoundBase} from "./RoundBase.sol";
 import {Header, Round} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
+import {SelfCommits} from "./SelfCommits.sol";
 
 /// @title Openings: finding the commitment that an opening opens, and resolving it once
-abstract contract Openings is RoundBase {
+abstract contract Openings is RoundBase, SelfCommits {
     /// @dev What the witnesses say of the openings of one call, and how far the batch has been walked.
     struct Walk {
         uint256 endorsed; // bitmap
@@ -23,9 +24,6 @@ abstract contract Openings is RoundBase {
     }
 
     uint256 internal constant MAX_OPENINGS = 32; // bits of a receipt
-
-    /// @dev In place of a self-posted commitment once it was resolved: no commitment hashes to it.
-    bytes32 internal constant RESOLVED = bytes32(uint256(1));
 
     /// @dev The batch as posted, or none if every commitment in question was self-posted.
     function _checkBatchHash(Round storage r, Header memory h, CommitLeaf[] calldata batch) internal view {
@@ -52,17 +50,19 @@ abstract contract Openings is RoundBase {
         walk.previous = member;
         leaf = _find(c.header, walk, batch, member);
         bytes32 committed;
+        bool resolved;
         if (leaf != Seats.NONE) {
-            if (c.header.resolvedBits >> leaf & 1 == 1) return (leaf, SkipReason.AlreadyResolved);
+            resolved = c.header.resolvedBits >> leaf & 1 == 1;
             committed = batch[leaf].commitment;
         } else if (c.header.selfCount != 0) {
-            committed = _selfCommits[c.project][c.round][member];
-            if (committed == RESOLVED) return (leaf, SkipReason.AlreadyResolved);
+            (committed, resolved) = _selfCommit(c.project, c.round, member);
         }
         if (committed == 0) return (leaf, SkipReason.NotCommitted);
+        if (resolved) return (leaf, SkipReason.AlreadyResolved);
         if (!Cids.isValid(o.cid.codec)) return (leaf, SkipReason.BadCid);
-        if (committed != Seats.commitmentIn(walk.frame, o)) return (leaf, SkipReason.WrongOpening);
-        return (leaf, SkipReason.None);
+        bytes32 opened = Seats.commitmentIn(walk.frame, o);
+        if (leaf == Seats.NONE) opened = bytes27(opened);
+        return (leaf, committed == opened ? SkipReason.None : SkipReason.WrongOpening);
     }
 
     /// @dev Position of the member's leaf, if it has one that counts. Moves the walk on to it.
@@ -89,7 +89,7 @@ abstract contract Openings is RoundBase {
 
     /// @dev A commitment is resolved once: admitted, refused, rescued or slashed.
     function _resolve(Call memory c, uint256 leaf, uint256 member) internal {
-        if (leaf == Seats.NONE) _selfCommits[c.project][c.round][member] = RESOLVED;
+        if (leaf == Seats.NONE) _resolveSelfCommit(c.project, c.round, member);
         else c.header.resolvedBits |= 1 << leaf;
         c.header.unresolved -= 1;
     }

@@ -6,7 +6,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IResolution} from "../interfaces/IResolution.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
-import {TermsStore} from "../projects/TermsCode.sol";
+import {Rules, TermsStore} from "../projects/TermsCode.sol";
 import {Project} from "../storage/MarketStorage.sol";
 import {Phase, WitnessSignature} from "../types/Types.sol";
 import {Quorum} from "../verification/Quorum.sol";
@@ -29,17 +29,21 @@ abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransien
     {
         Project storage p = _project(project);
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
-        Call memory c;
-        (c.rules,) = TermsStore.read(p.rules);
+        (Rules memory rules,) = TermsStore.read(p.rules);
         Round storage r = _newestRound(project);
-        Phase found = _phaseOf(project, p, c.rules, round);
-        if (found != Phase.Guard && found != Phase.Reveal) revert IRounds.WrongPhase(project, round, found, Phase.Reveal);
-        if (r.validation != 0) revert IRounds.AlreadyPosted(project, round, r.validation);
+        Header memory h = RoundState.load(r);
+        Phase found = h.phaseAt(rules, block.timestamp);
+        if (found != Phase.Guard && found != Phase.Reveal) {
+            revert IRounds.WrongPhase(project, round, found, Phase.Reveal);
+        }
+        if (h.validated) revert IRounds.AlreadyPosted(project, round, r.validation);
         bytes32 leaf = keccak256(bytes.concat(keccak256(abi.encode(round, digest))));
-        if (digest == 0 || !MerkleProof.verifyCalldata(proof, c.rules.validationRoot, leaf)) {
+        if (digest == 0 || !MerkleProof.verifyCalldata(proof, rules.validationRoot, leaf)) {
             revert IRounds.BatchNotInRoot(project, round, digest);
         }
         r.validation = digest;
+        h.validated = true;
+        RoundState.save(r, h);
         emit IRounds.ValidationRevealed(project, round, digest);
     }
 
@@ -49,10 +53,12 @@ abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransien
         nonReentrant
     {
         (, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
-        if (r.publicRows != 0 || rows == 0) revert IRounds.AlreadyPosted(project, round, r.publicRows);
+        if (c.header.publicRowsPosted) revert IRounds.AlreadyPosted(project, round, r.publicRows);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PUBLIC_ROWS_TYPEHASH, project, round, rows)));
         Quorum.check(digest, signatures, c.witnesses, c.rules.witnessCount, c.rules.quorum);
         r.publicRows = rows;
+        c.header.publicRowsPosted = true;
+        RoundState.save(r, c.header);
         emit IRounds.PublicRowsPosted(project, round, rows);
     }
 }

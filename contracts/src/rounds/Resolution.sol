@@ -104,8 +104,8 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
             if (h.resolvedBits >> leaf & 1 == 1) revert IRounds.NothingToSlash(c.project, c.round, member);
             return leaf;
         }
-        bytes32 committed = _selfCommits[c.project][c.round][member];
-        if (committed == 0 || committed == RESOLVED) revert IRounds.NothingToSlash(c.project, c.round, member);
+        (bytes27 committed, bool resolved) = _selfCommit(c.project, c.round, member);
+        if (committed == 0 || resolved) revert IRounds.NothingToSlash(c.project, c.round, member);
         return Seats.NONE;
     }
 

@@ -66,8 +66,6 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
         h.expected = p.members < rules.slots ? p.members : rules.slots;
         RoundState.save(r, h);
         if (r.acceptor != p.acceptor) r.acceptor = p.acceptor;
-        if (r.validation != 0) r.validation = 0;
-        if (r.publicRows != 0) r.publicRows = 0;
         emit RoundOpened(
             project,
             round,

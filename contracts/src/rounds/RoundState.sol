@@ -19,6 +19,8 @@ struct Header {
     uint256 expected; // 224 - 231; commitments that end the commit phase
     bool batchPosted; // 232 - 239
     Phase outcome; // 240 - 247; Final, Void or Defaulted once the money has been moved, else None
+    bool validated; // 248; the validation batch is public
+    bool publicRowsPosted; // 249
 }
 
 /// @notice One round in storage.
@@ -29,8 +31,8 @@ struct Round {
     bytes32 batchHash; // keccak256 of the leaves; valid if batchPosted
     bytes32 admittedHash; // chain over the rows; valid if admitted > 0
     address acceptor; // 160 bits; bonded aggregator of this round
-    bytes32 validation; // digest of the validation batch; zero: not revealed
-    bytes32 publicRows; // commitment of the public rows; zero: none posted
+    bytes32 validation; // digest of the validation batch; valid if validated
+    bytes32 publicRows; // commitment of the public rows; valid if publicRowsPosted
 }
 
 /// @title RoundState: the phase of a round, and how deadlines move
@@ -51,6 +53,8 @@ library RoundState {
         h.expected = uint8(word >> 224);
         h.batchPosted = uint8(word >> 232) != 0;
         h.outcome = Phase(uint8(word >> 240));
+        h.validated = word >> 248 & 1 == 1;
+        h.publicRowsPosted = word >> 249 & 1 == 1;
     }
 
     /// @dev One write. Every member fits its place: times are below 2^40 for 34,000 years, counts are at most 32, and bits are
@@ -60,6 +64,8 @@ library RoundState {
         word |= h.batchCount << 184 | h.selfCount << 192 | h.unresolved << 200 | h.admitted << 208;
         word |= h.refused << 216 | h.expected << 224 | uint256(h.outcome) << 240;
         if (h.batchPosted) word |= 1 << 232;
+        if (h.validated) word |= 1 << 248;
+        if (h.publicRowsPosted) word |= 1 << 249;
         r.header = word;
     }
 

@@ -8,9 +8,10 @@ import {CommitLeaf, Opening, Phase} from "../types/Types.sol";
 import {RoundBase} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
+import {SelfCommits} from "./SelfCommits.sol";
 
 /// @title RoundViews: how a round looks from outside
-abstract contract RoundViews is RoundBase, IRoundViews {
+abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
     using RoundState for Header;
 
     /// @inheritdoc IRoundViews
@@ -34,8 +35,8 @@ abstract contract RoundViews is RoundBase, IRoundViews {
             v.model = p.model;
             v.admittedHash = h.admitted == 0 ? bytes32(0) : r.admittedHash;
             v.acceptor = r.acceptor;
-            v.validation = r.validation;
-            v.publicRows = r.publicRows;
+            v.validation = h.validated ? r.validation : bytes32(0);
+            v.publicRows = h.publicRowsPosted ? r.publicRows : bytes32(0);
             v.closed = h.outcome != Phase.None;
             v.budget = v.closed ? 0 : uint112(rules.roundBudget);
         } else {
@@ -63,7 +64,8 @@ abstract contract RoundViews is RoundBase, IRoundViews {
 
     /// @inheritdoc IRoundViews
     function selfCommitOf(uint256 project, uint32 round, uint32 member) external view returns (bytes32) {
-        return _selfCommits[project][round][member];
+        (bytes27 committed, bool resolved) = _selfCommit(project, round, member);
+        return resolved ? bytes32(uint256(1)) : bytes32(committed);
     }
 
     function _viewHeader(RoundView memory v, Header memory h, Rules memory rules) private view {

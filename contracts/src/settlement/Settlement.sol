@@ -93,8 +93,8 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
             rows: c.header.admitted,
             policyHash: c.rules.policyHash,
             admittedHash: r.admittedHash,
-            validation: r.validation,
-            publicRows: r.publicRows
+            validation: c.header.validated ? r.validation : bytes32(0),
+            publicRows: c.header.publicRowsPosted ? r.publicRows : bytes32(0)
         });
         outcomes = IRoundPolicy(c.rules.policy).outcomesOf(facts, policyInput);
         if (outcomes.length != c.header.admitted) revert OutcomesMismatch(outcomes.length, c.header.admitted);
@@ -143,8 +143,8 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         s.project = c.project;
         s.round = c.round;
         s.admittedHash = r.admittedHash;
-        s.validation = r.validation;
-        s.publicRows = r.publicRows;
+        if (c.header.validated) s.validation = r.validation;
+        if (c.header.publicRowsPosted) s.publicRows = r.publicRows;
         s.policyHash = c.rules.policyHash;
         s.previousModel = previousModel;
     }

@@ -77,8 +77,10 @@ abstract contract MarketStorage {
     /// @dev Older rounds in which commitments were unresolved when the next one opened: to rescue or slash them.
     mapping(uint256 project => mapping(uint32 round => Round)) private _older;
     mapping(uint256 project => mapping(uint32 round => Ending)) private _endings;
-    /// @dev Commitments posted by their trainers; 1 once resolved.
-    mapping(uint256 project => mapping(uint32 round => mapping(uint256 member => bytes32))) internal _selfCommits;
+    /// @dev The newest commitment that each trainer posted itself, see SelfCommits.
+    mapping(uint256 project => mapping(uint256 member => uint256)) internal _selfCommits;
+    /// @dev Older ones that were unresolved when the next one was posted: to rescue or slash them.
+    mapping(uint256 project => mapping(uint256 round => mapping(uint256 member => uint256))) internal _olderSelfCommits;
     mapping(uint256 project => mapping(address aggregator => IBonds.Bond)) internal _bonds;
     /// @dev Four records of 64 bits to a slot, see RecordCell.
     mapping(uint256 project => mapping(uint256 cell => uint256)) internal _records;

@@ -27,13 +27,19 @@ contract RoundGasTest is MarketFixture {
         _claimTen(20, "claims");
     }
 
+    /// @dev First a trainer's first own commitment in a project, then a later one: it overwrites the slot of the one before.
     function test_CommitSelf() public {
-        uint256 project = _project(20);
-        uint32 round = _open(project);
-        _commitSelf(project, round, 3);
-        vm.snapshotGasLastCall("commit_self", "first of a round");
-        _commitSelf(project, round, 4);
-        vm.snapshotGasLastCall("commit_self", "later");
+        uint256 project = _project(8);
+        for (uint32 round = 1; round <= 2; ++round) {
+            _open(project);
+            for (uint256 i; i < 8; ++i) {
+                _commitSelf(project, round, i);
+                if (i == 3) vm.snapshotGasLastCall("commit_self", round == 1 ? "first in a project" : "later");
+            }
+            vm.warp(market.roundOf(project, round).revealStart);
+            _reveal(project, round, new CommitLeaf[](0), 0, 8);
+            _settle(project, round, 8);
+        }
     }
 
     function _claimTen(uint8 n, string memory group) private {
