@@ -5,7 +5,7 @@ Making it takes seconds, so it is made once per test process; the clock of the t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
 from cohort_backend.chain import repository as record
@@ -30,8 +30,18 @@ JOINED, OPEN, COMMITTED, ADMITTED, SETTLED = "joined", "open", "committed", "adm
 class FirstRound(Scene):
     """A scene whose helpers need no chain: it is put back when the stages are made."""
 
+    numbers: dict[str, int]
+
     def round_number(self) -> int:
         return 1
+
+    def member_number(self, trainer: LocalAccount) -> int:
+        """As the chain says."""
+        return super().number_of(trainer)
+
+    def number_of(self, trainer: LocalAccount) -> int:
+        """Whoever is no member signs for a number that nobody has."""
+        return self.numbers.get(trainer.address, 99)
 
 
 @dataclass
@@ -43,6 +53,9 @@ class Stages:
     events: dict[str, list[MarketEvent]]
     blocks: dict[str, tuple[int, bytes, int]]
     settle_end: int = 0
+    slash_window: int = 0
+    numbers: dict[str, int] = field(default_factory=dict)
+    """Member numbers by address."""
 
     @property
     def project(self) -> int:
@@ -54,39 +67,49 @@ class Stages:
         number, digest, timestamp = self.blocks[stage]
         with database.write() as session:
             record.start_cursor(
-                session, chain_id=deployment.chain_id, market=deployment.market, start_block=deployment.block
+                session,
+                chain_id=deployment.chain_id,
+                market=deployment.market,
+                start_block=deployment.block,
+                slash_window=self.slash_window,
             )
             apply_events(session, [*self.events[stage], *extra])
             record.move_cursor(session, number=number, hash=digest, timestamp=timestamp)
 
     # -- what people hand in
 
-    def commit_intake(self, trainer: LocalAccount, expiry: int | None = None) -> CommitIntake:
-        signature = self.scene.sign_commit(trainer, expiry or self.settle_end)
+    def commit_intake(
+        self, trainer: LocalAccount, expiry: int | None = None, signer: LocalAccount | None = None
+    ) -> CommitIntake:
+        signature = self.scene.sign_commit(trainer, expiry or self.settle_end, signer)
         return CommitIntake(
             trainer=trainer.address,
+            member=self.scene.number_of(trainer),
             commitment=to_hex(self.scene.commitment_of(trainer)),
             expiry=signature.expiry,
             signature=to_hex(signature.signature),
         )
 
-    def reveal_intake(self, trainer: LocalAccount, **changes: str) -> RevealIntake:
-        (reveal,) = self.scene.reveals_of([trainer])
+    def reveal_intake(self, trainer: LocalAccount, **changes: str | int) -> RevealIntake:
+        opening = self.scene.opening_of(trainer)
         fields = {
             "trainer": trainer.address,
-            "update": to_hex(reveal.update),
-            "salt": to_hex(reveal.salt),
-            "cid": str(Cid.from_bytes(reveal.cid)),
+            "member": opening.member,
+            "update": to_hex(opening.update),
+            "salt": to_hex(opening.salt),
+            "cid": str(Cid.from_bytes(opening.cid)),
         }
         return RevealIntake(**(fields | changes))
 
 
 def make_stages(devnet: Devnet, spec: ProjectSpec) -> Stages:
     """A project with three trainers and four slots, through its first round."""
-    long = Windows(commit=DAY, guard=0, reveal=DAY, settle=DAY)
+    long = Windows(commit=DAY, guard=0, reveal=DAY, rescue=DAY, settle=DAY, takeover=DAY, self_commit=60)
     digest = sha256(spec.to_bytes()).digest()
     stages = Stages(FirstRound.create(devnet, windows=long, spec_digest=digest), spec, {}, {})
     scene = stages.scene
+    stages.slash_window = devnet.market.profile().slash_window
+    scene.numbers = stages.numbers = {one.address: scene.member_number(one) for one in scene.trainers}
     _note(stages, JOINED)
     scene.open()
     stages.settle_end = scene.view().settle_end

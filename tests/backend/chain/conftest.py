@@ -1,4 +1,4 @@
-"""One history on a real chain for all tests of this folder: making it takes seconds, applying it milliseconds."""
+"""Histories on a real chain for all tests of this folder: making them takes seconds, applying them milliseconds."""
 
 from __future__ import annotations
 
@@ -6,15 +6,21 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.backend.chain.history import History, live
+from tests.backend.chain.history import History, live, live_with_pending_models
 from tests.fixtures.chain import Devnet
 
 
 @pytest.fixture(scope="package")
-def history(devnet_session: Devnet) -> Iterator[History]:
-    """See `live`. The chain stands where the history ended while the tests of this folder run."""
+def histories(devnet_session: Devnet) -> Iterator[dict[str, History]]:
+    """By name. The chain stands where they ended while the tests of this folder run."""
     snapshot = devnet_session.control.snapshot()
-    yield live(devnet_session)
+    yield {"attested": live(devnet_session), "pending": live_with_pending_models(devnet_session)}
     devnet_session.control.revert(snapshot)
     devnet_session.market.forget()
     devnet_session._senders.clear()
+
+
+@pytest.fixture
+def history(histories: dict[str, History]) -> History:
+    """See `live`."""
+    return histories["attested"]

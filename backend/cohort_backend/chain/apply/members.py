@@ -20,9 +20,6 @@ from sqlalchemy.orm import Session
 from cohort_backend.projects.models import Project
 from cohort_backend.trainers.models import Member, Trainer, TrainerLoss
 
-SLASHER_DIVISOR = 10
-"""Part of a slashed stake that goes to whoever calls."""
-
 
 def member_joined(session: Session, event: MemberJoined) -> None:
     member = _numbered(session, event.project, event.member, event.trainer)
@@ -34,8 +31,10 @@ def member_joined(session: Session, event: MemberJoined) -> None:
 def staked(session: Session, event: Staked) -> None:
     member = _numbered(session, event.project, event.member, event.trainer)
     member.staked = True
-    session.get_one(Project, event.project).stakes += event.amount
+    project = session.get_one(Project, event.project)
+    project.stakes += event.amount
     if member.joined:
+        member.joined_round = project.round  # the running round does not wait for it
         _grown(session, event)
 
 
@@ -58,15 +57,14 @@ def stake_withdrawn(session: Session, event: StakeWithdrawn) -> None:
 
 
 def take_stake(session: Session, event: StakeSlashed) -> None:
-    """A stake is taken once: of a member who has none, a slash takes nothing. Whether it did is not read off the
-    event's amounts, which are zero as well for a stake of a few base units."""
+    """A stake is taken once: of a member who has none, a slash takes nothing."""
     member = session.get_one(Member, (event.project, event.member))
     if not member.staked:
         return
-    member.staked = False
+    member.staked, member.unlock_at = False, 0
     project = session.get_one(Project, event.project)
-    project.stakes -= project.stake
-    project.stakes_burned += project.stake - project.stake // SLASHER_DIVISOR
+    project.stakes -= event.reward + event.burned
+    project.stakes_burned += event.burned
     if member.joined:
         project.members -= 1
 
