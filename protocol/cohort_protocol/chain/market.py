@@ -238,9 +238,6 @@ class Market(MarketReads):
             list(signatures),
         )
 
-    def advance(self, project: int, round: int) -> TransactionRequest:
-        return self._build(f"end the phase of round {project}/{round} early", "advance", project, round)
-
     # -- settlement
 
     def settle(

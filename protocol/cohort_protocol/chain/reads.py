@@ -133,7 +133,8 @@ class MarketReads:
         return Phase(self._read("phaseOf", project, round, ref=ref))
 
     def self_commit_of(self, project: int, round: int, member: int, ref: BlockRef = "latest") -> bytes:
-        """32 bytes: zero if there is none, the number 1 once it was resolved."""
+        """32 bytes: the first 27 of the commitment and zeros (`self_commit_mark`); all zero if there is none; the
+        number 1 once it was resolved. Kept for the newest round, and for older ones until it is resolved."""
         return self._read("selfCommitOf", project, round, member, ref=ref)
 
     # -- standing

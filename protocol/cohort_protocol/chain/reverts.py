@@ -111,14 +111,13 @@ TEXTS = {
     "BatchMismatch": "the batch given hashes to {found}, the posted one to {stored}",
     "EmptyBatch": "a batch must hold at least one commitment",
     "SignaturesMismatch": "{signatures} signatures for {leaves} commitments: there must be one each",
-    "NoSlotFree": "all {slots} slots of round {round} of project {project} are taken",
     "NotEligible": (
         "member {member} may not take part in round {round} of project {project}: joined too late, left, or without "
         "stake"
     ),
     "NotTrainer": "{caller} is neither member {member} of project {project} nor its delegate",
     "AlreadyCommitted": "member {member} has committed in round {round} of project {project} already",
-    "CommitmentIsZero": "the commitment of member {member} is zero",
+    "CommitmentReserved": "the commitment {commitment} of member {member} begins with 27 zero bytes, which means none",
     "NoOpenings": "the call opens nothing",
     "TooManyOpenings": "{openings} openings are more than the {most} that one call takes",
     "OpeningsNotIncreasing": "openings must be strictly increasing by member; entry {index} is not",
@@ -127,7 +126,6 @@ TEXTS = {
         "signatures must be strictly increasing by witness of the project; entry {index} is not"
     ),
     "QuorumMissing": "{found} witnesses signed and the project needs {needed}",
-    "NothingToAdvance": "round {round} of project {project} is in phase {found} and nothing ends it early",
     "NothingToSlash": "member {member} has nothing unresolved in round {round} of project {project}",
     "BatchNotInRoot": "{digest} is not the validation batch that project {project} fixed for round {round}",
     "AlreadyPosted": "round {round} of project {project} has {found} already",

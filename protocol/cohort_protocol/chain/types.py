@@ -83,6 +83,11 @@ def all_of(struct: type[AbiStruct]) -> Callable[[Any], Any]:
     return lambda items: tuple(struct.from_abi(item) for item in items)
 
 
+def self_commit_mark(commitment: bytes) -> bytes:
+    """What the market keeps of a commitment (32 bytes) that its trainer posted: the first 27 bytes, then zeros."""
+    return commitment[:27] + bytes(5)
+
+
 def cid_from_abi(members: Mapping[str, Any]) -> bytes:
     """The 36 bytes of a CID from Solidity's `Cid`."""
     return cid_from_parts(members["codec"], members["digest"])

@@ -78,12 +78,12 @@ def test_structs_of_the_wrong_shape_are_refused(bad: object) -> None:
 @pytest.mark.parametrize("number", [-1, 2**32, True, 1.0, "1", None])
 def test_numbers_outside_their_type_are_refused(number: object) -> None:
     with pytest.raises(ArgumentInvalid):
-        MARKET.encode_call("advance", 1, number)
+        MARKET.encode_call("phaseOf", 1, number)
 
 
 def test_the_number_of_arguments_is_checked() -> None:
     with pytest.raises(ArgumentInvalid, match="takes 2 arguments, got 1"):
-        MARKET.encode_call("advance", 1)
+        MARKET.encode_call("phaseOf", 1)
     with pytest.raises(ArgumentInvalid, match="is a list"):
         MARKET.encode_call("closeRound", 1, 1, b"rows")
 
