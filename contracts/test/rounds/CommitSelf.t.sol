@@ -75,19 +75,29 @@ contract CommitSelfTest is MarketScene {
         _works(trainers[1], _selfCall(1, _noLeaves())); // not slashed yet
     }
 
-    function test_CommitSelf_RevertWhen_TheCommitmentIsZero() public {
-        bytes memory call = abi.encodeCall(market.commitSelf, (project, round, 1, 0, _noLeaves()));
-        _reverts(trainers[0], call, abi.encodeWithSelector(IRounds.CommitmentIsZero.selector, 1));
+    /// @dev The market keeps 27 bytes of a commitment, which say that there is one.
+    function test_CommitSelf_RevertWhen_TheCommitmentBeginsWith27ZeroBytes() public {
+        bytes32[3] memory reserved = [bytes32(0), bytes32(uint256(1)), bytes32(uint256(type(uint40).max))];
+        for (uint256 i; i < 3; ++i) {
+            bytes memory call =
+                abi.encodeCall(market.commitSelf, (project, round, 1, reserved[i], _noLeaves()));
+            bytes memory error_ = abi.encodeWithSelector(IRounds.CommitmentReserved.selector, 1, reserved[i]);
+            _reverts(trainers[0], call, error_);
+        }
+        bytes32 least = bytes32(uint256(type(uint40).max) + 1);
+        _works(trainers[0], abi.encodeCall(market.commitSelf, (project, round, 1, least, _noLeaves())));
     }
 
-    /// @dev The market writes 1 in place of a commitment that was resolved. Posted by a trainer it would take a slot, and
-    /// nobody could ever slash it.
-    function test_CommitSelf_RevertWhen_TheCommitmentIsTheMarkOfAResolvedOne() public {
-        bytes memory call =
-            abi.encodeCall(market.commitSelf, (project, round, 1, bytes32(uint256(1)), _noLeaves()));
+    /// @dev Whatever a trainer posts, it can be slashed: no value passes for a commitment that was resolved.
+    function testFuzz_CommitSelf_WhenTheCommitmentIsArbitrary(bytes32 commitment) public {
+        vm.assume(bytes27(commitment) != 0);
         vm.prank(trainers[0]);
-        (bool ok,) = address(market).call(call);
-        vm.assertFalse(ok, "must be refused");
+        market.commitSelf(project, round, 1, commitment, _noLeaves());
+        _commitSelf(project, round, 1);
+        _commitSelf(project, round, 2);
+        vm.warp(_view().rescueEnd);
+        _works(stranger, _slashCall(_noLeaves(), 0));
+        vm.assertEq(token.balanceOf(stranger), STAKE / 10);
     }
 
     function test_CommitSelf_RevertWhen_TheMemberHasCommittedItself() public {
@@ -111,23 +121,13 @@ contract CommitSelfTest is MarketScene {
         _reverts(trainers[0], _selfCall(0, batch), none);
     }
 
-    /// @dev A full round leaves the commit phase by itself, so this state is made by hand: the last line of defence.
-    function test_CommitSelf_RevertWhen_NoSlotIsFree() public {
-        for (uint256 i; i < 7; ++i) _commitSelf(project, round, i);
-        _pokeExpected(200);
-        _commitSelf(project, round, 7);
-        _assertPhase(project, round, Phase.Commit);
-        bytes memory full = abi.encodeWithSelector(IRounds.NoSlotFree.selector, project, round, 8);
-        _reverts(trainers[8], _selfCall(8, _noLeaves()), full);
-    }
-
     function test_CommitSelf_WhenTheTrainerCalls() public {
         bytes32 commitment = _commitment(project, round, 0);
         vm.expectEmit(address(market));
         emit IRounds.CommittedSelf(project, round, 1, commitment, 255);
         vm.prank(trainers[0]);
         market.commitSelf(project, round, 1, commitment, _noLeaves());
-        vm.assertEq(market.selfCommitOf(project, round, 1), commitment);
+        vm.assertEq(market.selfCommitOf(project, round, 1), bytes32(bytes27(commitment)));
         vm.assertEq(_view().selfCount, 1);
         vm.assertEq(_view().unresolved, 1);
         vm.assertFalse(_view().batchPosted);
@@ -137,7 +137,7 @@ contract CommitSelfTest is MarketScene {
         vm.prank(trainers[0]);
         market.setDelegate(project, stranger);
         _works(stranger, _selfCall(0, _noLeaves()));
-        vm.assertEq(market.selfCommitOf(project, round, 1), _commitment(project, round, 0));
+        vm.assertEq(market.selfCommitOf(project, round, 1), bytes32(bytes27(_commitment(project, round, 0))));
     }
 
     function test_CommitSelf_WhenOnlyTrainersMayCommit() public {
@@ -242,8 +242,13 @@ contract CommitSelfTest is MarketScene {
         vm.warp(_view().commitEnd);
         _closeEmpty();
         uint32 second = _open(project);
-        vm.assertEq(market.selfCommitOf(project, round, 10), _commitment(project, round, 9));
+        vm.assertEq(market.selfCommitOf(project, round, 10), bytes32(bytes27(_commitment(project, round, 9))));
         vm.assertEq(market.selfCommitOf(project, second, 10), 0);
+        bytes32 later = _commitment(project, second, 9);
+        vm.prank(trainers[9]);
+        market.commitSelf(project, second, 10, later, _noLeaves());
+        vm.assertEq(market.selfCommitOf(project, second, 10), bytes32(bytes27(later)));
+        vm.assertEq(market.selfCommitOf(project, round, 10), bytes32(bytes27(_commitment(project, round, 9))));
     }
 
     function _notEligible(uint256 member) private view returns (bytes memory) {

@@ -5,7 +5,7 @@ import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {IStanding} from "../../src/interfaces/IStanding.sol";
-import {CommitLeaf, Opening, Phase, SkipReason} from "../../src/types/Types.sol";
+import {CommitLeaf, Opening, Phase, ProjectTerms, SkipReason} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
 
 /// @notice Seven members: 0 .. 3 reveal, 4 and 5 (leaves) and 6 (self-posted) withhold.
@@ -273,6 +273,57 @@ contract ResolutionTest is MarketScene {
         vm.assertEq(_view().unresolved, 0);
         _assertPhase(project, 2, Phase.Commit);
         vm.assertEq(market.roundOf(project, 2).openedAt, START + GUARD + REVEAL);
+    }
+
+    /// @dev A trainer's later commitment must not overwrite the one that it can still be slashed for.
+    function test_SlashNoReveal_WhenTheTrainerCommittedAgainInANewerRound() public {
+        _settle(project, round, 4);
+        uint32 first = round;
+        _accept(project, rival);
+        round = market.openRound(project);
+        for (uint256 i; i < 7; ++i) _commitSelf(project, round, i);
+        vm.warp(market.roundOf(project, first).rescueEnd);
+        _works(stranger, abi.encodeCall(market.slashNoReveal, (project, first, 7, _noLeaves())));
+        vm.assertEq(market.selfCommitOf(project, first, 7), bytes32(uint256(1)));
+        vm.assertEq(
+            market.selfCommitOf(project, round, 7), bytes32(bytes27(_commitment(project, round, 6))), "its own"
+        );
+        vm.assertEq(market.roundOf(project, first).unresolved, 2);
+        vm.assertEq(_view().unresolved, 7);
+        vm.warp(_view().revealStart);
+        _reveal(project, round, _noLeaves(), 0, 7);
+        vm.assertEq(_view().admitted, 7);
+    }
+
+    /// @dev ... and a commitment of the newer round must not answer for the older one.
+    function test_Rescue_WhenTheTrainerCommittedAgainInANewerRound() public {
+        _settle(project, round, 4);
+        uint32 first = round;
+        bytes memory call = _rescueCall(_noLeaves(), 6, 7);
+        _accept(project, rival);
+        round = market.openRound(project);
+        _commitSelf(project, round, 6);
+        _works(stranger, call);
+        vm.assertEq(market.selfCommitOf(project, first, 7), bytes32(uint256(1)));
+        vm.assertEq(_view().unresolved, 1);
+        bytes memory nothing = abi.encodeWithSelector(IRounds.NothingToSlash.selector, project, first, 7);
+        vm.warp(market.roundOf(project, first).rescueEnd);
+        _reverts(stranger, abi.encodeCall(market.slashNoReveal, (project, first, 7, _noLeaves())), nothing);
+    }
+
+    function test_SlashNoReveal_WhenTheStakeIsTooSmallForAReward() public {
+        ProjectTerms memory terms = _terms();
+        (terms.roundBudget, terms.aggregatorFee, terms.stake, terms.bond) = (36, 0, 9, 18);
+        project = _create(terms, 36);
+        _join(project, 0, 3);
+        round = _open(project);
+        for (uint256 i; i < 3; ++i) _commitSelf(project, round, i);
+        vm.warp(_view().rescueEnd);
+        bytes memory call = _slashCall(_noLeaves(), 0);
+        vm.expectEmit(address(market));
+        emit IRounds.StakeSlashed(project, round, 1, trainers[0], stranger, 0, 9);
+        _works(stranger, call);
+        vm.assertEq(_ledger().stakesBurned, 9);
     }
 
     function test_SlashNoReveal_WhenTheRoundIsVoidForWantOfRows() public {

@@ -121,29 +121,6 @@ abstract contract MarketScene is MarketFixture {
         return keccak256(packed);
     }
 
-    // ---- states that no call leaves behind
-
-    /// @dev Slot of the newest round's header; see MarketStorage and Header for the places in it.
-    function _headerSlot() internal view returns (bytes32) {
-        return keccak256(abi.encode(project, uint256(4)));
-    }
-
-    function _poke(uint256 offset, uint256 value) private {
-        uint256 word = uint256(vm.load(address(market), _headerSlot()));
-        word = word & ~(uint256(0xff) << offset) | value << offset;
-        vm.store(address(market), _headerSlot(), bytes32(word));
-    }
-
-    function _pokeUnresolved(uint8 value) internal {
-        _poke(200, value);
-        vm.assertEq(_view().unresolved, value);
-    }
-
-    function _pokeExpected(uint8 value) internal {
-        _poke(224, value);
-        vm.assertEq(_view().expected, value);
-    }
-
     // ---- calls as bytes
 
     function _selfCall(uint256 i, CommitLeaf[] memory batch) internal view returns (bytes memory) {
