@@ -45,7 +45,8 @@ PROJECT = ProjectSituation(
     round_budget=100,
     bond=50,
     bond_free=50,
-    bond_put_in=50,
+    bond_deposited=50,
+    bond_withdrawn=0,
     next_acceptor=Acceptor.NOBODY,
     pending_model=False,
     pending_until=0,
@@ -141,8 +142,13 @@ OPEN_1, OPEN_2 = (OpenRound(7, 1, accept=True),), (OpenRound(7, 2, accept=True),
         ({"next_acceptor": Acceptor.OTHER, "bond_free": 0}, T0, NOTHING, None),
         # the bond
         ({"bond_free": 49}, T0, (DepositBond(7, 1, 1, 50),), None),
-        ({"bond_free": 0, "bond_put_in": 0}, T0, (DepositBond(7, 1, 50, 0),), None),
-        ({"bond_free": 0, "bond_put_in": 0, "members": 3, "last_join_at": T0}, T0, (DepositBond(7, 1, 50, 0),), None),
+        ({"bond_free": 0, "bond_deposited": 0}, T0, (DepositBond(7, 1, 50, 0),), None),
+        (
+            {"bond_free": 0, "bond_deposited": 0, "members": 3, "last_join_at": T0},
+            T0,
+            (DepositBond(7, 1, 50, 0),),
+            None,
+        ),
         ({"bond_free": 0, "free": 99}, T0, NOTHING, None),  # not before the project could run
         ({"bond_free": 0, "members": 2}, T0, NOTHING, None),
         ({"bond_free": 0, "closed": True, "phase": Phase.DEFAULTED}, T0, (DepositBond(7, 2, 50, 50),), None),
@@ -159,21 +165,24 @@ def test_between_rounds(changes: dict, now: int, steps: tuple, wake_at: int | No
 
 
 @pytest.mark.parametrize(
-    ("limit", "put_in", "free", "steps"),
+    ("limit", "deposited", "withdrawn", "free", "steps"),
     [
-        (None, 10**30, 0, (DepositBond(7, 1, 50, 10**30),)),
-        (50, 0, 0, (DepositBond(7, 1, 50, 0),)),
-        (49, 0, 0, ()),
-        (99, 50, 0, ()),  # a bond was lost: a second one is more than allowed
-        (100, 50, 0, (DepositBond(7, 1, 50, 50),)),
-        (49, 0, 1, (DepositBond(7, 1, 49, 0),)),
-        (0, 0, 50, OPEN_1),  # nothing is missing
+        (None, 10**30, 0, 0, (DepositBond(7, 1, 50, 10**30),)),
+        (50, 0, 0, 0, (DepositBond(7, 1, 50, 0),)),
+        (49, 0, 0, 0, ()),
+        (99, 50, 0, 0, ()),  # a bond was lost: a second one is more than allowed
+        (100, 50, 0, 0, (DepositBond(7, 1, 50, 50),)),
+        (50, 50, 50, 0, (DepositBond(7, 1, 50, 50),)),  # taken out by hand
+        (49, 0, 0, 1, (DepositBond(7, 1, 49, 0),)),
+        (50, 10, 60, 0, (DepositBond(7, 1, 50, 10),)),  # more was withdrawn than put in: fees
+        (0, 0, 0, 50, OPEN_1),  # nothing is missing
     ],
 )
 def test_the_operator_says_how_much_may_be_at_stake(
-    limit: int | None, put_in: int, free: int, steps: tuple[Step, ...]
+    limit: int | None, deposited: int, withdrawn: int, free: int, steps: tuple[Step, ...]
 ) -> None:
-    found = _plan(T0, replace(RULES, bond_limit=limit), bond_put_in=put_in, bond_free=free)
+    changes = {"bond_deposited": deposited, "bond_withdrawn": withdrawn, "bond_free": free}
+    found = _plan(T0, replace(RULES, bond_limit=limit), **changes)
     assert found.steps == steps
     assert found.trouble == (not steps)
     if found.trouble:

@@ -112,6 +112,16 @@ def test_too_few_tokens_raise_before_anything_is_sent(make_stage: Callable[..., 
     assert stage.devnet.client.nonce(stage.aggregator.address) == 0
 
 
+def test_a_bond_that_the_operator_took_out_is_brought_in_again(stage: Stage) -> None:
+    """Before the first round opened: the same step as before, and another deposit."""
+    stage.parts.indexer.catch_up()
+    perform(stage.parts, DepositBond(stage.project, 1, stage.terms.bond, 0))
+    stage.devnet.send(stage.aggregator, stage.market.withdraw_bond(stage.project, stage.terms.bond))
+    _advance(stage.parts, stage.project)
+    assert stage.round == 1
+    assert _bond(stage) == Bond(0, stage.terms.bond)
+
+
 # --- acceptance -------------------------------------------------------------------------------------------------------
 
 

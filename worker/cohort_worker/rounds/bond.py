@@ -47,6 +47,6 @@ def deposit_bond(parts: WorkerParts, step: DepositBond) -> None:
         key,
         "bond",
         market.deposit_bond(step.project, step.amount),
-        f"after {step.put_in}",
+        f"after {step.deposited}",
         amount=step.amount,
     )

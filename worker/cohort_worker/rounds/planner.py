@@ -116,8 +116,10 @@ class ProjectSituation:
     """What accepting a round locks."""
     bond_free: int
     """Of our own."""
-    bond_put_in: int
-    """All that we have deposited as a bond less what we withdrew."""
+    bond_deposited: int
+    """All that we have ever deposited as a bond; looked up only while less than a bond is free."""
+    bond_withdrawn: int
+    """And all that we have taken out again, fees included."""
     next_acceptor: Acceptor
     """Of the round that has not opened."""
     pending_model: bool
@@ -161,8 +163,8 @@ class DepositBond:
     """That the bond is needed for."""
     amount: int
     """Base units that are missing."""
-    put_in: int
-    """What we had put in before: tells this deposit from an earlier one for the same round."""
+    deposited: int
+    """All that we had deposited before: tells this deposit from an earlier one for the same round."""
 
 
 @dataclass(frozen=True)
@@ -300,13 +302,14 @@ def _between_rounds(project: ProjectSituation, now: int, rules: Rules) -> Plan:
 def _deposit(project: ProjectSituation, round: int, rules: Rules) -> Plan:
     """What is missing for a whole free bond, within what the operator allows."""
     missing = project.bond - project.bond_free
-    if rules.bond_limit is not None and project.bond_put_in + missing > rules.bond_limit:
+    put_in = max(0, project.bond_deposited - project.bond_withdrawn)
+    if rules.bond_limit is not None and put_in + missing > rules.bond_limit:
         words = (
-            f"the operator: the bond takes {missing} base units more, {project.bond_put_in} were put in already, and "
+            f"the operator: the bond takes {missing} base units more, {put_in} were put in already, and "
             f"COHORT_BOND_LIMIT allows {rules.bond_limit}"
         )
         return Plan((), None, words, trouble=True)
-    return _due(DepositBond(project.project, round, missing, project.bond_put_in))
+    return _due(DepositBond(project.project, round, missing, project.bond_deposited))
 
 
 # --- the newest round -------------------------------------------------------------------------------------------------

@@ -58,6 +58,8 @@ def read_situation(session: Session, project_id: int, now: int, viewer: Viewer) 
     newest = rounds.newest(session, project_id)
     joined = session.get(ChainBlock, project.last_join_block)
     bond = projects.bond(session, project_id, viewer.address)
+    bond_free = bond.free if bond is not None else 0
+    deposited, withdrawn = (0, 0) if bond_free >= project.bond else _bond_history(session, project_id, viewer.address)
     return ProjectSituation(
         project=project.id,
         ours=viewer.address in project.aggregators,
@@ -65,8 +67,9 @@ def read_situation(session: Session, project_id: int, now: int, viewer: Viewer) 
         free=project.free,
         round_budget=project.round_budget,
         bond=project.bond,
-        bond_free=bond.free if bond is not None else 0,
-        bond_put_in=bond_put_in(session, project_id, viewer.address),
+        bond_free=bond_free,
+        bond_deposited=deposited,
+        bond_withdrawn=withdrawn,
         next_acceptor=_next_acceptor(project, viewer.address),
         pending_model=project.pending_model is not None,
         pending_until=project.pending_until,
@@ -91,14 +94,15 @@ def _next_acceptor(project: Project, address: str) -> Acceptor:
     return Acceptor.US if project.acceptor == address else Acceptor.OTHER
 
 
-def bond_put_in(session: Session, project: int, address: str) -> int:
-    """Base units that an aggregator has ever deposited as its bond in a project, less what it withdrew."""
-    query = select(ChainEvent.name, ChainEvent.payload).where(ChainEvent.name.in_(("BondDeposited", "BondWithdrawn")))
-    total = 0
+def _bond_history(session: Session, project: int, address: str) -> tuple[int, int]:
+    """Base units that an aggregator has ever deposited as its bond in a project, and that it has withdrawn."""
+    names = ("BondDeposited", "BondWithdrawn")
+    query = select(ChainEvent.name, ChainEvent.payload).where(ChainEvent.project == project, ChainEvent.name.in_(names))
+    total = dict.fromkeys(names, 0)
     for name, payload in session.execute(query):
-        if payload["project"] == str(project) and payload["aggregator"] == address:
-            total += int(payload["amount"]) if name == "BondDeposited" else -int(payload["amount"])
-    return max(0, total)
+        if payload["aggregator"] == address:
+            total[name] += int(payload["amount"])
+    return total["BondDeposited"], total["BondWithdrawn"]
 
 
 def _round_situation(session: Session, project: Project, current: Round, now: int, viewer: Viewer) -> RoundSituation:
