@@ -264,8 +264,9 @@ class MarketService:
         self.bump()
         return number
 
-    def post_batch(self, leave_out: frozenset[str] = frozenset()) -> None:
-        """Posts every commitment that was handed in, but for those of `leave_out`."""
+    def post_batch(self, leave_out: frozenset[str] = frozenset(), spoil: frozenset[str] = frozenset()) -> None:
+        """Posts every commitment that was handed in, but for those of `leave_out`; the signatures of `spoil` are sent
+        with another expiry than they are for, so that the market passes over their leaves."""
         with self._planning:
             number = self.scene.round_number()
             intakes = [
@@ -275,7 +276,10 @@ class MarketService:
             ]
             intakes.sort(key=lambda intake: intake.member)
             leaves = [CommitLeaf(one.member, parse_bytes32(one.commitment)) for one in intakes]
-            signatures = [CommitSignature(one.expiry, bytes.fromhex(one.signature[2:])) for one in intakes]
+            signatures = [
+                CommitSignature(one.expiry + (one.trainer in spoil), bytes.fromhex(one.signature[2:]))
+                for one in intakes
+            ]
             self.scene.leaves = leaves
             request = self.scene.market.commit_batch(self.scene.project, number, leaves, signatures)
             self.scene.devnet.send(self.scene.aggregator, request)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from hashlib import sha256
 
 import pytest
+from cohort_devnet.accounts import demo_account
+from cohort_protocol.chain import Token, TransactionRequest, TransactionSender
+from cohort_protocol.chain.codec import decode_values
 from cohort_protocol.chain.errors import TransactionReverted, UnknownProject, WrongChain
+from cohort_protocol.chain.types import ZERO_ADDRESS
 from cohort_protocol.spec import PolicySpec, ProjectSpec
+from cohort_trainer.access_lists import AccessList, opens, read_proof
 from cohort_trainer.errors import (
+    AccessFileInvalid,
     BalanceTooLow,
     DataDoesNotFit,
     NotAMember,
+    NotOnAccessList,
     ProjectUnsafe,
+    ReliabilityTooLow,
+    StakeLocked,
+    StakeThere,
     StillLeaving,
     WrongMarket,
 )
 from cohort_trainer.home import Home
 from cohort_trainer.rounds.training import own_data
 from cohort_trainer.sdk import Trainer
+from hypothesis import given
+from hypothesis import strategies as st
 
-from tests.fixtures.scene import BUDGET, FEE, STAKE
+from tests.fixtures.scene import BUDGET, DISTRIBUTABLE
 from tests.trainer.conftest import Stage
 
 
@@ -38,30 +51,38 @@ def test_joining_pays_the_stake_once_however_often_it_is_run(stage):
         before = stage.devnet.token.balance_of(trainer.address)
         first = trainer.join(stage.scene.project)
         assert trainer.join(stage.scene.project) == first
-        assert stage.devnet.token.balance_of(trainer.address) == before - STAKE
+        assert stage.devnet.token.balance_of(trainer.address) == before - stage.plan.terms.stake
         assert stage.devnet.token.allowance(trainer.address, stage.scene.market.address) == 0
     assert first.active
-    assert stage.scene.market.member_count(stage.scene.project) == 1
+    assert stage.scene.market.progress_of(stage.scene.project).members == 1
 
 
 def test_a_join_interrupted_after_the_allowance_goes_on(stage):
     with stage.trainer() as trainer:
         token = trainer.connection.token(stage.plan.terms.token)
-        trainer.sender.execute(token.approve(stage.scene.market.address, STAKE), "the allowance of a lost join")
+        trainer.sender.execute(
+            token.approve(stage.scene.market.address, stage.plan.terms.stake), "the allowance of a lost join"
+        )
         assert trainer.join(stage.scene.project).active
 
 
 def test_the_preview_shows_what_is_at_stake_and_what_is_paid(stage):
     with stage.trainer() as trainer:
         shown = trainer.preview(stage.scene.project)
-    distributable = BUDGET - FEE
-    assert shown.equal_share == distributable // 2
-    assert shown.most == distributable
+    assert shown.equal_share == DISTRIBUTABLE // 2
+    assert shown.most == DISTRIBUTABLE
     assert (shown.rounds_funded, shown.rounds_left) == (3, 3)
     text = "\n".join(shown.lines())
-    for word in (stage.plan.spec.title, *stage.plan.terms.witnesses, *stage.plan.terms.aggregators, "2 of 3", "600 s"):
+    for word in (
+        stage.plan.spec.title,
+        *stage.plan.terms.witnesses,
+        *stage.plan.terms.aggregators,
+        "2 of 3",
+        "rescue 600 s",
+    ):
         assert word in text
     assert stage.plan.terms.verifier in text
+    assert "lost if you" in text
 
 
 def test_too_few_tokens_or_no_coin_is_said_before_anything_is_sent(stage):
@@ -69,7 +90,7 @@ def test_too_few_tokens_or_no_coin_is_said_before_anything_is_sent(stage):
     with stage.trainer(poor, "poor") as trainer:
         with pytest.raises(BalanceTooLow, match=f"{poor.address} holds 0 "):
             trainer.join(stage.scene.project)
-        stage.devnet.send(poor, stage.devnet.token.mint(poor.address, STAKE))
+        stage.devnet.send(poor, stage.devnet.token.mint(poor.address, stage.plan.terms.stake))
         stage.devnet.control.set_balance(poor.address, 1)
         with pytest.raises(BalanceTooLow, match="holds 1 wei"):
             trainer.join(stage.scene.project)
@@ -104,9 +125,10 @@ def test_terms_that_contradict_the_spec_are_refused(stage, terms, words):
 
 
 def test_another_verifier_than_the_home_knows_is_refused(stage):
-    project = create_project(stage, stage.plan.spec.to_bytes(), verifier=stage.devnet.deployment.token)
-    with stage.trainer() as trainer, pytest.raises(ProjectUnsafe, match="verifier"):
-        trainer.join(project)
+    home = stage.home()
+    another = Home(home.root, home.config.model_copy(update={"verifier": "0x" + "12" * 20}))
+    with Trainer(another, stage.account) as trainer, pytest.raises(ProjectUnsafe, match="verifier"):
+        trainer.project(stage.scene.project)
 
 
 def changed_spec(stage: Stage, policy: PolicySpec | None = None, **model) -> bytes:
@@ -156,7 +178,8 @@ def test_the_spec_is_found_without_ipfs_and_only_by_its_digest(stage):
 
 def project_view(stage: Stage, project: int, spec: ProjectSpec) -> dict:
     terms = stage.plan.request.model_dump(mode="json")
-    ledger = dict.fromkeys(("deposited", "free", "held", "claimable", "claimed", "fees", "burned", "refunded"), "0")
+    names = ("deposited", "free", "held", "claimable", "claimed", "fees", "burned", "refunded")
+    ledger = dict.fromkeys((*names, "stakes", "bonds", "stakes_burned", "bonds_burned", "protocol_fees"), "0")
     return {
         "id": project,
         "owner": stage.scene.owner.address,
@@ -167,6 +190,9 @@ def project_view(stage: Stage, project: int, spec: ProjectSpec) -> dict:
         "ended": False,
         "round": 0,
         "members": 0,
+        "protocol_fee": "10000",
+        "distributable": str(DISTRIBUTABLE),
+        "standing_weight": 0,
         "ledger": ledger,
     }
 
@@ -198,40 +224,179 @@ def test_data_that_does_not_fit_names_the_line(stage):
             own_data(project, stage.root / "absent.csv")
 
 
-# --- leaving ---------------------------------------------------------------------------------------------------------
+# --- one transaction --------------------------------------------------------------------------------------------------
+
+
+def test_joining_with_a_delegate_is_one_transaction(stage):
+    helper = stage.devnet.account("trainer", 8)
+    with stage.trainer() as trainer:
+        before = stage.devnet.client.nonce(trainer.address)
+        member = trainer.join(stage.scene.project, delegate=helper.address)
+        assert stage.devnet.client.nonce(trainer.address) == before + 1
+        assert (member.delegate, member.active) == (helper.address, True)
+        assert trainer.set_delegate(stage.scene.project, None).delegate == ZERO_ADDRESS
+        assert trainer.set_delegate(stage.scene.project, helper.address).delegate == helper.address
+        # Joining again with another delegate only changes the delegate.
+        other = stage.devnet.account("trainer", 9).address
+        assert trainer.join(stage.scene.project, delegate=other).delegate == other
+
+
+def test_a_token_that_does_not_take_the_permit_is_approved(stage, monkeypatch):
+    """As a token with another EIP-712 version has it: the permit fails inside, the stake would not be paid."""
+    real = Token.permit_message
+
+    def other_value(self, owner, spender, value, deadline):
+        return real(self, owner, spender, value + 1, deadline)
+
+    monkeypatch.setattr(Token, "permit_message", other_value)
+    with stage.trainer() as trainer:
+        before = stage.devnet.client.nonce(trainer.address)
+        assert trainer.join(stage.scene.project).active
+        assert stage.devnet.client.nonce(trainer.address) == before + 2  # approve, join
+        assert stage.devnet.token.allowance(trainer.address, stage.scene.market.address) == 0
+
+
+def test_a_token_without_permits_is_approved(stage, monkeypatch):
+    def none(self, owner, ref="latest"):
+        raise TransactionReverted("nonces: no such function")
+
+    monkeypatch.setattr(Token, "nonces", none)
+    with stage.trainer() as trainer:
+        before = stage.devnet.client.nonce(trainer.address)
+        assert trainer.join(stage.scene.project).active
+        assert stage.devnet.client.nonce(trainer.address) == before + 2
+
+
+def test_a_permit_that_somebody_else_used_first_does_no_harm(stage, monkeypatch):
+    """Anyone can take the signature out of the pool and use it at the token: the allowance is there all the same."""
+    market, token = stage.scene.market, stage.devnet.token
+    send = TransactionSender.send
+
+    def copied_first(self, request, intent):
+        if intent.startswith("join"):
+            function = market.abi.functions["multicall"]
+            permit = decode_values(function.inputs, request.data[4:])[0][0]
+            values = decode_values(market.abi.functions["selfPermit"].inputs, permit[4:])
+            data = token.abi.encode_call("permit", self.address, market.address, *values[1:])
+            stage.devnet.send(stage.devnet.account("anyone"), TransactionRequest(token.address, data))
+        return send(self, request, intent)
+
+    with stage.trainer() as trainer:
+        monkeypatch.setattr(TransactionSender, "send", copied_first)
+        assert trainer.join(stage.scene.project).active
+
+
+# --- who may join -----------------------------------------------------------------------------------------------------
+
+
+def test_a_project_with_a_list_takes_those_on_it(make_stage, tmp_path):
+    people = [f"0x{number:040x}" for number in range(1, 5)]
+    account = demo_account(0, "trainer", 7)
+    listed = AccessList([*people, account.address])
+    stage = make_stage(access_root="0x" + listed.root.hex())
+    whole, proof, wrong = tmp_path / "list.txt", tmp_path / "proof.json", tmp_path / "wrong.txt"
+    whole.write_text("\n".join(listed.trainers))
+    proof.write_text(json.dumps(["0x" + sibling.hex() for sibling in listed.proof(account.address)]))
+    wrong.write_text("\n".join([*people[:3], account.address]))
+    before = stage.devnet.client.nonce(account.address)
+    with stage.trainer() as trainer:
+        with pytest.raises(NotOnAccessList, match="get the list"):
+            trainer.join(stage.scene.project)
+        with pytest.raises(NotOnAccessList, match="does not show"):
+            trainer.join(stage.scene.project, access=wrong)
+        assert "only those on the owner's list" in "\n".join(trainer.preview(stage.scene.project).lines())
+        assert stage.devnet.client.nonce(account.address) == before
+        assert read_proof(whole, account.address, listed.root) == read_proof(proof, account.address, listed.root)
+        assert trainer.join(stage.scene.project, access=proof).active
+    with pytest.raises(NotOnAccessList, match="not among the 5"):
+        read_proof(whole, stage.scene.owner.address, listed.root)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", "0x12", "[1, 2]", "hello", "[[]]"])
+def test_an_access_file_that_is_none_is_named(tmp_path, text):
+    path = tmp_path / "list"
+    path.write_text(text)
+    with pytest.raises((AccessFileInvalid, NotOnAccessList), match="list"):
+        read_proof(path, "0x" + "11" * 20, b"\x01" * 32)
+    with pytest.raises(AccessFileInvalid, match="no file"):
+        read_proof(tmp_path / "absent", "0x" + "11" * 20, b"\x01" * 32)
+
+
+@given(st.sets(st.integers(1, 2**160 - 1), min_size=1, max_size=40))
+def test_every_trainer_of_a_list_has_a_proof(numbers):
+    listed = AccessList([f"0x{number:040x}" for number in numbers])
+    for trainer in listed.trainers:
+        assert opens(listed.root, trainer, listed.proof(trainer))
+    stranger = next(number for number in range(1, 2**160) if number not in numbers)
+    assert not opens(listed.root, f"0x{stranger:040x}", listed.proof(listed.trainers[0]))
+
+
+def test_too_little_reliability_is_said_before_anything_is_sent(make_stage):
+    stage = make_stage(min_reliability=500)
+    with stage.trainer() as trainer:
+        before = stage.devnet.client.nonce(trainer.address)
+        with pytest.raises(ReliabilityTooLow, match=r"asks for a reliability of 5\.00%.* has 0\.00% from 0 projects"):
+            trainer.join(stage.scene.project)
+        assert stage.devnet.client.nonce(trainer.address) == before
+        assert "5.00% to join" in "\n".join(trainer.preview(stage.scene.project).lines())
+
+
+# --- the stake --------------------------------------------------------------------------------------------------------
+
+
+def test_somebody_else_can_pay_the_stake(stage):
+    project, patron = stage.scene.project, stage.devnet.account("trainer", 8)
+    stage.devnet.send(patron, stage.devnet.token.mint(patron.address, 10**9))
+    with stage.trainer(patron, "patron") as payer, stage.trainer() as trainer:
+        assert payer.stake_for(project, trainer.address).staked
+        with pytest.raises(StakeThere):
+            payer.stake_for(project, trainer.address)
+        held = stage.devnet.token.balance_of(trainer.address)
+        assert "paid for you already" in "\n".join(trainer.preview(project).lines())
+        with pytest.raises(NotAMember):
+            trainer.restake(project)
+        assert trainer.join(project).active
+        assert stage.devnet.token.balance_of(trainer.address) == held
+        assert trainer.leave(project).unlock_at
+        assert trainer.withdraw_stake(project) == stage.plan.terms.stake
+        assert stage.devnet.token.balance_of(trainer.address) == held + stage.plan.terms.stake
 
 
 def test_leaving_brings_the_stake_back_and_allows_a_second_time(stage):
-    project = stage.scene.project
+    project, stake = stage.scene.project, stage.plan.terms.stake
     with stage.trainer() as trainer:
         before = stage.devnet.token.balance_of(trainer.address)
         with pytest.raises(NotAMember):
             trainer.leave(project)
-        trainer.join(project)
+        number = trainer.join(project).number
         with pytest.raises(TransactionReverted) as raised:
-            trainer.withdraw(project)
+            trainer.withdraw_stake(project)
         assert raised.value.name == "StillMember"
-        assert trainer.leave(project).left
-        assert trainer.leave(project).left  # again: nothing is sent
-        with pytest.raises(StillLeaving, match="withdraw"):
+        left = trainer.leave(project)
+        assert not left.joined
+        assert trainer.leave(project) == left  # again: nothing is sent
+        with pytest.raises(StillLeaving, match="withdraw-stake"):
             trainer.join(project)
-        assert trainer.withdraw(project) == STAKE
+        assert trainer.withdraw_stake(project) == stake
         with pytest.raises(NotAMember):
-            trainer.withdraw(project)
+            trainer.withdraw_stake(project)
         assert stage.devnet.token.balance_of(trainer.address) == before
-        assert trainer.join(project).active  # the second stay is no repetition of the first
-        assert trainer.leave(project).left
-        assert trainer.withdraw(project) == STAKE
+        again = trainer.join(project)  # the second stay is no repetition of the first
+        assert (again.active, again.number) == (True, number)
+        assert not trainer.leave(project).joined
+        assert trainer.withdraw_stake(project) == stake
     assert stage.devnet.token.balance_of(trainer.address) == before
 
 
-def test_the_stake_stays_while_the_round_runs(stage):
+def test_the_stake_stays_until_nothing_can_be_slashed_and_the_time_is_said(stage):
     with stage.joined() as trainer:
         stage.service.open_round()
-        trainer.leave(stage.scene.project)
-        with pytest.raises(TransactionReverted) as raised:
-            trainer.withdraw(stage.scene.project)
-        assert raised.value.name == "StakeLocked"
+        left = trainer.leave(stage.scene.project)
+        assert left.unlock_at == stage.scene.view().slash_end
+        with pytest.raises(StakeLocked, match=r"is free 20\d\d-.* UTC, in 3\d min"):
+            trainer.withdraw_stake(stage.scene.project)
+        stage.devnet.control.warp(2000)
+        assert trainer.withdraw_stake(stage.scene.project) == stage.plan.terms.stake
 
 
 def test_status_is_what_the_chain_says(stage):
@@ -240,4 +405,4 @@ def test_status_is_what_the_chain_says(stage):
         found = trainer.status(stage.scene.project)
     assert (found.title, found.round, found.claimable) == (stage.plan.spec.title, 0, 0)
     assert found.member.active
-    assert found.standing.rounds == 0
+    assert (found.record.rounds, found.reliability, found.stake) == (0, 0, stage.plan.terms.stake)

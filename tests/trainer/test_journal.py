@@ -9,14 +9,18 @@ from cohort_trainer.journal import ROUNDS_KEPT, RoundJournal, RoundRecord
 from hypothesis import given
 from hypothesis import strategies as st
 
+CID = "bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy"
+
 
 def record(round: int = 1, **changes) -> RoundRecord:
     fields = {
         "project": 3,
         "round": round,
         "trainer": "0x" + "11" * 20,
+        "member": 4,
         "model": "0x" + "22" * 32,
         "update": "0x" + "33" * 32,
+        "cid": CID,
         "commitment": "0x" + "44" * 32,
         "expiry": 99,
         "signature": "0x" + "55" * 65,
@@ -54,7 +58,7 @@ def test_a_round_is_never_decided_for_something_else(journal, field):
     assert journal.update_file(1, 100) == b"update"
 
 
-@pytest.mark.parametrize("field", ["commitment", "update", "signature", "model", "expiry", "trainer"])
+@pytest.mark.parametrize("field", ["commitment", "update", "cid", "signature", "model", "expiry", "trainer", "member"])
 def test_what_was_decided_cannot_be_changed(journal, field):
     made = journal.begin(record(), b"update")
     with pytest.raises(RecordBroken, match=field):
@@ -64,12 +68,12 @@ def test_what_was_decided_cannot_be_changed(journal, field):
 
 def test_progress_is_durable_and_keeps_the_rest(journal):
     made = journal.begin(record(), b"update")
-    changed = journal.change(made, committed=True, cid="bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy")
+    changed = journal.change(made, committed=True, published=True, fate="resolved")
     assert journal.load(1) == changed
     assert changed.commitment == made.commitment
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff", b'{"version": 1, "unknown": 2}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"{}", b"\xff", b'{"version": 2, "unknown": 2}'])
 def test_a_damaged_record_is_an_error_not_an_empty_round(journal, content):
     journal.begin(record(), b"update")
     (journal._record(1)).write_bytes(content)

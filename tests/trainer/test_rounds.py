@@ -12,6 +12,8 @@ from cohort_protocol.chain.events import CommitsPosted, CommittedSelf
 from cohort_protocol.commitments import check_signature, commit_message, derive_salt
 from cohort_protocol.commitments import commitment as commitment_of
 from cohort_protocol.identifiers import parse_bytes32
+from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
 from cohort_protocol.update import decode_update, update_commitment
 from cohort_trainer.chain_events import find_events
@@ -70,12 +72,15 @@ def test_what_is_sent_opens_what_was_committed_to(stage):
     reveal = stage.service.reveals[1, trainer.address][0]
     salt = derive_salt(bytes(trainer.account.key), identity, project, 1)
     assert parse_bytes32(reveal.salt) == salt
-    update = parse_bytes32(reveal.update)
-    assert parse_bytes32(commit.commitment) == commitment_of(identity, project, 1, trainer.address, update, salt)
-    message = commit_message(identity, project, 1, trainer.address, parse_bytes32(commit.commitment), commit.expiry)
+    update, cid = parse_bytes32(reveal.update), bytes(Cid.parse(reveal.cid))
+    member = stage.scene.number_of(trainer.account)
+    assert (commit.member, reveal.member) == (member, member)
+    assert parse_bytes32(commit.commitment) == commitment_of(identity, project, 1, member, update, cid, salt)
+    message = commit_message(identity, project, 1, member, parse_bytes32(commit.commitment), commit.expiry)
     check_signature(message, bytes.fromhex(commit.signature[2:]), trainer.address)
     file = RoundJournal(trainer.home.project_folder(project), project).update_file(1, 1 << 20)
     assert update_commitment(decode_update(file, stage.plan.terms.dimension)) == update
+    assert bytes(cid_of(file)) == cid
 
 
 def test_two_trainers_in_one_round(make_stage):
@@ -140,13 +145,13 @@ def test_a_batch_that_leaves_the_trainer_out_is_answered_on_chain(make_stage):
         until(lambda: len(stage.service.commits) == 2)
         stage.service.post_batch(leave_out=frozenset([trainer.address]))
         until(lambda: self_commits(stage))
-        assert self_commits(stage)[0].trainer == trainer.address
+        assert self_commits(stage)[0].member == stage.scene.number_of(trainer.account)
         until(lambda: len(stage.service.reveals) == 2)
         stage.service.post_reveals()
         stage.service.settle()
         assert [run.result() for run in runs] == [1, 1]
     posted = find_events(stage.devnet.client, stage.scene.market.address, CommitsPosted, [stage.scene.project], 0)
-    assert [leaf.trainer for leaf in posted[0].leaves] == [second.address]
+    assert [leaf.member for leaf in posted[0].leaves] == [stage.scene.number_of(second.account)]
     assert record_of(stage, trainer).result.startswith("paid")
 
 
@@ -160,9 +165,11 @@ def test_a_round_whose_reveal_nobody_takes_is_survived_and_explained(stage):
         until(lambda: any(entry["event"] == "reveal-waits-for-service" for entry in logs))
         stage.devnet.control.warp(700)
         assert run.result(60) == 1
+        assert stage.scene.market.member_of(stage.scene.project, trainer.address).staked
     waiting = next(entry for entry in logs if entry["event"] == "reveal-waits-for-service")
     assert "stake is safe" in waiting["note"]
-    assert record_of(stage, trainer).result.startswith("unclosed")
+    assert record_of(stage, trainer).result.startswith("rescued: opened after the reveal phase")
+    assert stage.scene.view().unresolved == 0
 
 
 def test_an_ipfs_outage_delays_the_reveal_and_loses_nothing(stage):
@@ -431,7 +438,7 @@ def test_an_update_is_published_only_once_the_commit_phase_is_final(stage):
             assert look(trainer.connection, project, trainer.address).phase is Phase.REVEAL
             assert act() is Step.AGAIN
             assert not stage.service.reveals
-            assert record_of(stage, trainer).cid is None
+            assert not record_of(stage, trainer).published
             stage.devnet.control.mine(1)
         assert act() is Step.DONE
     assert stage.service.reveals

@@ -146,7 +146,7 @@ class StakeGuard:
         for update, cid in self._candidates(number):
             salt = self.salt_of(number)
             found = commitment(self.project.identity, self.project.id, number, member, update, cid, salt)
-            if found == seat.commitment:
+            if seat.is_of(found):
                 return Opening(member, update, cid, salt)
         return None
 

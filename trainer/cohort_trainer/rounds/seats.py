@@ -15,6 +15,9 @@ from cohort_trainer.connection import Connection
 RESOLVED = (1).to_bytes(32, "big")
 """Stands in the place of a self-posted commitment once it was resolved."""
 
+SELF_POSTED_BYTES = 27
+"""Of a self-posted commitment that the market keeps, see `IRoundViews.selfCommitOf`."""
+
 BATCHES_KEPT = 8
 
 
@@ -28,12 +31,16 @@ class BatchUnavailable(Unavailable):
 class Seat:
     """Where a commitment stands."""
 
-    commitment: bytes | None
-    """None if it is resolved and the market has forgotten it."""
+    stored: bytes | None
+    """The commitment, 32 bytes; of a self-posted one the market keeps 27. None if it is resolved and was forgotten."""
     resolved: bool
     """Admitted, refused, rescued or slashed."""
     batch: tuple[CommitLeaf, ...] = ()
     """What calls that speak of it must pass along: the batch as posted, empty for a self-posted commitment."""
+
+    def is_of(self, commitment: bytes) -> bool:
+        """Whether this commitment (32 bytes) stands here, as far as the market can tell."""
+        return self.stored is not None and commitment[: len(self.stored)] == self.stored
 
 
 @dataclass
@@ -51,7 +58,7 @@ class Seats:
         if own == RESOLVED:
             return Seat(None, resolved=True)
         if own != ZERO32:
-            return Seat(own, resolved=False)
+            return Seat(own[:SELF_POSTED_BYTES], resolved=False)
         batch = self.batch(round, view)
         for position, leaf in enumerate(batch):
             if leaf.member == member and view.batch_bits >> position & 1:

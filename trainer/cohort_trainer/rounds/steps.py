@@ -257,7 +257,7 @@ class RoundSteps:
 
     def _is_on_chain(self, facts: RoundFacts, record: RoundRecord) -> bool:
         seat = self._seat(facts)
-        return seat is not None and seat.commitment == parse_bytes32(record.commitment)
+        return seat is not None and seat.is_of(parse_bytes32(record.commitment))
 
     # --- reveal -----------------------------------------------------------------------------------------------------
 
@@ -275,7 +275,7 @@ class RoundSteps:
         if seat is not None and seat.resolved:
             self.journal.change(record, revealed=True)
             return Step.DONE
-        if seat is None or seat.commitment != parse_bytes32(record.commitment):
+        if seat is None or not seat.is_of(parse_bytes32(record.commitment)):
             why = "not-in-round: the commitment did not reach the chain in time"
             log.warning("reveal-impossible", project=record.project, round=record.round, why=why)
             self.journal.change(record, reveal_refusal=why)
