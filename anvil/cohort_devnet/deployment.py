@@ -9,6 +9,10 @@ fixes: they are the same on every chain, known before anything is sent, and depl
 
 from __future__ import annotations
 
+import argparse
+import getpass
+import json
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,17 +21,20 @@ from typing import Any
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.codec import encode_values, parameter_of
 from cohort_protocol.chain.errors import ChainError, NoContract, TransactionReverted, WrongChain
+from cohort_protocol.chain.journal import FileJournal
 from cohort_protocol.chain.market import Market
-from cohort_protocol.chain.profiles import profile_by_name
-from cohort_protocol.chain.sender import TransactionSender
+from cohort_protocol.chain.profiles import PROFILES, profile_by_name
+from cohort_protocol.chain.sender import FeePolicy, TransactionSender
 from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import ListedToken, Profile
-from cohort_protocol.errors import InvalidInput
-from cohort_protocol.identifiers import Address, Bytes32, to_hex
+from cohort_protocol.errors import CohortError, InvalidInput
+from cohort_protocol.identifiers import Address, Bytes32, parse_address, to_hex
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
 from eth_utils import keccak, to_checksum_address
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cohort_devnet.compiler import Artifact
+from cohort_devnet.compiler import Artifact, ensure_artifacts
 from cohort_devnet.node import DEVNET_CHAIN_ID
 
 PROXY = "0x4e59b44847b379578588920cA78FbF26c0B4956C"
@@ -337,3 +344,128 @@ def creation_block(client: ChainClient, address: str) -> int:
             f"node, or keep the address book of the first deployment"
         ) from error
     return low
+
+
+# --- for an operator --------------------------------------------------------------------------------------------------
+
+_DESCRIPTION = "Deploy the Cohort contracts on a chain, with CREATE2: the same addresses on every chain."
+
+_TEACHING = """\
+what happens
+  Verifier, policy, the parts of the market's code, the market and its lens are created through the deterministic
+  deployment proxy (0x4e59b44847b379578588920cA78FbF26c0B4956C). Their addresses follow from the code, from the profile
+  and from --token and --fee-recipient; nobody owns them and nothing can be changed afterwards. What stands already is
+  checked against the code compiled here and left alone, so the command can be repeated after any failure.
+
+profiles
+  l2        windows of ten minutes or more, a day to rescue a stake, seven days to slash; fee 1%
+  mainnet   windows of an hour or so, the same otherwise
+  devnet    seconds; with a worthless test token; refused on any chain but a local one (id 31337)
+
+what it costs
+  About 20 million gas in eight transactions, paid by the keystore's account.
+
+examples
+  python -m cohort_devnet.deployment --profile l2 --rpc https://rpc.example --dry-run
+  python -m cohort_devnet.deployment --profile l2 --rpc https://rpc.example --keystore key.json --out l2.json \\
+      --token 0x036CbD53842c5426634e7929541eC2318f3dCF7e=1000000
+
+the address book
+  --out is JSON: chain_id, profile, market, lens, verifier, policy, block (start indexing there), code_hashes. Give
+  market, verifier, policy and block to the service, the workers and the trainers.
+"""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m cohort_devnet.deployment",
+        description=_DESCRIPTION,
+        epilog=_TEACHING,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--profile", required=True, choices=tuple(PROFILES), help="windows and fee, see below")
+    parser.add_argument("--rpc", required=True, metavar="URL", help="JSON-RPC URL of the chain (http, https or ipc)")
+    parser.add_argument("--keystore", type=Path, metavar="FILE", help="who pays: a Web3 Secret Storage file")
+    parser.add_argument("--password-file", type=Path, metavar="FILE", help="its password (default: asked for)")
+    parser.add_argument(
+        "--token",
+        action="append",
+        default=[],
+        metavar="ADDRESS=FULL_FEE",
+        help="a token in which fees make standing, and the fee per round (base units) that earns all of it; repeatable",
+    )
+    parser.add_argument("--fee-recipient", metavar="ADDRESS", help="of the protocol's fee (default: it is burned)")
+    parser.add_argument("--out", type=Path, default=Path("deployment.json"), help="the address book to write")
+    parser.add_argument("--journal", type=Path, metavar="FILE", help="of sent transactions (default: beside --out)")
+    parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository (default: this folder)")
+    parser.add_argument("--max-fee", type=int, default=500, metavar="GWEI", help="most per gas (default: 500)")
+    parser.add_argument("--confirmations", type=int, default=1, help="blocks to wait for after each (default: 1)")
+    parser.add_argument("--dry-run", action="store_true", help="print the addresses, send nothing, need no keystore")
+    return parser
+
+
+def _options(arguments: argparse.Namespace) -> Options:
+    tokens = []
+    for entry in arguments.token:
+        address, _, fee = entry.partition("=")
+        if not fee.isdecimal() or not 0 < int(fee) < 2**112:
+            raise InvalidInput(f"--token {entry!r}: expected an address, =, and base units, for example 0x...=1000000")
+        tokens.append(ListedToken(parse_address(address), int(fee)))
+    recipient = arguments.fee_recipient
+    return Options(tuple(tokens), parse_address(recipient) if recipient else None)
+
+
+def _account(keystore: Path, password_file: Path | None) -> LocalAccount:
+    """Raises `InvalidInput` if the file is no keystore or the password does not fit."""
+    try:
+        content = json.loads(keystore.read_bytes())
+        if password_file is None:
+            password = getpass.getpass(f"password of {keystore}: ")
+        else:
+            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
+        return Account.from_key(Account.decrypt(content, password))
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise InvalidInput(f"the keystore {keystore} does not open: {error}") from error
+
+
+def _show_plan(client: ChainClient, creations: list[Creation], say: Callable[[str], None]) -> None:
+    for creation in creations:
+        state = "stands" if stands(client, creation) else "to be created"
+        say(f"{creation.name:18} {creation.address}  {state:14} {len(creation.code):>7,} bytes of creation code")
+
+
+def _deploy_by(arguments: argparse.Namespace, say: Callable[[str], None]) -> None:
+    client, options = ChainClient(arguments.rpc, timeout=60), _options(arguments)
+    say(f"chain id {client.chain_id} ({client.version()}), profile {arguments.profile}")
+    check_chain(client, arguments.profile)
+    artifacts = ensure_artifacts(arguments.root, say)
+    _show_plan(client, plan(artifacts, arguments.profile, options), say)
+    if arguments.dry_run:
+        say("dry run: nothing was sent")
+        return
+    if arguments.keystore is None:
+        raise InvalidInput("--keystore is needed to deploy; --dry-run shows the addresses without one")
+    account = _account(arguments.keystore, arguments.password_file)
+    journal = arguments.journal or arguments.out.with_name(f"transactions-{client.chain_id}-{account.address}.json")
+    fees = FeePolicy(cap=arguments.max_fee * 10**9)
+    sender = TransactionSender(
+        client, account, FileJournal(journal), fees=fees, confirmations=arguments.confirmations, timeout=600
+    )
+    deployment = deploy(client, sender, artifacts, arguments.profile, options, say)
+    deployment.save(arguments.out)
+    say(f"the address book is in {arguments.out}")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """`python -m cohort_devnet.deployment`. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        _deploy_by(options, lambda line: print(line, flush=True))
+    except CohortError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
