@@ -379,11 +379,11 @@ def test_slashing_can_be_left_to_others() -> None:
     assert _plan(TG, ended=True, unresolved_rounds=left).steps == SLASH
 
 
-def test_stakes_come_first_and_do_not_hold_up_the_newest_round() -> None:
+def test_stakes_are_saved_first_and_taken_last() -> None:
     """Rounds 2 and 3 are over and have unresolved commitments while round 4 is settled."""
     left = (replace(_left(2, silent=(1,)), rescue_end=TR, reveal_end=TR - 20), _left(3, openable=(2,)))
     found = _plan(TR, number=4, phase=Phase.SETTLE, proposal=ProposalSituation(2, 0), unresolved_rounds=left)
-    assert found.steps == (SlashNoReveal(7, 2, (1,)), Rescue(7, 3, (2,)), Settle(7, 4))
+    assert found.steps == (Rescue(7, 3, (2,)), Settle(7, 4), SlashNoReveal(7, 2, (1,)))
 
 
 def test_whoever_accepted_the_round_its_trainers_are_rescued() -> None:

@@ -4,7 +4,7 @@ Follow a round here from top to bottom; each step is carried out by the function
 Deadlines are those of the contract: upper bounds, which a round reaches only if somebody is missing.
 
 Commitments that nobody admitted outlive their round: until tG their openings save the stakes, from then on they are
-slashed. That is planned beside the newest round, and first, since a stake depends on it.
+slashed. That is planned beside the newest round: what saves stakes comes first, what takes them last.
 """
 
 from __future__ import annotations
@@ -247,7 +247,9 @@ def plan(project: ProjectSituation, now: int, rules: Rules) -> Plan:
         return Plan((), None, "another aggregator: our key is not on this project's list")
     aside = [_unresolved(project.project, one, now, rules) for one in project.unresolved]
     main = _newest(project, now, rules)
-    steps = tuple(step for one in (*aside, main) for step in one.steps)
+    rescues = [step for one in aside for step in one.steps if isinstance(step, Rescue)]
+    slashes = [step for one in aside for step in one.steps if isinstance(step, SlashNoReveal)]
+    steps = (*rescues, *main.steps, *slashes)
     wakes = [one.wake_at for one in (*aside, main) if one.wake_at is not None]
     return Plan(steps, min(wakes, default=None), "" if steps else main.waiting_for, main.trouble)
 
