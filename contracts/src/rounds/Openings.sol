@@ -4,7 +4,6 @@ pragma solidity 0.8.30;
 import {IRounds} from "../interfaces/IRounds.sol";
 import {CommitLeaf, Opening, SkipReason} from "../types/Types.sol";
 import {AdmittedRows} from "./AdmittedRows.sol";
-import {Cids} from "./Cids.sol";
 import {Call, RoundBase} from "./RoundBase.sol";
 import {Header, Round} from "./RoundState.sol";
 import {Seats} from "./Seats.sol";
@@ -59,7 +58,6 @@ abstract contract Openings is RoundBase, SelfCommits {
         }
         if (committed == 0) return (leaf, SkipReason.NotCommitted);
         if (resolved) return (leaf, SkipReason.AlreadyResolved);
-        if (!Cids.isValid(o.cid.codec)) return (leaf, SkipReason.BadCid);
         bytes32 opened = Seats.commitmentIn(walk.frame, o);
         if (leaf == Seats.NONE) opened = bytes27(opened);
         return (leaf, committed == opened ? SkipReason.None : SkipReason.WrongOpening);

@@ -53,7 +53,8 @@ abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransien
         nonReentrant
     {
         (, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
-        if (c.header.publicRowsPosted) revert IRounds.AlreadyPosted(project, round, r.publicRows);
+        bytes32 posted = c.header.publicRowsPosted ? r.publicRows : bytes32(0);
+        if (posted != 0 || rows == 0) revert IRounds.AlreadyPosted(project, round, posted); // 0 means: none
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PUBLIC_ROWS_TYPEHASH, project, round, rows)));
         Quorum.check(digest, signatures, c.witnesses, c.rules.witnessCount, c.rules.quorum);
         r.publicRows = rows;

@@ -7,6 +7,7 @@ import {Words} from "../hashing/Words.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
 import {CommitLeaf, Opening, Phase, Receipt, SkipReason} from "../types/Types.sol";
 import {AdmittedRows} from "./AdmittedRows.sol";
+import {Cids} from "./Cids.sol";
 import {Commits} from "./Commits.sol";
 import {Call} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
@@ -59,7 +60,11 @@ abstract contract Reveals is Commits {
     ) private {
         (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o, index);
         bool refused = walk.refused >> index & 1 == 1;
-        if (reason == SkipReason.None && !refused && walk.endorsed >> index & 1 == 0) reason = SkipReason.NoQuorum;
+        uint256 codec = o.cid.codec;
+        if (reason == SkipReason.None) {
+            if (!Cids.isValid(codec)) reason = SkipReason.BadCid;
+            else if (!refused && walk.endorsed >> index & 1 == 0) reason = SkipReason.NoQuorum;
+        }
         uint256 member = walk.previous;
         if (reason != SkipReason.None) {
             emit RevealSkipped(c.project, c.round, uint32(member), reason);
@@ -75,7 +80,7 @@ abstract contract Reveals is Commits {
         walk.admitted[1] = member;
         walk.admitted[2] = uint256(o.update);
         walk.admitted[0] = uint256(Words.hashOf(walk.admitted));
-        walk.rows.append(o, member, o.cid.codec);
+        walk.rows.append(o, member, codec);
     }
 
     /// @dev Checks every receipt and returns, bit by bit, what at least a quorum of witnesses endorses and refuses.
