@@ -30,10 +30,16 @@ ROOT = Path(__file__).resolve().parents[2]
 HEADER = "// SPDX-License-Identifier: Apache-2.0\npragma solidity 0.8.30;\n"
 SMALL_SOURCES = {
     "CohortMarket": 'import {MarketAccounts} from "./MarketAccounts.sol";\n'
-    "contract CohortMarket { address public rounds = address(new MarketAccounts()); error Both(); }",
+    "contract CohortMarket { MarketAccounts public immutable ACCOUNTS; error Both(); "
+    "constructor(MarketAccounts accounts) { ACCOUNTS = accounts; } }",
     "MarketAccounts": "contract MarketAccounts { error Both(); function later(uint8 x) external pure returns (uint8) "
     "{ if (x == 0) revert Both(); return x; } }",
+    "MarketResolution": "contract MarketResolution {}",
+    "MarketSettlement": "contract MarketSettlement {}",
+    "MarketProjects": "contract MarketProjects {}",
+    "lens/MarketLens": "contract MarketLens {}",
     "verification/AttestedVerifier": "contract AttestedVerifier { uint256 public one = 1; }",
+    "verification/SuppliedScores": "contract SuppliedScores {}",
     "devnet/TestToken": 'import {ERC20} from\n    "@openzeppelin/contracts/token/ERC20/ERC20.sol";\n'
     'contract TestToken is ERC20 { constructor() ERC20("T", "T") {} }',
 }
@@ -78,11 +84,54 @@ def _write_small(root: Path) -> None:
         (folder / name).symlink_to(real / name)
 
 
-def test_joins_the_halves_of_the_market(built: Path) -> None:
+def test_joins_the_parts_of_the_market(built: Path) -> None:
     artifacts = ensure_artifacts(built)
-    assert set(artifacts) == {"CohortMarket", "AttestedVerifier", "TestToken"}
+    assert set(artifacts) == set(compiler.CONTRACTS) > set(compiler.SHIPPED)
     names = [item["name"] for item in artifacts["CohortMarket"].abi]
-    assert names == ["Both", "later", "rounds"]  # once each, sorted by kind and name
+    assert names == ["Both", "ACCOUNTS", "later"]  # once each, sorted by kind and name
+
+
+def test_keeps_what_a_deployment_needs(built: Path) -> None:
+    market = ensure_artifacts(built)["CohortMarket"]
+    assert [entry["name"] for entry in market.constructor] == ["accounts"]
+    runtime = bytes.fromhex(market.deployedBytecode.removeprefix("0x"))
+    assert market.immutables
+    for start, length in market.immutables:
+        assert runtime[start : start + length] == bytes(32), "filled in by the constructor"
+    token = ensure_artifacts(built)["TestToken"]
+    assert (token.constructor, token.immutables) == ([], [])
+
+
+def test_other_contracts_go_to_another_folder(built: Path) -> None:
+    """Tests have contracts of their own; they do not touch the artifacts that are deployed."""
+    deployed = ensure_artifacts(built)
+    folder = built / "contracts/test/harness"
+    folder.mkdir(parents=True)
+    (folder / "Probe.sol").write_text(
+        HEADER + 'import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";\n'
+        "contract Probe is AttestedVerifier {}"
+    )
+    selection = compiler.Selection({"Probe": ("test/harness/Probe.sol:Probe",)}, ("src", "test/harness"), "artifacts/x")
+    lines: list[str] = []
+    found = ensure_artifacts(built, lines.append, selection)
+    assert (set(found), len(lines)) == ({"Probe"}, 2)
+    assert ensure_artifacts(built, lines.append, selection) == found
+    assert ensure_artifacts(built, lines.append) == deployed
+    assert len(lines) == 2, "nothing was compiled again"
+
+
+def test_code_does_not_depend_on_where_it_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever compiles a clean copy of `contracts/` gets the very bytes that are deployed, metadata and all."""
+    (tmp_path / "contracts").mkdir()
+    for name in ("foundry.toml", "package-lock.json"):
+        shutil.copy(ROOT / "contracts" / name, tmp_path / "contracts" / name)
+    shutil.copytree(ROOT / "contracts/src", tmp_path / "contracts/src")
+    for name in ("node_modules", "compiler"):
+        (tmp_path / "contracts" / name).symlink_to(ROOT / "contracts" / name)
+    monkeypatch.setattr(compiler, "_native_compiler", lambda version, report: None)
+    here, there = ensure_artifacts(ROOT), ensure_artifacts(tmp_path)
+    assert {name: one.bytecode for name, one in there.items()} == {name: one.bytecode for name, one in here.items()}
+    assert "a264697066735822" in here["CohortMarket"].bytecode, "metadata is in the code (CBOR, key ipfs)"
 
 
 def test_compiles_when_there_is_nothing_and_says_so(small: Path) -> None:
@@ -125,10 +174,11 @@ def test_compiles_again_when_an_artifact_is_damaged(built: Path) -> None:
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}", "7", '{"name": "TestToken"}', "\udcff"])
 def test_a_damaged_artifact_is_not_used(built: Path, damage: str) -> None:
     folder = built / "contracts/artifacts"
-    digest = ensure_artifacts(built)["TestToken"].sourceHash
-    assert compiler._load(folder, digest) is not None
+    ensure_artifacts(built)
+    plan = compiler._plan(built / "contracts", compiler.Selection(compiler.CONTRACTS))
+    assert compiler._load(folder, plan) is not None
     (folder / "TestToken.json").write_bytes(damage.encode("utf-8", "surrogateescape"))
-    assert compiler._load(folder, digest) is None
+    assert compiler._load(folder, plan) is None
 
 
 def test_errors_in_a_source_are_quoted_and_nothing_is_written(small: Path) -> None:
