@@ -212,14 +212,15 @@ def _defaulted(scene: Scene) -> None:
 
 
 def _resolved_when_the_next_round_was_open(scene: Scene) -> None:
-    """Two commitments are unresolved when the next round opens: one is rescued then, one slashed. That next round is void
-    with a row, and leaves one more to be slashed of a trainer who has left."""
+    """Two commitments are unresolved when the next round opens: one is rescued then, one slashed. That next round is
+    void with a row, and leaves one more to be slashed of a trainer who has left."""
     market, project = scene.market, scene.project
     scene.devnet.give_tokens(scene.aggregator, 2 * scene.terms.bond)
     _send(scene, scene.aggregator, market.deposit_bond(project, 2 * scene.terms.bond))
     older = scene.open()
     first, second, saved, silent = scene.trainers[:4]
-    scene.commit([first, second, saved, silent])
+    scene.commit([first, second, saved])
+    scene.commit_self(silent)
     scene.reveal([first, second])
     scene.devnet.control.warp_to(scene.view().reveal_end)
     scene.settle([ONE, ONE])

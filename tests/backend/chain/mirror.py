@@ -95,7 +95,12 @@ def comparable(chain: State, database: State) -> tuple[State, State]:
             seen[number] = replace(_EMPTY, **kept)
         else:
             seen[number] = replace(seen[number], **(blank | {"opened_at": view.opened_at}))
-    return chain, database | {"rounds": seen}
+    own = dict(database["self"])
+    for (number, member), posted in own.items():
+        forgotten = number < chain["progress"].round and chain["self"][number, member] == ZERO32
+        if forgotten and posted == RESOLVED:
+            own[number, member] = ZERO32
+    return chain, database | {"rounds": seen, "self": own}
 
 
 _EMPTY = RoundView(
@@ -146,7 +151,7 @@ def _self_commit(session: Session, project: int, number: int, member: int) -> by
     found = rounds.commit(session, project, number, member)
     if found is None or found.self_commitment is None:
         return ZERO32
-    return found.self_commitment if found.resolution == Resolution.NONE else RESOLVED
+    return found.self_commitment[:27] + bytes(5) if found.resolution == Resolution.NONE else RESOLVED
 
 
 def _round(session: Session, project: Project, found: Round | None, now: int) -> RoundView:

@@ -9,29 +9,35 @@ from cohort_backend.chain import repository as record
 from cohort_backend.chain.errors import ForkTooDeep, NotIndexed, OtherMarket, OutOfOrder
 from cohort_backend.chain.event_codec import event_row, load_event
 from cohort_backend.chain.models import ChainEvent
-from cohort_backend.chain.projection import HANDLERS, STORED_ONLY, apply_events, rebuild, rewind
+from cohort_backend.chain.projection import HANDLERS, apply_events, rebuild, rewind
 from cohort_backend.database import Database
 from cohort_backend.models import CHAIN_RECORD, PROJECTION, WORK_STATE
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
+from cohort_backend.rounds.models import Resolution
 from cohort_backend.rounds.phase import next_deadline, phase_of
 from cohort_backend.trainers import repository as trainers
 from cohort_backend.updates.repository import close_batch
 from cohort_protocol.chain.events import EVENT_TYPES, MarketEvent
-from cohort_protocol.chain.types import Ledger, RevealState, SkipReason
-from cohort_protocol.commitments import admitted_hash, batch_hash
+from cohort_protocol.chain.types import LeafSkip, SkipReason
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from tests.backend.chain.history import History
-from tests.fixtures.scene import by_address, some_cid
+from tests.fixtures.scene import some_cid
 
 
 def _start(session: Session, history: History) -> None:
     deployment = history.scene.devnet.deployment
-    record.start_cursor(session, chain_id=deployment.chain_id, market=deployment.market, start_block=deployment.block)
+    record.start_cursor(
+        session,
+        chain_id=deployment.chain_id,
+        market=deployment.market,
+        start_block=deployment.block,
+        slash_window=history.slash_window,
+    )
 
 
 def _apply(database: Database, history: History, events: list[MarketEvent] | None = None) -> set[int]:
@@ -65,77 +71,79 @@ def _dump(database: Database, models: tuple[type, ...] = PROJECTION) -> dict[str
 
 
 class TestAgainstTheChain:
-    """Each figure beside the contract's own."""
+    """Beside what `test_rebuild` compares: what no view of the contract says, and every moment between two blocks."""
 
-    def test_ledgers(self, database: Database, history: History) -> None:
-        _apply(database, history)
-        for scene in (history.scene, history.other):
-            with database.read() as session:
-                found = projects.get(session, scene.project)
-                assert found is not None
-                ledger = Ledger(**{name: getattr(found, name) for name in Ledger.__dataclass_fields__})
-            assert ledger == scene.market.ledger_of(scene.project)
-            assert ledger.balanced
-
-    def test_terms_and_progress(self, database: Database, history: History) -> None:
+    def test_terms(self, database: Database, history: History) -> None:
         _apply(database, history)
         scene = history.scene
         with database.read() as session:
             found = projects.get(session, scene.project)
-            assert found is not None
-            models = projects.models_before(session, scene.project, found.round + 1)
-        for name in ("token", "verifier", "spec_digest", "policy_hash", "initial_model", "round_budget", "stake"):
-            assert getattr(found, name) == getattr(scene.terms, name)
+        assert found is not None
+        assert found.windows == scene.terms.windows
         assert tuple(found.witnesses) == scene.terms.witnesses
-        assert tuple(found.aggregators) == scene.terms.aggregators
-        progress = scene.market.progress_of(scene.project)
-        assert (found.round, found.ended, models[-1].commitment) == (progress.round, progress.ended, progress.model)
-        assert found.owner == scene.market.owner_of(scene.project)
-        assert found.members == scene.market.member_count(scene.project)
+        assert found.aggregators == [*scene.terms.aggregators, scene.devnet.account("aggregator", 1).address]
+        for name in vars(scene.terms).keys() - {"windows", "witnesses", "aggregators"}:
+            assert getattr(found, name) == getattr(scene.terms, name), name
+        assert (found.protocol_fee, found.standing_weight) == scene.market.fees_of(scene.project)
+        assert found.distributable == scene.market.distributable_of(scene.project)
 
-    def test_members_and_standing(self, database: Database, history: History) -> None:
+    def test_what_members_earned_is_what_the_rounds_paid(self, database: Database, history: History) -> None:
         _apply(database, history)
         scene = history.scene
         with database.read() as session:
-            for trainer in scene.trainers:
-                member = trainers.member(session, scene.project, trainer.address)
-                assert member is not None
-                on_chain = scene.market.member_of(scene.project, trainer.address)
-                mine = (member.stake, member.joined_round, member.left_round, member.left)
-                assert mine == (on_chain.stake, on_chain.joined_round, on_chain.left_round, on_chain.left)
-                standing = scene.market.standing_of(trainer.address)
-                found = trainers.trainer(session, trainer.address)
-                assert found is not None
-                assert (found.reliability_bps, found.usefulness_bps) == (standing.reliability, standing.usefulness)
-                assert (found.rounds, found.rejections) == (standing.rounds, standing.rejections)
-            earned = sum(member.earned for member in trainers.members(session, scene.project))
-            claimed = sum(member.claimed for member in trainers.members(session, scene.project))
+            members = trainers.members(session, scene.project)
             active = trainers.members(session, scene.project, active_only=True)
+            numbers = trainers.numbers(session, scene.project)
+            paid = [
+                rounds.get(session, scene.project, number).paid  # type: ignore[union-attr]
+                for number in range(1, scene.round_number() + 1)
+            ]
+            rows = [
+                row.pay or 0
+                for number in range(1, scene.round_number() + 1)
+                for row in rounds.rows(session, scene.project, number)
+            ]
         ledger = scene.market.ledger_of(scene.project)
-        assert (earned, claimed) == (ledger.claimable + ledger.claimed, ledger.claimed)
+        assert sum(member.earned for member in members) == sum(paid) == sum(rows) == ledger.claimable + ledger.claimed
+        assert sum(member.claimed for member in members) == ledger.claimed
         assert [member.trainer for member in active] == [scene.trainers[2].address]
+        assert numbers == {one.address: number for number, one in enumerate(scene.trainers, 1)}
 
-    def test_rounds_at_every_moment(self, database: Database, history: History) -> None:
+    def test_standing_names_the_projects_in_the_order_that_the_contract_wants(
+        self, database: Database, history: History
+    ) -> None:
         _apply(database, history)
-        scene = history.scene
-        with database.read() as session:
-            for number in range(1, 5):
-                view = scene.market.round_of(scene.project, number)
-                found = rounds.get(session, scene.project, number)
-                assert found is not None
-                for name in ("opened_at", "commit_end", "reveal_start", "reveal_end", "settle_end", "budget"):
-                    assert getattr(found, name) == getattr(view, name), name
-                assert (found.eligible, found.model) == (view.eligible, view.model)
-                assert (found.admitted, found.refused) == (view.admitted, view.refused)
-                assert found.committed == view.batch_count + view.self_count
-                assert found.payout_root == (view.payout_root if any(view.payout_root) else None)
-                assert found.outcome == view.phase
-                rows = [(row.trainer, row.update) for row in rounds.rows(session, scene.project, number)]
-                assert admitted_hash(rows) == view.admitted_hash
-                claimed = sum(row.claimed << row.row for row in rounds.rows(session, scene.project, number))
-                assert claimed == view.claimed_bits
-                leaves = rounds.batch_leaves(session, scene.project, number)
-                assert batch_hash(leaves) == view.batch_hash
+        market, seen = history.devnet.market, set()
+        for address in history.people:
+            with database.read() as session:
+                found = trainers.standing(session, address)
+            assert found.reliability_bps == market.reliability_of(address, found.projects)
+            seen.add((found.reliability_bps > 0, found.losses > 0))
+        assert seen >= {(True, True), (True, False), (False, False)}
+
+    def test_rounds_with_something_to_rescue_or_slash(self, database: Database, history: History) -> None:
+        """At every moment: what the contract would let anybody do."""
+        scene, done, found_some = history.scene, 0, set()
+        for stop, event in enumerate(history.events, 1):
+            if stop < len(history.events) and history.events[stop].at.block_number == event.at.block_number:
+                continue
+            _apply(database, history, history.events[done:stop])
+            done = stop
+            with database.read() as session:
+                project = projects.get(session, scene.project)
+                if project is None or project.round == 0:
+                    continue
+                for number in range(max(1, project.round - 1), project.round + 1):
+                    round = rounds.get(session, scene.project, number)
+                    assert round is not None
+                    for now in (round.reveal_end - 1, round.reveal_end, round.slash_end - 1, round.slash_end):
+                        listed = round.number in {
+                            one.number for one in rounds.with_unresolved(session, scene.project, now)
+                        }
+                        wanted = round.unresolved > 0 and round.committed >= project.min_trainers
+                        assert listed == (wanted and round.reveal_end <= now < round.slash_end)
+                        found_some.add(listed)
+        assert found_some == {True, False}
 
     def test_phases_agree_at_every_moment(self, database: Database, history: History) -> None:
         """Stopped after each event, at each deadline -1 / 0 / +1: the contract's own function, in its Python twin."""
@@ -166,46 +174,89 @@ class TestAgainstTheChain:
     def test_commitments_and_what_became_of_them(self, database: Database, history: History) -> None:
         _apply(database, history)
         scene = history.scene
-        early, late, third = scene.trainers
         with database.read() as session:
-            found = {commit.trainer: commit for commit in rounds.commits(session, scene.project, 2)}
-            assert list(found) == [one.address for one in by_address(scene.trainers)]
-            assert found[early.address].self_commitment == found[early.address].batch_commitment
-            assert found[late.address].self_commitment is not None
-            assert found[third.address].batch_commitment is None
-            assert found[third.address].reveal_state == RevealState.REFUSED
-            assert found[third.address].skip_reason == SkipReason.NO_QUORUM
-            assert found[early.address].reveal_state == RevealState.ADMITTED
+            found = rounds.commits(session, scene.project, 2)
+            leaves = rounds.batch_leaves(session, scene.project, 2)
+        early, late, third, joined, staked_for, nobody = found
+        assert [commit.member for commit in found] == [leaf.member for leaf in leaves] == [1, 2, 3, 4, 5, 99]
+        assert [commit.trainer for commit in found] == [*(one.address for one in scene.trainers), None]
+        assert [commit.leaf for commit in found] == [0, 1, 2, 3, 4, 5]
+        assert [LeafSkip(commit.leaf_skip) for commit in found] == [
+            LeafSkip.ALREADY_COMMITTED,
+            LeafSkip.NONE,
+            LeafSkip.NOT_SIGNED,
+            LeafSkip.NOT_ELIGIBLE,
+            LeafSkip.NOT_ELIGIBLE,
+            LeafSkip.NOT_ELIGIBLE,
+        ]
+        assert [commit.counts for commit in found] == [True, True, True, False, False, False]
+        assert not any(commit.leaf_counts for commit in found), "the one that counted was replaced"
+        assert early.commitment == early.self_commitment == early.batch_commitment
+        assert late.self_commitment is not None
+        assert (third.resolution, third.skip_reason) == (Resolution.REFUSED, SkipReason.NO_QUORUM)
+        assert (early.resolution, late.resolution) == (Resolution.ADMITTED, Resolution.ADMITTED)
+        assert joined.commitment == staked_for.commitment == nobody.commitment == b""
+
+    def test_what_became_of_late_commitments(self, database: Database, history: History) -> None:
+        _apply(database, history)
+        project = history.scene.project
+        with database.read() as session:
+            found = {
+                number: [Resolution(one.resolution).name for one in rounds.commits(session, project, number)]
+                for number in (4, 6, 7)
+            }
+        assert found == {
+            4: ["ADMITTED", "ADMITTED", "RESCUED", "SLASHED"],
+            6: ["ADMITTED", "ADMITTED", "RESCUED", "SLASHED"],
+            7: ["ADMITTED", "SLASHED", "NONE"],
+        }
 
     def test_models_skip_void_and_defaulted_rounds(self, database: Database, history: History) -> None:
         _apply(database, history)
         scene = history.scene
         with database.read() as session:
             models = projects.models_before(session, scene.project, 5)
-            assert [model.round for model in models] == [0, 1, 2]
+            assert [model.round for model in models] == [0, 1, 2, 4]
             assert [model.cid for model in models] == [
                 None,
-                *(str(Cid.from_bytes(some_cid(b"model %d" % number))) for number in (1, 2)),
+                *(str(Cid.from_bytes(some_cid(b"model %d" % number))) for number in (1, 2, 4)),
             ]
             assert [m.round for m in projects.models_before(session, scene.project, 2)] == [0, 1]
-            assert [m.round for m in projects.models_before(session, scene.project, 5, limit=2)] == [1, 2]
+            assert [m.round for m in projects.models_before(session, scene.project, 5, limit=2)] == [2, 4]
+
+    def test_models_without_receipts_do_not_count(self, database: Database, histories: dict[str, History]) -> None:
+        """The first was vouched for by receipts, the second dropped: the third round starts from the first."""
+        history = histories["pending"]
+        seen = []
+        for event in history.events:
+            _apply(database, history, [event])
+            with database.read() as session:
+                seen.append([model.round for model in projects.models_before(session, history.scene.project, 9)])
+        assert [list(one) for one in dict.fromkeys(map(tuple, seen))] == [[0], [0, 1]]
+        with database.read() as session:
+            (second, third) = (rounds.get(session, history.scene.project, number) for number in (2, 3))
+        assert second is not None
+        assert third is not None
+        assert second.model == third.model
+        assert second.next_model != third.model
 
     def test_gas_names_each_transaction_once(self, database: Database, history: History) -> None:
         _apply(database, history)
         with database.read() as session:
-            steps = {
-                number: [step for step, _, _ in rounds.gas(session, history.scene.project, number)]
-                for number in range(1, 5)
-            }
-            hashes = [
-                digest for number in range(1, 5) for _, digest, _ in rounds.gas(session, history.scene.project, number)
-            ]
-        assert steps[1] == ["open", "commit", "reveal", "settle"]
-        assert steps[2] == [
-            "open", "commit-self", "commit", "commit-self", "commit-self", "reveal", "reveal", "reveal", "settle",
-        ]  # fmt: skip
-        assert steps[3] == ["open", "commit"]
-        assert steps[4] == ["open", "commit", "reveal", "default"]
+            found = {number: rounds.gas(session, history.scene.project, number) for number in range(1, 8)}
+        steps = {number: [step for step, _, _ in used] for number, used in found.items()}
+        assert steps == {
+            1: ["open", "commit", "reveal", "settle"],
+            2: [
+                "open", "commit-self", "commit", "commit-self", "commit-self", "reveal", "reveal", "reveal", "settle",
+            ],
+            3: ["open", "commit"],
+            4: ["open", "commit", "validation", "reveal", "public-rows", "rescue", "slash", "settle"],
+            5: ["open", "commit", "reveal", "default"],
+            6: ["open", "commit", "commit-self", "reveal", "settle", "rescue", "slash"],
+            7: ["open", "commit", "reveal", "slash", "void"],
+        }  # fmt: skip
+        hashes = [digest for used in found.values() for _, digest, _ in used]
         assert len(hashes) == len(set(hashes))
 
 
@@ -279,29 +330,31 @@ class TestReplay:
 
 
 class TestRecord:
-    def test_every_kind_of_event_was_seen_and_is_handled(self, history: History) -> None:
-        seen = {type(event) for event in history.events}
-        assert seen == set(EVENT_TYPES.values())
-        assert set(HANDLERS) | set(STORED_ONLY) == seen
+    def test_every_kind_of_event_was_seen_and_is_handled(self, histories: dict[str, History]) -> None:
+        seen = {type(event) for history in histories.values() for event in history.events}
+        assert seen == set(EVENT_TYPES.values()) == set(HANDLERS)
 
-    def test_events_read_back_as_they_were(self, history: History) -> None:
-        for event in history.events:
-            assert load_event(ChainEvent(**event_row(event))) == event
+    def test_events_read_back_as_they_were(self, histories: dict[str, History]) -> None:
+        for history in histories.values():
+            for event in history.events:
+                assert load_event(ChainEvent(**event_row(event))) == event
 
     def test_one_database_serves_one_market(self, database: Database, history: History) -> None:
         _apply(database, history)
         deployment = history.scene.devnet.deployment
         with database.write() as session:
             with pytest.raises(OtherMarket, match="COHORT_DATABASE_URL"):
-                record.start_cursor(session, chain_id=1, market=deployment.market, start_block=0)
+                record.start_cursor(session, chain_id=1, market=deployment.market, start_block=0, slash_window=60)
             with pytest.raises(OtherMarket):
                 record.start_cursor(
-                    session, chain_id=deployment.chain_id, market=deployment.token, start_block=deployment.block
+                    session, chain_id=deployment.chain_id, market=deployment.lens, start_block=0, slash_window=60
                 )
 
-    def test_nothing_is_indexed_before_the_cursor_is_started(self, database: Database) -> None:
+    def test_nothing_is_indexed_before_the_cursor_is_started(self, database: Database, history: History) -> None:
         with database.write() as session, pytest.raises(NotIndexed):
             record.lock_cursor(session)
+        with database.write() as session, pytest.raises(NotIndexed):
+            apply_events(session, history.events[:1])
 
     def test_time_is_the_later_of_wall_and_chain(self, database: Database, history: History) -> None:
         _apply(database, history)

@@ -1,5 +1,5 @@
-"""The whole state can be rebuilt from events: after every block of two markets' lives, each view of the contract and the
-same figure in the projection."""
+"""The whole state can be rebuilt from events: after every block of two markets' lives, each view of the contract and
+the same figure in the projection."""
 
 from __future__ import annotations
 
