@@ -34,6 +34,7 @@ def paid_stage(make_stage) -> Stage:
     stage = make_stage(slots=4, min_trainers=1, share_cap=4)
     second = stage.devnet.account("trainer", 8)
     stage.devnet.send(second, stage.devnet.token.mint(second.address, 10**9))
+    scene = stage.scene
     with stage.joined() as one, stage.joined(second, "second") as two:
         runs = [Background(lambda t=t: t.run(stage.scene.project, stage.data)) for t in (one, two)]
         for number in (1, 2, 3):
@@ -42,7 +43,7 @@ def paid_stage(make_stage) -> Stage:
             stage.service.post_batch()
             until(lambda n=number: sum(round == n for round, _ in stage.service.reveals) == 2)
             stage.service.post_reveals()
-            scores = [3 * ONE if row.trainer == one.address else ONE for row in stage.scene.rows]
+            scores = [3 * ONE if row.member == scene.number_of(one.account) else ONE for row in stage.scene.rows]
             stage.service.settle(scores)
         assert [run.result() for run in runs] == [3, 3]
     return stage

@@ -9,12 +9,18 @@ import numpy as np
 import pytest
 from cohort_protocol.chain.errors import TransactionReverted
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.profiles import PROFILES
+from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.chain.token import Token
+from cohort_protocol.chain.types import ListedToken
+from cohort_protocol.identifiers import parse_address
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.service.errors import ServiceRefused
 from cohort_protocol.service.messages import ProjectDraft, ProjectRequest
 from cohort_protocol.update import decode_model, floats_from_model, model_commitment
-from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid
+from cohort_trainer.access_lists import AccessList
+from cohort_trainer.amounts import format_amount
+from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid, WrongMarket
 from cohort_trainer.models import ModelUnavailable
 from cohort_trainer.owner.drafts import (
     ProjectPlan,
@@ -25,13 +31,14 @@ from cohort_trainer.owner.drafts import (
     parse_terms,
     read_file,
 )
+from cohort_trainer.owner.rules import MarketRules
 from cohort_trainer.owner.sdk import NoSuchRound, Owner
 from cohort_trainer.owner.templates import SPEC_TOML, example_terms
 from cohort_trainer.rounds import loop
 from safetensors.numpy import load
 
-from tests.fixtures.scene import BUDGET
-from tests.trainer.conftest import SPEC, Stage
+from tests.fixtures.scene import BUDGET, DISTRIBUTABLE
+from tests.trainer.conftest import SPEC, WINDOWS, Stage
 from tests.trainer.market_service import problem
 
 
@@ -88,11 +95,13 @@ def test_a_project_is_created_and_funded_as_asked(stage):
     with owner_of(stage) as owner:
         plan = owner.plan(SPEC, terms_values(stage), str(3 * BUDGET))
         asked = serve_drafts(stage, plan)
+        before = stage.devnet.client.nonce(owner.address)
         project = owner.create(plan)
         assert stage.scene.market.terms_of(project) == plan.terms
         assert stage.scene.market.owner_of(project) == owner.address
         assert stage.scene.market.ledger_of(project).free == 3 * BUDGET
         assert stage.devnet.token.allowance(owner.address, stage.scene.market.address) == 0
+        assert stage.devnet.client.nonce(owner.address) == before + 1  # permit, creation and deposit in one
         assert asked[0].spec == plan.spec
         assert asked[0].deposit == 3 * BUDGET
         # Spec and first model are on IPFS under the CIDs that chain and spec name.
@@ -195,6 +204,15 @@ TAMPERINGS = {
     "fee": (reencoded(lambda plan: {"aggregator_fee": plan.terms.round_budget}), r"terms\.aggregatorFee"),
     "spec": (reencoded(lambda plan: {"spec_digest": b"\x01" * 32}), r"terms\.specDigest is 0x0101"),
     "policy": (reencoded(lambda plan: {"policy_hash": b"\x01" * 32}), r"terms\.policyHash"),
+    "policy contract": (reencoded(lambda plan: {"policy": THIEF}), r"terms\.policy is"),
+    "code": (reencoded(lambda plan: {"verifier_code_hash": b"\x01" * 32}), r"terms\.verifierCodeHash"),
+    "stake": (reencoded(lambda plan: {"stake": plan.terms.stake + 1}), r"terms\.stake is"),
+    "bond": (reencoded(lambda plan: {"bond": 1}), r"terms\.bond is 1"),
+    "list": (reencoded(lambda plan: {"access_root": b"\x01" * 32}), r"terms\.accessRoot"),
+    "rescue": (
+        reencoded(lambda plan: {"windows": replace(plan.terms.windows, rescue=1)}),
+        r"terms\.windows\.rescue is 1",
+    ),
     "model": (reencoded(lambda plan: {"initial_model": b"\x01" * 32}), r"terms\.initialModel"),
     "window": (
         reencoded(lambda plan: {"windows": replace(plan.terms.windows, commit=1)}),
@@ -242,6 +260,8 @@ def test_every_term_is_compared(stage):
         other = (
             replace(value, settle=value.settle + 1)
             if name == "windows"
+            else b"\x07" * 32
+            if name == "validation_root"
             else value[:-1] or (THIEF,)
             if isinstance(value, tuple)
             else bytes(31) + b"\x01"
@@ -260,12 +280,21 @@ def test_every_term_is_compared(stage):
 # --- the owner's files -----------------------------------------------------------------------------------------------
 
 
+def example_rules() -> MarketRules:
+    """A market of the profile with the longest windows but one."""
+    profile = PROFILES["l2"].with_([b"\x01" * 32], [b"\x02" * 32], [ListedToken("0x" + "00" * 19 + "C1", 2 * 10**6)])
+    return MarketRules("0x" + "cd" * 20, "0x" + "ce" * 20, b"\x01" * 32, b"\x02" * 32, profile)
+
+
 def test_the_example_files_make_a_plan(tmp_path):
     draft = parse_spec_draft(tomllib.loads(SPEC_TOML))
-    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft)
-    plan = make_plan(draft, terms, 10**9, "0x" + "cd" * 20)
+    rules = example_rules()
+    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft, rules.profile)
+    plan = make_plan(draft, terms, 10**9, rules)
     assert plan.terms.dimension == 38_282
     assert plan.terms.round_budget == 100 * 10**6
+    assert (plan.protocol_fee, plan.distributable) == (10**6, 98 * 10**6)
+    assert plan.standing_weight == 65_536 // 2
     assert plan.rounds_funded == 10
     assert plan.terms.score_floor > 0
     assert [address.lower() for address in plan.terms.witnesses] == sorted(a.lower() for a in plan.terms.witnesses)
@@ -274,8 +303,9 @@ def test_the_example_files_make_a_plan(tmp_path):
 
 def test_the_same_files_give_the_same_project_on_every_machine():
     draft = parse_spec_draft(tomllib.loads(SPEC_TOML))
-    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft)
-    plans = [make_plan(draft, terms, 1, "0x" + "cd" * 20) for _ in range(2)]
+    rules = example_rules()
+    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft, rules.profile)
+    plans = [make_plan(draft, terms, 1, rules) for _ in range(2)]
     assert plans[0].spec_cid == plans[1].spec_cid
     assert plans[0].terms == plans[1].terms
 
@@ -303,13 +333,57 @@ def test_a_spec_that_cannot_be_used_names_the_field(stage, change, words):
         ({"quorum": 0}, "quorum"),
         ({"round_budget": "ten"}, "amount"),
         ({"witnesses": []}, "witnesses"),
-        ({"windows": {"commit": 0, "reveal": 1, "settle": 1}}, "windows.commit"),
+        ({"windows": {**WINDOWS, "commit": 0}}, "windows.commit"),
+        ({"windows": {"commit": 1, "reveal": 1, "settle": 1}}, "windows.rescue"),
+        ({"windows": {**WINDOWS, "self_commit": 600}}, "selfCommit window is 600, allowed is 599"),
+        ({"stake": "5"}, "stake is 5, allowed is"),
+        ({"bond": "5"}, "bond is 5, allowed is"),
+        ({"min_trainers": 2}, "minTrainers is 2, allowed is 1"),
+        ({"quorum": 1}, "quorum is 1, allowed is 2"),
+        ({"min_reliability": 10_001}, "min_reliability"),
+        ({"access_list": []}, "access list"),
+        ({"access_list": "0x12"}, "list of addresses"),
+        ({"access_list": ["0x" + "12" * 20]}, "both an access_list and an access_root"),
         ({"surprise": 1}, "surprise"),
     ],
 )
 def test_terms_that_cannot_be_used_name_the_field(stage, change, words):
     with owner_of(stage) as owner, pytest.raises(OwnerInputInvalid, match=words):
         owner.plan(SPEC, {**terms_values(stage), **change}, "1")
+
+
+def test_the_least_stake_and_bond_stand_in_for_missing_ones(stage):
+    values = {name: value for name, value in terms_values(stage).items() if name not in ("stake", "bond")}
+    with owner_of(stage) as owner:
+        plan = owner.plan(SPEC, values, "1")
+    assert plan.terms.stake == minimum_stake(plan.distributable, 2)
+    assert plan.terms.bond == minimum_bond(BUDGET)
+    assert plan.distributable == DISTRIBUTABLE
+
+
+def test_a_list_of_trainers_becomes_its_root(stage):
+    values = {name: value for name, value in terms_values(stage).items() if name != "access_root"}
+    people = [f"0x{number:040x}" for number in (3, 1, 2)]
+    with owner_of(stage) as owner:
+        plan = owner.plan(SPEC, {**values, "access_list": people}, "1")
+        assert plan.terms.access_root == AccessList(sorted(people)).root
+        assert "Who may join those on your list" in "\n".join(owner.preview(plan))
+
+
+def test_the_preview_shows_every_fee(stage):
+    with owner_of(stage) as owner:
+        plan = owner.plan(SPEC, terms_values(stage), str(3 * BUDGET))
+        text = "\n".join(owner.preview(plan))
+    for amount in (plan.terms.round_budget, plan.distributable, plan.protocol_fee, plan.terms.bond, plan.terms.stake):
+        assert format_amount(amount, 18, stage.devnet.token.symbol()) in text
+    assert "counts 0% for the trainers' standing" in text or plan.standing_weight
+
+
+def test_a_policy_that_the_market_does_not_list_is_refused(stage):
+    other = stage.service._market().model_dump(mode="json") | {"policy": stage.devnet.deployment.market}
+    stage.service.intercept = lambda method, path, body: (200, other) if path == "/v1/market" else None
+    with owner_of(stage) as owner, pytest.raises(WrongMarket, match="code of the policy"):
+        owner.plan(SPEC, terms_values(stage), "1")
 
 
 def test_files_are_toml_or_json(tmp_path):
@@ -339,6 +413,10 @@ def test_funding_ending_and_refunding(stage):
         with pytest.raises(TransactionReverted) as raised:
             owner.refund(project)
         assert raised.value.name == "ProjectNotOver"
+        more = "0x" + "ab" * 20
+        owner.add_aggregator(project, parse_address(more))
+        owner.add_aggregator(project, parse_address(more))
+        assert stage.scene.market.aggregators_of(project)[-1] == parse_address(more)
         owner.end(project)
         owner.end(project)
         before = token.balance_of(owner.address)

@@ -144,14 +144,15 @@ def parse_terms(values: Mapping[str, Any], decimals: int, spec: SpecDraft, profi
 
 
 def _access_root(trainers: object, terms: Mapping[str, Any]) -> str:
-    if "access_root" in terms:
-        raise OwnerInputInvalid("the terms have both an access_list and an access_root: leave one out")
     if not isinstance(trainers, list) or not all(isinstance(one, str) for one in trainers):
         raise OwnerInputInvalid('access_list is a list of addresses: ["0x...", "0x..."]')
     try:
-        return to_hex(AccessList(trainers).root)
+        root = to_hex(AccessList(trainers).root)
     except InvalidInput as error:
         raise OwnerInputInvalid(f"access_list: {error}") from error
+    if "access_root" in terms:
+        raise OwnerInputInvalid("the terms have both an access_list and an access_root: leave one out")
+    return root
 
 
 def _fill_stakes(terms: dict[str, Any], protocol_fee_bps: int) -> None:

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 from cohort_protocol.chain.types import Profile
 from cohort_protocol.identifiers import to_hex
-from eth_utils import keccak
 
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import WrongMarket
@@ -35,8 +34,8 @@ def read_rules(connection: Connection) -> MarketRules:
     rules = MarketRules(
         verifier=verifier,
         policy=policy,
-        verifier_code_hash=keccak(connection.chain.require_code(verifier)),
-        policy_code_hash=keccak(connection.chain.require_code(policy)),
+        verifier_code_hash=connection.chain.require_code(verifier),
+        policy_code_hash=connection.chain.require_code(policy),
         profile=profile,
     )
     for what, address, found, listed in (
