@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IRoundPolicy} from "../../src/interfaces/IRoundPolicy.sol";
+import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
+import {ISettlement} from "../../src/interfaces/ISettlement.sol";
+import {CommitLeaf, Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
+import {MarketScene} from "../support/MarketScene.sol";
+import {CountingPolicy, ExpectingVerifier, FactsPolicy, RefusingVerifier, WritingVerifier} from "../support/Seams.sol";
+
+/// @notice What the market does with a verifier and a policy that it does not know.
+abstract contract SeamScene is MarketScene {
+    function _start() internal {
+        project = _create(_extraTerms(), 10 * uint256(BUDGET));
+        _join(project, 0, 8);
+        round = _toSettle(project, 8);
+    }
+
+    function _settleWith(bytes memory input, bytes memory evidence) internal view returns (bytes memory) {
+        Settlement memory s = _equalSettlement(8);
+        return abi.encodeCall(market.settle, (project, round, s.rows, input, s.next, s.bundle, evidence));
+    }
+}
+
+contract CountingPolicyTest is SeamScene {
+    address private immutable counting = address(new CountingPolicy());
+
+    function _extraPolicy() internal view override returns (address) {
+        return counting;
+    }
+
+    function test_Settle_RevertWhen_ThePolicyGivesTooFewOrTooManyOutcomes() public {
+        _start();
+        for (uint256 n = 0; n < 12; n += 3) {
+            bytes memory mismatch = abi.encodeWithSelector(ISettlement.OutcomesMismatch.selector, n, 8);
+            _reverts(aggregator, _settleWith(abi.encode(n), ""), mismatch);
+        }
+    }
+
+    function test_Settle_WhenThePolicyGivesTheOutcomesItself() public {
+        _start();
+        Settlement memory s = _equalSettlement(8); // the same scores, so the same signatures
+        _works(aggregator, _settleWith(abi.encode(8), s.evidence));
+        _assertPhase(project, round, Phase.Final);
+    }
+}
+
+contract FactsPolicyTest is SeamScene {
+    address private immutable checking = address(new FactsPolicy());
+
+    function _extraPolicy() internal view override returns (address) {
+        return checking;
+    }
+
+    function test_Settle_WhenThePolicyIsGivenItsFacts() public {
+        _start();
+        IRoundPolicy.Facts memory facts = IRoundPolicy.Facts({
+            project: project,
+            round: round,
+            rows: 8,
+            policyHash: _terms().policyHash,
+            admittedHash: _view().admittedHash,
+            validation: 0,
+            publicRows: 0
+        });
+        Settlement memory s = _equalSettlement(8);
+        bytes memory input = abi.encode(keccak256(abi.encode(facts)));
+        vm.assertTrue(_wouldWork(aggregator, _settleWith(input, s.evidence)));
+        facts.rows = 7;
+        input = abi.encode(keccak256(abi.encode(facts)));
+        vm.assertFalse(_wouldWork(aggregator, _settleWith(input, s.evidence)));
+    }
+
+    /// @dev With a validation batch and public rows of this round, and without those of the round before.
+    function test_Settle_WhenPublicFactsWerePosted() public {
+        ProjectTerms memory terms = _extraTerms();
+        terms.validationRoot = keccak256(abi.encode(keccak256(abi.encode(uint32(1), bytes32("batch")))));
+        project = _create(terms, 10 * uint256(BUDGET));
+        _join(project, 0, 8);
+        round = _open(project);
+        CommitLeaf[] memory batch = _commit(project, round, 0, 8);
+        market.revealValidation(project, round, "batch", new bytes32[](0));
+        vm.warp(_view().revealStart);
+        _reveal(project, round, batch, 0, 8);
+        WitnessSignature[] memory signed = _witnessed(
+            keccak256(
+                abi.encode(
+                    keccak256("PublicRows(uint256 project,uint32 round,bytes32 rows)"), project, round, bytes32("rows")
+                )
+            )
+        );
+        market.postPublicRows(project, round, "rows", signed);
+        _works(aggregator, _factsCall("batch", "rows"));
+        round = _toSettle(project, 8);
+        vm.assertFalse(_wouldWork(aggregator, _factsCall("batch", "rows")));
+        _works(aggregator, _factsCall(0, 0));
+    }
+
+    function _factsCall(bytes32 validation, bytes32 rows) private view returns (bytes memory) {
+        IRoundPolicy.Facts memory facts = IRoundPolicy.Facts(
+            project, round, 8, _terms().policyHash, _view().admittedHash, validation, rows
+        );
+        Settlement memory s = _equalSettlement(8);
+        return _settleWith(abi.encode(keccak256(abi.encode(facts))), s.evidence);
+    }
+}
+
+contract RefusingVerifierTest is SeamScene {
+    address private immutable refusing = address(new RefusingVerifier());
+
+    function _extraVerifier() internal view override returns (address) {
+        return refusing;
+    }
+
+    /// @dev It harms only its own project, whose trainers are paid all the same.
+    function test_Settle_RevertWhen_TheVerifierRefuses() public {
+        _start();
+        Settlement memory s = _equalSettlement(8);
+        bytes memory refused = abi.encodeWithSelector(IRoundVerifier.EvidenceInvalid.selector, 1, 2);
+        _reverts(aggregator, _settleCall(s), refused);
+        vm.warp(_view().settleEnd);
+        _works(stranger, _closeCall(0, 8));
+        vm.assertEq(_ledger().claimable, 8 * (D / 8));
+        _settledRound(_projectWith(8), 8);
+    }
+}
+
+contract WritingVerifierTest is SeamScene {
+    address private immutable writing = address(new WritingVerifier());
+
+    function _extraVerifier() internal view override returns (address) {
+        return writing;
+    }
+
+    function test_Settle_RevertWhen_TheVerifierWrites() public {
+        _start();
+        vm.assertFalse(_wouldWork(aggregator, _settleCall(_equalSettlement(8))));
+    }
+}
+
+contract ExpectingVerifierTest is SeamScene {
+    ExpectingVerifier private immutable expecting = new ExpectingVerifier();
+
+    function _extraVerifier() internal view override returns (address) {
+        return address(expecting);
+    }
+
+    /// @dev The statement is built from storage, word for word; nothing of it can be chosen by the settler.
+    function test_Settle_WhenTheVerifierIsGivenTheStatement() public {
+        _start();
+        Settlement memory s = _equalSettlement(8);
+        IRoundVerifier.Statement memory statement = IRoundVerifier.Statement({
+            market: address(market),
+            project: project,
+            round: round,
+            admittedHash: _view().admittedHash,
+            validation: 0,
+            publicRows: 0,
+            policyHash: _terms().policyHash,
+            outcomesHash: keccak256(abi.encodePacked(s.outcomes)),
+            previousModel: _terms().initialModel,
+            nextModel: s.next.commitment,
+            nextModelCid: keccak256(_cidBytes(s.next.cid)),
+            bundleCid: keccak256(_cidBytes(s.bundle))
+        });
+        expecting.expect(keccak256(abi.encode(statement, witnesses, uint256(2), bytes("evidence"))));
+        bytes memory call = _settleWith(abi.encode(s.outcomes), "evidence");
+        _works(aggregator, call);
+        vm.assertEq(market.progressOf(project).model, s.next.commitment);
+    }
+}
