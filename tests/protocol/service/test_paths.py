@@ -99,6 +99,7 @@ def documented(tmp_path_factory) -> list[tuple[str, str, re.Pattern]]:
         chain_id=31337,
         market=ADDRESS,
         verifier=ADDRESS,
+        policy=ADDRESS,
         ipfs_url=f"file://{folder}/ipfs",
     )
     found = []
