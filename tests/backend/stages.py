@@ -31,9 +31,15 @@ class FirstRound(Scene):
     """A scene whose helpers need no chain: it is put back when the stages are made."""
 
     numbers: dict[str, int]
+    opened = 0
+
+    def open(self) -> int:
+        super().open()
+        self.opened = 1
+        return self.opened
 
     def round_number(self) -> int:
-        return 1
+        return self.opened
 
     def member_number(self, trainer: LocalAccount) -> int:
         """As the chain says."""

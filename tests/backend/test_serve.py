@@ -38,6 +38,7 @@ def _environment(devnet: Devnet, folder: Path) -> dict[str, str]:
         "COHORT_CHAIN_ID": str(deployment.chain_id),
         "COHORT_MARKET": deployment.market,
         "COHORT_VERIFIER": deployment.verifier,
+        "COHORT_POLICY": deployment.policy,
         "COHORT_PORT": "0",
     }
 

@@ -18,6 +18,7 @@ GIVEN = {
     "chain_id": 31337,
     "market": examples.MARKET.lower(),
     "verifier": examples.VERIFIER,
+    "policy": examples.POLICY,
 }
 
 

@@ -45,6 +45,7 @@ def settings_for(devnet: Devnet, folder: Path, **changes) -> ApiSettings:
         "chain_id": deployment.chain_id,
         "market": deployment.market,
         "verifier": deployment.verifier,
+        "policy": deployment.policy,
         "start_block": deployment.block,
     }
     return ApiSettings(**(fields | changes))

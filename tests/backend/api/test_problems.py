@@ -31,9 +31,12 @@ def _problem(answer: Response, status: int, code: str) -> Problem:
 def test_a_wrong_phase_names_both(service: Service) -> None:
     service.fill(COMMITTED)
     intake = service.stages.commit_intake(service.stages.scene.trainers[0])
-    other = intake.model_copy(update={"trainer": service.stages.scene.owner.address})
+    other = intake.model_copy(update={"trainer": service.stages.scene.trainers[1].address, "member": 2})
     answer = service.http.post(f"{service.path}/rounds/1/commits", json=other.model_dump(mode="json"))
     _problem(answer, 422, "signature-invalid")
+    stranger = intake.model_copy(update={"trainer": service.stages.scene.owner.address})
+    answer = service.http.post(f"{service.path}/rounds/1/commits", json=stranger.model_dump(mode="json"))
+    _problem(answer, 403, "not-a-member")
     reveal = service.stages.reveal_intake(service.stages.scene.trainers[0])
     service.fill(OPEN)
     assert service.http.post(f"{service.path}/rounds/1/reveals", json=reveal.model_dump(mode="json")).status_code == 202
@@ -163,7 +166,7 @@ class TestOurOwnFaults:
 
         service.fill(SETTLED)
         with service.parts.database.write() as session:
-            session.get_one(Round, (service.stages.project, 1)).payout_root = b"\x01" * 32
+            session.get_one(Round, (service.stages.project, 1)).payout_root = b"\x01" * 27
         trainer = service.stages.scene.trainers[0].address
         _problem(service.http.get(f"{service.path}/trainers/{trainer}/rewards"), 500, "internal-error")
 

@@ -71,11 +71,16 @@ def test_a_draft_signed_and_sent_creates_exactly_that_project(
     assert terms.spec_digest == sha256(spec_bytes).digest()
     assert terms.policy_hash == policy_by_name("peer", {}).policy_hash()
     assert to_hex(terms.initial_model) == wanted.spec.model.initial_commitment
-    assert (terms.round_budget, terms.stake, terms.dimension) == (100 * UNIT, 20 * UNIT, wanted.spec.model.dimension)
-    assert (terms.verifier, terms.rounds) == (devnet.deployment.verifier, 10)
+    assert (terms.round_budget, terms.stake, terms.bond) == (100 * UNIT, 25 * UNIT, 50 * UNIT)
+    assert (terms.dimension, terms.exponent) == (wanted.spec.model.dimension, wanted.spec.model.exponent)
+    assert (terms.verifier, terms.policy) == (devnet.deployment.verifier, devnet.deployment.policy)
+    assert to_hex(terms.verifier_code_hash) == devnet.deployment.code_hashes["AttestedVerifier"]
+    assert to_hex(terms.policy_code_hash) == devnet.deployment.code_hashes["SuppliedScores"]
+    assert vars(terms.windows) == wanted.terms.windows.model_dump()
     assert devnet.market.ledger_of(project).free == wanted.deposit
     assert draft.cost["total"] == 1000 * UNIT
-    assert draft.cost["distributable_per_round"] == 98 * UNIT
+    assert draft.cost["protocol_fee_per_round"] == UNIT
+    assert draft.cost["distributable_per_round"] == 97 * UNIT == devnet.market.distributable_of(project)
 
 
 def test_without_a_deposit_there_is_nothing_to_allow(service: Service, request_of: dict[str, Any]) -> None:
@@ -109,7 +114,11 @@ def _index(service: Service, devnet: Devnet) -> None:
     events = MarketLogs(devnet.client, deployment.market).fetch(deployment.block, devnet.client.block_number())
     with service.parts.database.write() as session:
         record.start_cursor(
-            session, chain_id=deployment.chain_id, market=deployment.market, start_block=deployment.block
+            session,
+            chain_id=deployment.chain_id,
+            market=deployment.market,
+            start_block=deployment.block,
+            slash_window=devnet.market.profile().slash_window,
         )
         apply_events(session, events)
 
@@ -120,17 +129,20 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("field", "value", "code", "words"),
         [
-            ("terms.quorum", 1, "terms-refused", "at least 2"),
-            ("terms.quorum", 4, "terms-refused", "at most 3"),
-            ("terms.min_trainers", 5, "terms-refused", "at most 4"),
-            ("terms.stake", "0", "terms-refused", "at least 1"),
-            ("terms.score_floor", "0", "terms-refused", "at least 1"),
+            ("terms.quorum", 1, "terms-refused", "allowed is 2: a majority"),
+            ("terms.quorum", 4, "terms-refused", "allowed is 3"),
+            ("terms.min_trainers", 5, "terms-refused", "allowed is 4: at most half"),
+            ("terms.stake", "0", "terms-refused", "two average shares"),
+            ("terms.stake", str(97 * UNIT // 4 - 1), "terms-refused", f"allowed is {97 * UNIT // 4}"),
+            ("terms.bond", str(50 * UNIT - 1), "terms-refused", "half of the round_budget"),
+            ("terms.score_floor", "0", "terms-refused", "allowed is 1"),
+            ("terms.windows.self_commit", 60, "terms-refused", "allowed is 59: shorter than the commit window"),
             ("terms.score_floor", str(2**64), "terms-refused", "at most"),
-            ("terms.round_budget", "7", "terms-refused", "at least"),
-            ("terms.round_budget", str(2**128), "terms-refused", "at most"),
-            ("deposit", str(2**128), "terms-refused", "at most"),
+            ("terms.round_budget", "7", "terms-refused", "one base unit per slot"),
+            ("terms.round_budget", str(2**112), "terms-refused", "at most"),
+            ("deposit", str(2**112), "terms-refused", "at most"),
             ("terms.witnesses", list(reversed(examples.WITNESSES)), "terms-refused", "increasing"),
-            ("terms.witnesses", [examples.WITNESSES[0]] * 3, "terms-refused", "different"),
+            ("terms.witnesses", [examples.WITNESSES[0]] * 3, "terms-refused", "strictly increasing"),
             ("terms.slots", 33, "invalid-input", "slots"),
             ("terms.windows.commit", 0, "invalid-input", "commit"),
             ("spec.policy.name", "magic", "spec-refused", "known are"),
@@ -176,7 +188,7 @@ class TestRefusals:
         request_of["spec"]["policy"]["params"] = deep
         self._refused(service, request_of, 422, "invalid-input", "nested")
 
-    @pytest.mark.parametrize("amount", ["0", "-1", str(2**128), "1.5"])
+    @pytest.mark.parametrize("amount", ["0", "-1", str(2**112), "1.5"])
     def test_amounts(self, service: Service, amount: str) -> None:
         service.fill(OPEN)
         answer = service.http.post(f"{service.path}/funding", json={"amount": amount})

@@ -7,9 +7,13 @@ from typing import Any
 import pytest
 from cohort_backend import examples
 from cohort_backend.projects.repository import bump_version
+from cohort_backend.rounds.models import Round
 from cohort_backend.updates.models import CommitIntent
+from cohort_backend.updates.receipts import record_receipt
 from cohort_backend.updates.service import record_commit, record_reveal
 from cohort_protocol.chain.events import LogPosition, RoundOpened
+from cohort_protocol.chain.types import Opening, Receipt
+from cohort_protocol.commitments import openings_hash
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.payout import payout_leaf, verify_proof
@@ -19,6 +23,8 @@ from cohort_protocol.service.messages import (
     ProjectList,
     ProjectState,
     ProjectView,
+    ReceiptedSets,
+    ReceiptIntake,
     Rewards,
     RoundList,
     RoundView,
@@ -30,7 +36,8 @@ from eth_utils import keccak
 from tests.backend.api.conftest import Service
 from tests.backend.settlements.test_words import make_proposal
 from tests.backend.stages import ADMITTED, COMMITTED, DAY, JOINED, OPEN, SETTLED
-from tests.fixtures.scene import BUDGET, FEE, STAKE, some_cid
+from tests.fixtures.chain import Devnet
+from tests.fixtures.scene import BOND, BUDGET, DISTRIBUTABLE, PROTOCOL_FEE, STAKE, Scene, by_address, some_cid
 
 
 def _get(service: Service, path: str, kind: type[Any]) -> Any:
@@ -44,6 +51,8 @@ def _late_commitment(project: int) -> CommitIntent:
         project=project,
         round=1,
         trainer=examples.TRAINER,
+        member=9,
+        signer=examples.TRAINER,
         commitment=b"\5" * 32,
         expiry=2**40,
         signature=bytes(65),
@@ -61,10 +70,11 @@ def test_the_market(service: Service) -> None:
     service.fill(OPEN)
     found = _get(service, "/v1/market", MarketInfo)
     deployment = service.stages.scene.devnet.deployment
-    assert (found.chain_id, found.market, found.verifier) == (
+    assert (found.chain_id, found.market, found.verifier, found.policy) == (
         deployment.chain_id,
         deployment.market,
         deployment.verifier,
+        deployment.policy,
     )
     assert found.block == service.stages.blocks[OPEN][0]
 
@@ -76,7 +86,9 @@ def test_a_project_with_its_spec_from_ipfs(service: Service) -> None:
     assert found.spec == service.stages.spec
     assert found.spec_cid == str(Cid(0x55, scene.terms.spec_digest))
     assert (found.owner, found.members, found.round) == (scene.owner.address, 3, 1)
-    assert found.ledger.held == BUDGET
+    assert (found.ledger.held, found.ledger.stakes, found.ledger.bonds) == (BUDGET, 3 * STAKE, 2 * BOND)
+    assert (found.distributable, found.protocol_fee, found.standing_weight) == (DISTRIBUTABLE, PROTOCOL_FEE, 65_536)
+    assert (found.terms.bond, found.acceptor, found.pending_model) == (BOND, None, None)
     assert found.terms.windows.model_dump() == vars(scene.terms.windows)
     assert tuple(found.terms.witnesses) == scene.terms.witnesses
 
@@ -137,9 +149,12 @@ class TestState:
         assert state.reveal_set is not None
         assert len(state.round.committed) == 3, "what did not make it into the batch is no commitment"
         assert state.round.phase is Phase.REVEAL
-        wanted = stages.scene.reveals_of(stages.scene.trainers[:2])
-        assert [item.trainer for item in state.reveal_set.reveals] == [reveal.trainer for reveal in wanted]
-        assert state.round.revealed == [reveal.trainer for reveal in wanted]
+        wanted = stages.scene.trainers[:2]
+        assert [item.trainer for item in state.reveal_set.reveals] == [one.address for one in wanted]
+        assert [item.member for item in state.reveal_set.reveals] == [1, 2]
+        assert state.round.revealed == [one.address for one in by_address(wanted)]
+        openings = [(one.member, one.update, one.cid) for one in stages.scene.openings_of(wanted)]
+        assert state.reveal_set.openings_hash == to_hex(openings_hash(openings))
         for item, trainer in zip(state.reveal_set.reveals, stages.scene.trainers, strict=False):
             assert item.commitment == to_hex(stages.scene.commitment_of(trainer))
             assert item.update == to_hex(keccak(stages.scene.update_of(trainer)))
@@ -156,13 +171,17 @@ class TestState:
         assert (state.round.phase, state.settlement) == (Phase.SETTLE, None)
         assert [row.trainer for row in state.round.rows] == [one.address for one in service.stages.scene.trainers]
         proposal = make_proposal(service.stages, b"right")
-        proposal.admitted_hash = admitted_hash([(row.trainer, row.update) for row in service.stages.scene.rows])
+        proposal.admitted_hash = admitted_hash([(row.member, row.update) for row in service.stages.scene.rows])
         with service.parts.database.write() as session:
             save_proposal(session, proposal)
         shown = _state(service).settlement
         assert shown is not None
         assert shown.bundle_cid == str(Cid.from_bytes(some_cid(b"right")))
         assert shown.outcomes[2] == (2**64 - 1, 0)
+        with service.parts.database.write() as session:
+            session.get_one(Round, (service.stages.project, 1)).public_rows = b"\6" * 32
+            bump_version(session, service.stages.project)
+        assert _state(service).settlement is None, "it does not speak of the public rows that are on chain now"
 
     def test_settled(self, service: Service) -> None:
         service.fill(SETTLED)
@@ -171,7 +190,7 @@ class TestState:
         assert (state.round.phase, state.settlement, state.reveal_set) == (Phase.FINAL, None, None)
         assert state.round.next_model is not None
         assert state.round.next_model.commitment == to_hex(keccak(b"model 1"))
-        assert sum(row.pay or 0 for row in state.round.rows) <= BUDGET - FEE
+        assert sum(row.pay or 0 for row in state.round.rows) <= DISTRIBUTABLE
 
     def test_a_known_version_without_waiting(self, service: Service) -> None:
         service.fill(OPEN)
@@ -192,7 +211,8 @@ def test_the_models_of_a_later_round_come_oldest_first(service: Service) -> None
     number, digest, now = stages.blocks[SETTLED]
     at = LogPosition(number + 1, 0, digest, b"\7" * 32)
     model = keccak(b"model 1")
-    opened = RoundOpened(at, stages.project, 2, BUDGET, model, 3, now + DAY, now + DAY, now + 2 * DAY, now + 3 * DAY)
+    acceptor = stages.scene.aggregator.address
+    opened = RoundOpened(at, stages.project, 2, acceptor, model, BUDGET, 3, now, now + DAY, now + 2 * DAY)
     stages.fill(service.parts.database, SETTLED, [opened])
     service.parts.store.put(stages.spec.to_bytes())
     found = _get(service, f"{service.path}/rounds/2", RoundView)
@@ -202,7 +222,9 @@ def test_the_models_of_a_later_round_come_oldest_first(service: Service) -> None
     ]
     assert found.model == found.past_models[-1]
     assert found.model.commitment == to_hex(model)
-    assert found.opened_at == now
+    assert (found.opened_at, found.acceptor, found.expected) == (now, acceptor, 3)
+    assert (found.rescue_end, found.acceptor_end, found.settle_end) == (now + 3 * DAY, now + 4 * DAY, now + 5 * DAY)
+    assert found.slash_end == now + 3 * DAY + stages.slash_window
     page = _get(service, f"{service.path}/rounds?limit=1", RoundList)
     assert ([one.number for one in page.items], page.next) == ([1], 1)
     assert [one.number for one in _get(service, f"{service.path}/rounds?after=1", RoundList).items] == [2]
@@ -224,8 +246,12 @@ def test_trainers_and_rewards(service: Service) -> None:
     scene = service.stages.scene
     trainer = scene.trainers[0].address
     member = _get(service, f"{service.path}/trainers/{trainer}", TrainerView)
-    assert (member.member, member.stake) == (True, STAKE)
-    assert member.reliability_bps > 0
+    assert (member.member, member.number, member.staked, member.stake) == (True, 1, True, STAKE)
+    assert (member.delegate, member.unlock_at) == (None, None)
+    assert member.record is not None
+    assert (member.record.credit, member.record.rounds, member.rounds) == (1000, 1, 1)
+    assert member.reliability_bps == 10_000 * 1000 // 21_000
+    assert member.projects == [service.stages.project]
     listed = _get(service, f"{service.path}/trainers", TrainerList)
     assert sorted(one.address for one in listed.items) == sorted(one.address for one in scene.trainers)
     first = _get(service, f"{service.path}/trainers?limit=1", TrainerList)
@@ -234,7 +260,7 @@ def test_trainers_and_rewards(service: Service) -> None:
     rewards = _get(service, f"{service.path}/trainers/{trainer.lower()}/rewards", Rewards)
     (item,) = rewards.items
     assert rewards.earned == rewards.claimable == item.amount == member.earned
-    leaf = payout_leaf(service.stages.project, 1, item.row, trainer, item.amount)
+    leaf = payout_leaf(service.stages.project, 1, item.row, rewards.member, item.amount)
     assert verify_proof(bytes.fromhex(item.payout_root[2:]), leaf, [bytes.fromhex(one[2:]) for one in item.proof])
 
 
@@ -243,7 +269,41 @@ def test_a_newcomer_has_a_standing_of_zero(service: Service) -> None:
     stranger = service.stages.scene.owner.address
     assert _get(service, f"/v1/trainers/{stranger}", TrainerView).reliability_bps == 0
     assert _get(service, f"{service.path}/trainers/{stranger}", TrainerView).member is False
-    assert _get(service, f"{service.path}/trainers/{stranger}/rewards", Rewards).items == []
+    unknown = service.http.get(f"{service.path}/trainers/{stranger}/rewards")
+    assert (unknown.status_code, unknown.json()["code"]) == (404, "unknown-member")
+
+
+def test_anybody_can_post_a_reveal_with_what_witnesses_signed(service: Service, devnet: Devnet) -> None:
+    """The answer is enough for the transaction: a trainer depends on no aggregator to become a row."""
+    stages, scene = service.stages, Scene.create(devnet)
+    scene.open()
+    scene.commit()
+    openings = scene.openings_of(scene.trainers)
+    service.fill(COMMITTED)
+    assert _get(service, f"{service.path}/rounds/1/receipts", ReceiptedSets).items == []
+    for trainer in stages.scene.trainers:
+        record_reveal(service.parts.database, stages.scene.identity, stages.project, 1, stages.reveal_intake(trainer))
+    digest = to_hex(openings_hash([(one.member, one.update, one.cid) for one in openings]))
+    for index, witness in enumerate(stages.scene.witnesses[:2]):
+        word = scene.receipt_of(index, openings, 0b111)
+        intake = ReceiptIntake(
+            witness=witness.address, openings_hash=digest, endorsed=0b111, refused=0, signature=to_hex(word.signature)
+        )
+        record_receipt(service.parts.database, stages.scene.identity, stages.project, 1, intake)
+    (found,) = _get(service, f"{service.path}/rounds/1/receipts", ReceiptedSets).items
+    assert found.openings_hash == digest
+    unhex = bytes.fromhex
+    shown = [
+        Opening(one.member, unhex(one.update[2:]), bytes(Cid.parse(one.cid)), unhex(one.salt[2:]))
+        for one in found.reveals
+    ]
+    places = scene.terms.witnesses
+    receipts = [
+        Receipt(places.index(one.witness), one.endorsed, one.refused, unhex(one.signature[2:]))
+        for one in sorted(found.receipts, key=lambda one: places.index(one.witness))
+    ]
+    devnet.send(scene.trainers[0], devnet.market.reveal(scene.project, 1, scene.leaves, shown, receipts))
+    assert scene.view().admitted == 3
 
 
 @pytest.mark.parametrize(

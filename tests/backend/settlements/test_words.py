@@ -13,7 +13,7 @@ from cohort_backend.settlements.errors import ProposalChanged, WordChanged
 from cohort_backend.settlements.models import Proposal
 from cohort_backend.settlements.service import record_refusal, record_signature, statement_of
 from cohort_backend.updates.errors import NotAWitness
-from cohort_protocol.commitments import settlement_message, sign
+from cohort_protocol.commitments import ZERO32, settlement_message, sign
 from cohort_protocol.errors import SignatureInvalid
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
@@ -31,6 +31,8 @@ def make_proposal(stages: Stages, content: bytes = b"bundle") -> Proposal:
         project=stages.project,
         round=1,
         admitted_hash=keccak(b"rows"),
+        validation=ZERO32,
+        public_rows=ZERO32,
         policy_hash=stages.scene.terms.policy_hash,
         outcomes=[[str(2**30), 0], ["0", 2], [str(2**64 - 1), 0]],
         previous_model=stages.scene.terms.initial_model,
@@ -140,6 +142,11 @@ class TestRefusals:
         elsewhere.outcomes = [["1", 0]]
         with pytest.raises(SignatureInvalid):
             _sign(database, stages_made, agree(stages_made, elsewhere, witness))
+        for name in ("validation", "public_rows"):
+            other_facts = make_proposal(stages_made)
+            setattr(other_facts, name, b"\1" * 32)
+            with pytest.raises(SignatureInvalid):
+                _sign(database, stages_made, agree(stages_made, other_facts, witness))
         changed = refuse(proposal, witness).model_copy(update={"detail": "words it never said"})
         with pytest.raises(SignatureInvalid):
             _refuse(database, stages_made, changed)

@@ -60,7 +60,7 @@ class Round:
         message = receipt_message(self.stages.scene.identity, self.stages.project, 1, digest, endorsed, refused)
         return ReceiptIntake(
             witness=witness.address,
-            reveals_hash=to_hex(digest),
+            openings_hash=to_hex(digest),
             endorsed=endorsed,
             refused=refused,
             refusals=[
@@ -87,7 +87,8 @@ def test_a_word_is_recorded_with_its_set(database: Database, stages_made: Stages
         (receipt,) = repository.receipts(session, stages_made.project, 1, digest)
         (recorded,) = repository.recorded_sets(session, stages_made.project, 1)
     assert (receipt.endorsed, receipt.refused, receipt.witness) == (0b101, 0b010, round.witness.address)
-    assert (recorded.reveals_hash, recorded.trainers) == (digest, [one.address for one in round.trainers])
+    assert (recorded.openings_hash, recorded.members) == (digest, [1, 2, 3])
+    assert recorded.trainers == [one.address for one in round.trainers]
     assert round.refusals() == [(round.trainers[1].address, "update-malformed")]
 
 

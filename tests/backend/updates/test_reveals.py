@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from cohort_backend.chain.repository import lock_cursor
 from cohort_backend.database import Database
 from cohort_backend.errors import PhaseNotAllowed
+from cohort_backend.rounds.models import Commit, Round
 from cohort_backend.updates import repository
-from cohort_backend.updates.errors import NotCommitted, OpeningWrong, RevealDiffers
+from cohort_backend.updates.errors import MemberDiffers, NotAMember, NotCommitted, OpeningWrong
 from cohort_backend.updates.service import record_reveal
 from cohort_protocol.ipfs.errors import CidMalformed
 from cohort_protocol.service.messages import RevealIntake
@@ -40,6 +42,26 @@ def test_what_the_chain_has_decided_is_no_longer_in_the_set(database: Database, 
     assert _post(database, stages_made, stages_made.reveal_intake(trainer)) == "already-recorded"
 
 
+def test_an_opening_that_comes_too_late_for_a_row_can_still_save_the_stake(
+    database: Database, stages_made: Stages
+) -> None:
+    stages_made.fill(database, COMMITTED)
+    early, late, _ = stages_made.scene.trainers
+    _post(database, stages_made, stages_made.reveal_intake(early))
+    _end_reveals(database, stages_made, rescue_over=False)
+    assert _post(database, stages_made, stages_made.reveal_intake(late)) == "recorded"
+    with database.read() as session:
+        found = repository.current_set(session, stages_made.project, 1)
+    assert [repository.opening(intent) for intent in found] == stages_made.scene.openings_of([early, late])
+
+
+def _end_reveals(database: Database, stages: Stages, *, rescue_over: bool) -> None:
+    """The round as it would be after tR, or after tG, with nothing admitted."""
+    with database.write() as session:
+        round = session.get_one(Round, (stages.project, 1))
+        lock_cursor(session).block_timestamp = round.rescue_end if rescue_over else round.reveal_end
+
+
 class TestRefusals:
     def test_another_update_or_salt(self, database: Database, stages_made: Stages) -> None:
         stages_made.fill(database, COMMITTED)
@@ -55,12 +77,22 @@ class TestRefusals:
         thief, victim, _ = stages_made.scene.trainers
         with pytest.raises(OpeningWrong):
             _post(
+                database,
+                stages_made,
+                stages_made.reveal_intake(victim).model_copy(update={"trainer": thief.address, "member": 1}),
+            )
+        with pytest.raises(MemberDiffers):
+            _post(
                 database, stages_made, stages_made.reveal_intake(victim).model_copy(update={"trainer": thief.address})
             )
 
     def test_who_has_no_commitment_on_chain(self, database: Database, stages_made: Stages) -> None:
         stages_made.fill(database, COMMITTED)
+        with database.write() as session:
+            session.get_one(Commit, (stages_made.project, 1, 3)).leaf_counts = False
         with pytest.raises(NotCommitted, match="nothing to reveal"):
+            _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.trainers[2]))
+        with pytest.raises(NotAMember, match="join first"):
             _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.owner))
 
     @pytest.mark.parametrize("stage", [OPEN])
@@ -69,14 +101,21 @@ class TestRefusals:
         with pytest.raises(PhaseNotAllowed, match=r"COMMIT.*REVEAL"):
             _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.trainers[0]))
 
-    def test_a_second_one_with_other_bytes(self, database: Database, stages_made: Stages) -> None:
-        """Once witnesses know the opening, anybody could send it with a CID that leads nowhere."""
+    def test_the_same_update_at_another_cid(self, database: Database, stages_made: Stages) -> None:
+        """Else whoever knows the opening could send it with a CID that leads nowhere."""
         stages_made.fill(database, COMMITTED)
         first, second, _ = stages_made.scene.trainers
-        _post(database, stages_made, stages_made.reveal_intake(first))
         elsewhere = stages_made.reveal_intake(second).cid
-        with pytest.raises(RevealDiffers, match="cannot be replaced"):
-            _post(database, stages_made, stages_made.reveal_intake(first, cid=elsewhere))
+        for _ in range(2):
+            with pytest.raises(OpeningWrong, match="The CID is bound too"):
+                _post(database, stages_made, stages_made.reveal_intake(first, cid=elsewhere))
+            _post(database, stages_made, stages_made.reveal_intake(first))
+
+    def test_after_the_rescue_window(self, database: Database, stages_made: Stages) -> None:
+        stages_made.fill(database, COMMITTED)
+        _end_reveals(database, stages_made, rescue_over=True)
+        with pytest.raises(PhaseNotAllowed, match=r"allowed in REVEAL"):
+            _post(database, stages_made, stages_made.reveal_intake(stages_made.scene.trainers[0]))
 
     def test_a_cid_of_another_kind(self, database: Database, stages_made: Stages) -> None:
         stages_made.fill(database, COMMITTED)
