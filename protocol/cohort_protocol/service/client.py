@@ -35,6 +35,7 @@ from cohort_protocol.service.messages import (
     ProjectRequest,
     ProjectState,
     ProjectView,
+    ReceiptedSets,
     ReceiptIntake,
     RevealIntake,
     Rewards,
@@ -210,6 +211,10 @@ class ServiceClient:
     def post_receipt(self, project: int, round: int, intake: ReceiptIntake) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/receipts."""
         return self._post(f"/v1/projects/{project}/rounds/{round}/receipts", intake, Accepted)
+
+    def receipts(self, project: int, round: int) -> ReceiptedSets:
+        """GET /v1/projects/{p}/rounds/{r}/receipts: openings with what witnesses say of them, for whoever reveals."""
+        return self._get(f"/v1/projects/{project}/rounds/{round}/receipts", ReceiptedSets)
 
     def post_settlement_signature(self, project: int, round: int, intake: SettlementSignature) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/settlement/signatures."""

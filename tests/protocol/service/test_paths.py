@@ -66,6 +66,7 @@ def call_everything(client: ServiceClient) -> None:
         lambda: client.post_commit(1, 2, commit),
         lambda: client.post_reveal(1, 2, reveal),
         lambda: client.post_receipt(1, 2, receipt),
+        lambda: client.receipts(1, 2),
         lambda: client.post_settlement_signature(1, 2, agreed),
         lambda: client.post_settlement_refusal(1, 2, refused),
         lambda: client.ready(),
