@@ -174,7 +174,7 @@ def main() -> None:
     rows = measure(seeds, hyper, options.jobs, lambda line: print(line, flush=True))
     print_table("Peer policy, digits, ten rounds", rows)
     if options.json:
-        write_json(options.json, "peer_policy", rows)
+        write_json(options.json, rows)
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def main() -> int:
     rows = rows_of(report, training)
     print_table(f"Round overhead, one trainer, {len(report.rounds)} rounds", rows)
     if options.json:
-        write_json(options.json, "round_overhead", rows)
+        write_json(options.json, rows)
     return 0 if all(row.met is not False for row in rows) else 1
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -67,14 +66,9 @@ def print_table(title: str, rows: Sequence[Row], console: Console | None = None)
     console.print(table)
 
 
-def write_json(path: Path, benchmark: str, rows: Sequence[Row]) -> None:
-    """{"benchmark", "machine", "rows": [{"name", "value", "unit", "anchor", "goal", "met"}]}."""
-    content = {
-        "benchmark": benchmark,
-        "machine": f"{platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "rows": [row.as_json() for row in rows],
-    }
-    path.write_text(json.dumps(content, indent=1) + "\n")
+def write_json(path: Path, rows: Sequence[Row]) -> None:
+    """A list of {"name", "value", "unit", "anchor", "goal", "met"}."""
+    path.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
 
 
 def _number(value: float) -> str:
