@@ -12,7 +12,7 @@ JOBS ?= 2
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-contracts test-python test-market lint lock clean
+.PHONY: help setup demo test test-contracts test-python test-market lint slither coverage mutation invariants-long differential-long lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -40,9 +40,28 @@ test-market: setup ## whole markets as processes, one after another
 lint: setup ## ruff
 	@$(VENV)/ruff check .
 
+slither: setup ## static analysis of the contracts, in an environment of its own
+	@test -x .cohort/slither/bin/slither || { $(PYTHON) -m venv .cohort/slither && \
+		.cohort/slither/bin/pip install --quiet --disable-pip-version-check --require-hashes -r contracts/slither/requirements.lock; }
+	@cd contracts && PATH="$(CURDIR)/.cohort/slither/bin:$(CURDIR)/contracts/node_modules/.bin:$$PATH" npm run --silent slither
+
+coverage: setup ## lines and branches of the contracts that the tests reach
+	@cd contracts && npm run --silent coverage
+
+mutation: setup ## removes every check of the contracts in turn; each time a test must fail (half an hour)
+	@$(VENV)/python contracts/mutation/run.py
+
+invariants-long: setup ## 10,000 random lives of a market instead of 500
+	@cd contracts && npm run --silent invariants:long
+
+differential-long: setup ## 100,000 random cases, Python against Solidity, instead of 2,000
+	@$(VENV)/python -m tests.differential --cases 100000
+
 lock: ## resolve requirements.lock anew (needs uv in the environment)
 	@$(VENV)/python -m uv pip compile --universal --generate-hashes --all-extras --python-version 3.11 --quiet \
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+	@$(VENV)/python -m uv pip compile --universal --generate-hashes --python-version 3.11 --quiet \
+		--custom-compile-command "make lock" contracts/slither/requirements.in -o contracts/slither/requirements.lock
 
 clean: ## remove everything that set-up and runs have made
 	rm -rf .venv .cohort build demo-report contracts/node_modules contracts/artifacts contracts/out contracts/cache

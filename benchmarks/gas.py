@@ -2,11 +2,11 @@
 
     python -m benchmarks.gas [--quick] [--json FILE]
 
-Real transactions on Anvil (Cancun), receipts' `gasUsed`: base fee of a transaction (21,000) and calldata included. "First"
-is a project's first round, "steady" its third: the first pays for slots that later ones only change. The calldata share is
-computed from the transaction's bytes (EIP-2028: 16 gas a byte, 4 for zero). Beside it: a contract that records two scores per
-source and does nothing else, as arXiv 2511.07577 describes its own (cited there: 25,766 gas per source in a batch of 20,
-53,140 alone).
+Real transactions on Anvil (Cancun), receipts' `gasUsed`: base fee of a transaction (21,000) and calldata included.
+"First" is a project's first round, "steady" its third: the first pays for slots that later ones only change. The
+calldata share is computed from the transaction's bytes (EIP-2028: 16 gas a byte, 4 for zero). Beside it: a contract
+that records two scores per source and does nothing else, as arXiv 2511.07577 describes its own (cited there: 25,766
+gas per source in a batch of 20, 53,140 alone).
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import Row as MarketRow
 from cohort_protocol.payout import pays
 from eth_account.signers.local import LocalAccount
-from tests.fixtures.chain import Devnet
-from tests.fixtures.scene import BUDGET, DISTRIBUTABLE, ONE, Scene
 
 from benchmarks.table import Row, print_table, write_json
+from tests.fixtures.chain import Devnet
+from tests.fixtures.scene import BUDGET, DISTRIBUTABLE, ONE, Scene
 
 PEER = Selection(
     contracts={"SourceScores": ("test/gas/peer/SourceScores.sol:SourceScores",)},
@@ -257,9 +257,7 @@ def run(gauge: Gauge, quick: bool) -> list[Row]:
     rows.append(
         Row("n=32: largest call", max(c.gas for c in largest.calls.values()), "gas", goal=min(16_700_000, MOST_GAS))
     )
-    rows.append(
-        Row("n=32: largest calldata", max(c.size for c in largest.calls.values()), "bytes", goal=MOST_BYTES)
-    )
+    rows.append(Row("n=32: largest calldata", max(c.size for c in largest.calls.values()), "bytes", goal=MOST_BYTES))
     rows += measure_other_paths(gauge)
     rows += measure_claims(gauge, 20)
     rows += measure_age(gauge, *((30, 20) if quick else (1000, 200)))
