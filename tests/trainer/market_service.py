@@ -165,8 +165,9 @@ class MarketService:
         with self.changed:
             self.changed.wait_for(lambda: self.version > after or self._ending.is_set(), timeout=min(wait, 5.0))
             version = self.version
-        progress = self.scene.market.progress_of(self.scene.project)
-        view = self._round_view(progress.round) if progress.round else None
+        with self._planning:  # not between two rounds
+            progress = self.scene.market.progress_of(self.scene.project)
+            view = self._round_view(progress.round) if progress.round else None
         over = view is None or view.phase.terminal
         finished = over and (progress.ended or progress.round == self.scene.terms.rounds)
         return ProjectState(

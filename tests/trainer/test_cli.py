@@ -218,6 +218,11 @@ def test_a_wrong_command_line_ends_with_2():
         (TrainingFailed("x"), 42),
         (TrainFunctionInvalid("x"), 42),
         (errors.Declined("x"), 3),
+        (errors.StakeLocked("x"), 13),
+        (errors.ReliabilityTooLow("x"), 15),
+        (errors.NotADelegate("x"), 16),
+        (errors.StakeMissing("x"), 22),
+        (errors.AccessFileInvalid("x"), 10),
     ],
 )
 def test_the_number_of_an_error(error, number):
@@ -264,6 +269,7 @@ def test_from_init_to_claim_as_processes(stage, tmp_path):
     assert "already" in again.stderr
 
     project = str(stage.scene.project)
+    helper = stage.devnet.account("trainer", 8).address
     unasked = cohort("trainer", "join", project, *common)
     assert unasked.returncode == 3
     assert "Three kinds of flowers" in unasked.stdout
@@ -271,6 +277,15 @@ def test_from_init_to_claim_as_processes(stage, tmp_path):
     joined = cohort("trainer", "join", project, *common, "--data", str(stage.data), "--yes")
     assert joined.returncode == 0, joined.stderr
     assert "24 examples, fits" in joined.stdout
+    assert "member 1" in joined.stdout
+    named = cohort("trainer", "set-delegate", project, helper, *common)
+    assert named.returncode == 0, named.stderr
+    assert cohort("trainer", "set-delegate", project, *common).returncode == 2
+    forbidden = cohort(
+        "trainer", "run", project, *common, "--data", str(stage.data), "--as-delegate-of", helper, "--claim"
+    )
+    assert forbidden.returncode == 16
+    assert cohort("trainer", "restake", project, *common, "--yes").returncode == 12
 
     stage.scene.trainers.append(stage.account)
     stage.service.run_automatically(1)
@@ -285,11 +300,17 @@ def test_from_init_to_claim_as_processes(stage, tmp_path):
 
     status = json.loads(cohort("trainer", "status", "--home", str(home), "--json").stdout)
     assert int(status["projects"][0]["claimable"]) > 0
-    claimed = json.loads(cohort("trainer", "claim", *common, "--json").stdout)
+    assert status["projects"][0]["delegate"] == helper
+    claimed = json.loads(cohort("trainer", "claim", *common, "--json", "--to", helper).stdout)
+    assert stage.devnet.token.balance_of(helper) == int(claimed["claims"][0]["amount"])
     assert claimed["claims"][0]["amount"] == status["projects"][0]["claimable"]
     assert "nothing to claim" in cohort("trainer", "claim", *common).stdout
     assert cohort("trainer", "leave", project, *common, "--yes").returncode == 0
-    left = cohort("trainer", "withdraw", project, *common)
+    early = cohort("trainer", "withdraw-stake", project, *common)
+    assert early.returncode == 13
+    assert "is free 20" in early.stderr
+    stage.devnet.control.warp(3000)
+    left = cohort("trainer", "withdraw-stake", project, *common)
     assert left.returncode == 0, left.stderr
     wrong = cohort("trainer", "claim", "--home", str(home), env={"COHORT_TRAINER_PASSWORD": "wrong"})
     assert wrong.returncode == 32
