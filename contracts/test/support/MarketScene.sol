@@ -107,6 +107,19 @@ abstract contract MarketScene is MarketFixture {
         market.endProject(project);
     }
 
+    /// @dev After another market has taken the place of the first.
+    function _approveEverybody() internal {
+        address[3] memory others = [owner, aggregator, rival];
+        for (uint256 i; i < 3; ++i) {
+            vm.prank(others[i]);
+            token.approve(address(market), type(uint256).max);
+        }
+        for (uint256 i; i < trainers.length; ++i) {
+            vm.prank(trainers[i]);
+            token.approve(address(market), type(uint256).max);
+        }
+    }
+
     /// @dev Closes a void round in which nobody was admitted, which frees its bond for the next one.
     function _closeEmpty() internal {
         market.closeRound(project, round, new Row[](0));
