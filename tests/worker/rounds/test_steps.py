@@ -11,16 +11,21 @@ from cohort_backend.chain.models import ChainTransaction
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates import repository as updates
-from cohort_backend.updates.models import CommitIntent, RoundIntake
+from cohort_backend.updates.models import CommitIntent, RevealIntent, RoundIntake
 from cohort_protocol.chain import ChainUnavailable
+from cohort_protocol.chain.types import WitnessSignature
+from cohort_protocol.commitments import public_rows_message, sign
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
+from cohort_protocol.service.messages import NO_HASH
 from cohort_worker.evaluation.evaluate import evaluate_round
 from cohort_worker.rounds.advance import advance_project, look
 from cohort_worker.rounds.planner import PostReveals
-from cohort_worker.rounds.situation import enough_receipts, signed_sets
+from cohort_worker.rounds.situation import enough_receipts, openable, signed_sets
 from cohort_worker.rounds.steps import perform
+from eth_abi import encode
+from eth_utils import keccak
 from sqlalchemy import select
 
 from tests.fixtures.postgres import PostgresServer
@@ -410,6 +415,50 @@ def test_a_round_that_a_reorg_undid_is_accepted_and_opened_again(stage: Stage) -
     _advance(stage)
     assert (stage.round, stage.view().acceptor) == (1, stage.aggregator.address)
     assert stage.market.bond_of(stage.project, stage.aggregator.address).locked == stage.terms.bond
+
+
+def test_validation_and_public_rows_are_part_of_the_outcome(make_stage: Callable[..., Stage]) -> None:
+    """Anybody may reveal the owner's validation batch, a quorum posts public rows: the settlement has to speak of both,
+    and a proposal from before is computed again."""
+    digest, public_rows = keccak(b"validation batch"), keccak(b"public rows")
+    leaf = keccak(keccak(encode(["uint32", "bytes32"], [1, digest])))
+    stage = make_stage(rounds=1, validation_root=leaf)
+    market, anyone = stage.market, stage.devnet.account("anyone")
+    _to_reveal(stage)
+    stage.devnet.send(anyone, market.reveal_validation(stage.project, 1, digest, []))
+    _reveal_all(stage)
+    before = _evaluate(stage)
+    assert (before.validation, before.public_rows) == (to_hex(digest), NO_HASH)
+    stage.sign_settlement(before)
+    message = public_rows_message(stage.identity, stage.project, 1, public_rows)
+    signatures = [WitnessSignature(index, sign(message, stage.witnesses[index])) for index in range(2)]
+    stage.devnet.send(anyone, market.post_public_rows(stage.project, 1, public_rows, signatures))
+    stage.parts.indexer.catch_up()
+    found = look(stage.parts, stage.project)
+    assert (found.steps, found.waiting_for) == ((), "the evaluation"), "the signatures speak of another outcome"
+    after = _evaluate(stage)
+    assert (after.validation, after.public_rows) == (to_hex(digest), to_hex(public_rows))
+    stage.sign_settlement(after)
+    _advance(stage)
+    assert stage.phase() is Phase.FINAL
+
+
+def test_an_opening_of_another_commitment_is_not_posted(stage: Stage) -> None:
+    """Handed in before a reorg brought another commitment on chain: of no use, and no word against its trainer."""
+    _to_reveal(stage)
+    for trainer in stage.trainers:
+        stage.hand_in_reveal(trainer)
+    with stage.database.write() as session:
+        intent = session.get(RevealIntent, (stage.project, 1, stage.trainers[0].address))
+        assert intent is not None
+        intent.salt = b"\x01" * 32
+    with stage.database.read() as session:
+        current = rounds.get(session, stage.project, 1)
+        assert current is not None
+        assert [one.member for one in openable(session, stage.identity, current)] == [2, 3]
+    stage.devnet.control.warp_to(stage.view().rescue_end)
+    _advance(stage)
+    assert stage.market.member_of(stage.project, stage.trainers[0].address).staked
 
 
 def test_a_project_that_does_not_name_us_is_left_alone(stage: Stage) -> None:

@@ -60,6 +60,9 @@ def test_other_rounds_are_other_rounds(path: Path) -> None:
     memory.remember(replace(MARKET, chain_id=1), replace(STATEMENT, bundle_cid=b"\x09" * 36))
     # a reorg admitted other rows: the signature for the old ones can never be used with these
     memory.remember(MARKET, replace(STATEMENT, admitted_hash=b"\x0a" * 32, bundle_cid=b"\x09" * 36))
+    # facts that the chain has now and had not when the other was signed
+    memory.remember(MARKET, replace(STATEMENT, validation=b"\x0b" * 32, bundle_cid=b"\x09" * 36))
+    memory.remember(MARKET, replace(STATEMENT, public_rows=b"\x0b" * 32, bundle_cid=b"\x09" * 36))
     memory.close()
 
 

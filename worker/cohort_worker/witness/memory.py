@@ -1,8 +1,8 @@
 """What a witness has signed, on disk before the signature leaves the process: it never signs two outcomes of a round.
 
 One line of JSON per signed settlement, appended and synced. "A round" is what the chain says of it: chain, market,
-project, round, admitted rows and starting model. After a reorg that admitted other rows the round is another one, and
-a signature for the rows that are gone can never be used with those that came.
+project, round, admitted rows, starting model, validation batch and public rows. After a reorg that admitted other rows
+the round is another one, and a signature for the rows that are gone can never be used with those that came.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from cohort_protocol.canonical import canonical_json, parse_json
-from cohort_protocol.commitments import MarketId, SettlementStatement
+from cohort_protocol.commitments import ZERO32, MarketId, SettlementStatement
 from cohort_protocol.errors import CohortError, Conflict
 from cohort_protocol.identifiers import to_hex
 from eth_utils import keccak
@@ -49,6 +49,8 @@ class _RoundName(NamedTuple):
     round: int
     admitted: str
     model: str
+    validation: str = to_hex(ZERO32)
+    public_rows: str = to_hex(ZERO32)
 
 
 class SigningMemory:
@@ -108,7 +110,8 @@ class SigningMemory:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = parse_json(line, MAX_LINE)
-                name = _RoundName(**{field: record[field] for field in _RoundName._fields})
+                facts = {field: record[field] for field in _RoundName._fields if field in record}
+                name = _RoundName(**facts)
                 signed[name] = record["statement"]
             except (CohortError, KeyError, TypeError, json.JSONDecodeError) as error:
                 raise MemoryBroken(
@@ -126,6 +129,8 @@ def _name_of(market: MarketId, statement: SettlementStatement) -> _RoundName:
         statement.round,
         to_hex(statement.admitted_hash),
         to_hex(statement.previous_model),
+        to_hex(statement.validation),
+        to_hex(statement.public_rows),
     )
 
 
