@@ -11,6 +11,7 @@ from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.journal import FileJournal
 from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.chain.token import Token
+from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 
 from cohort_devnet.accounts import demo_account, fund
@@ -56,6 +57,7 @@ def _show(deployment: Deployment, home: Path, url: str) -> None:
     typer.echo(f"chain      {url} (id {deployment.chain_id})")
     typer.echo(f"market     {deployment.market}")
     typer.echo(f"verifier   {deployment.verifier}")
+    typer.echo(f"policy     {deployment.policy}")
     typer.echo(f"token      {deployment.token}")
     typer.echo(f"written to {home / 'deployment.json'}")
 
@@ -129,6 +131,8 @@ def fund_command(
     receiver = parse_address(address)
     deployment = Deployment.load(home / "deployment.json")
     deployment.verify(client)
+    if deployment.token is None:
+        raise InvalidInput(f"{home / 'deployment.json'} has no test token: it is not of a local chain")
     token = Token(client, deployment.token)
     fund(DevnetControl(client), [receiver], ether)
     if tokens:

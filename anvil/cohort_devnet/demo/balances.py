@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.token import Token
+from cohort_protocol.errors import InvalidInput
 from rich.console import Console
 from rich.table import Table
 
@@ -23,18 +24,25 @@ LINES = (
     ("claimed", "claimed by trainers"),
     ("claimable", "earned, not claimed yet"),
     ("held", "held for a running round"),
-    ("fees", "fees to the aggregator"),
+    ("fees", "fees of the aggregator and of the protocol"),
+    ("protocol_fees", "  of it of the protocol"),
+    ("protocol_fees_collected", "  of that sent to its recipient"),
     ("burned", "burned"),
     ("refunded", "refunded to the owner"),
     ("free", "free for further rounds"),
-    ("stakes", "stakes, beside the project's money"),
+    ("stakes", "stakes of trainers, beside the project's money"),
+    ("stakes_burned", "  burned of slashed stakes"),
+    ("stake_rewards", "  paid out of slashed stakes to who reported"),
+    ("bonds", "bonds of aggregators with their fees, beside it too"),
+    ("bonds_burned", "  burned of slashed bonds"),
     ("contract_balance", "held by the contract, by the token's own book"),
     ("unasked", "of it sent there without a call"),
     ("supply", "all tokens there are"),
 )
 
-OF_THE_WHOLE_MARKET = ("stakes", "contract_balance", "unasked", "supply")
-"""What other projects, and trainers who leave, may change after the report was written (`cohort demo --keep`)."""
+OF_THE_WHOLE_MARKET = ("stakes", "bonds", "contract_balance", "unasked", "supply")
+"""What other projects, trainers who leave and aggregators who take their fees may change after the report was written
+(`cohort demo --keep`)."""
 
 
 def balances(
@@ -58,6 +66,8 @@ def balances(
     with tempfile.TemporaryDirectory(prefix="cohort-balances-") as folder, AnvilNode.load(state, Path(folder)) as node:
         client = ChainClient(node.url, where.chain_id)
         where.verify(client)
+        if where.token is None:
+            raise InvalidInput("the deployment has no test token: it is not of a local chain")
         token = Token(client, where.token)
         money = re_add(client, where.market, where.token, project)
         decimals, symbol = token.decimals(), token.symbol()

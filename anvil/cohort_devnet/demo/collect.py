@@ -5,120 +5,69 @@ The service is asked for one thing only, which is nowhere else: the words in whi
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import TypeVar
+from collections.abc import Mapping
 
 from cohort_protocol.bundle import MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.events import (
-    Claimed,
     CommitsPosted,
     CommittedSelf,
-    DeadlinesMoved,
+    LeafSkipped,
     MarketEvent,
-    MarketLogs,
-    MemberJoined,
-    RevealRefused,
     RevealSkipped,
     RoundDefaulted,
     RoundOpened,
     RoundSettled,
     RoundVoided,
-    RowPaid,
-    StandingChanged,
-    UpdateAdmitted,
+    StakeSlashed,
+    UpdateRefused,
+    UpdateRescued,
+    UpdatesAdmitted,
 )
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.types import LeafSkip, SkipReason
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.update import model_size, update_size
 
+from cohort_devnet.demo.history import History, RoundEvents, Standings
 from cohort_devnet.demo.report import Flag, Gas, Round, Submission, TrainerSummary, TrainerVerdict
 
 STEPS: tuple[tuple[type[MarketEvent], str], ...] = (
     (RoundOpened, "open"),
     (CommitsPosted, "commit"),
     (CommittedSelf, "commit-self"),
-    (UpdateAdmitted, "reveal"),
-    (RevealRefused, "reveal"),
+    (UpdatesAdmitted, "reveal"),
+    (UpdateRefused, "reveal"),
+    (UpdateRescued, "rescue"),
     (RevealSkipped, "reveal"),
     (RoundSettled, "settle"),
     (RoundVoided, "close"),
     (RoundDefaulted, "close"),
-    (DeadlinesMoved, "advance"),
+    (StakeSlashed, "slash"),
 )
 """What a transaction is called, by the first of these events that it emitted."""
 
-Kind = TypeVar("Kind", bound=MarketEvent)
+SKIPPED_LEAVES = {
+    LeafSkip.NOT_ELIGIBLE: "its trainer may not commit in this round",
+    LeafSkip.ALREADY_COMMITTED: "its trainer had posted another one",
+    LeafSkip.NO_COMMITMENT: "it is empty",
+    LeafSkip.EXPIRED: "its signature had expired",
+    LeafSkip.NOT_SIGNED: "neither the trainer nor its delegate signed it",
+    LeafSkip.NO_SLOT: "every slot was taken",
+}
+
+SKIPPED_REVEALS = {
+    SkipReason.ALREADY_RESOLVED: "it had been opened before",
+    SkipReason.NOT_COMMITTED: "nothing was committed to",
+    SkipReason.WRONG_OPENING: "it does not open the commitment",
+    SkipReason.NO_QUORUM: "no quorum of witnesses signed for it or against it",
+    SkipReason.BAD_CID: "its CID is of no kind that holds an update",
+}
 
 Refusals = Mapping[int, Mapping[str, tuple[str, str]]]
 """Round -> trainer -> (code, words) of an update that witnesses refused."""
-
-
-@dataclass
-class RoundEvents:
-    """The events of one round, sorted out."""
-
-    number: int
-    events: list[MarketEvent] = field(default_factory=list)
-
-    def of(self, kind: type[Kind]) -> list[Kind]:
-        return [event for event in self.events if isinstance(event, kind)]
-
-    def commitments(self) -> dict[str, bytes]:
-        """Trainer -> what it committed to; one's own posting replaces the leaf of the batch."""
-        found = {leaf.trainer: leaf.commitment for event in self.of(CommitsPosted) for leaf in event.leaves}
-        return found | {event.trainer: event.commitment for event in self.of(CommittedSelf)}
-
-
-@dataclass(frozen=True)
-class History:
-    """A project's events by round, and the names of its trainers."""
-
-    project: int
-    dimension: int
-    initial_model_cid: str
-    rounds: list[RoundEvents]
-    joined: list[str]
-    """Addresses of all trainers who ever joined, in order."""
-    claims: dict[str, list[Claimed]]
-
-    @classmethod
-    def read(cls, market: Market, project: int, initial_model_cid: str) -> History:
-        """All events of a project up to the newest block."""
-        client = market.client
-        rounds: dict[int, RoundEvents] = {}
-        joined: list[str] = []
-        claims: dict[str, list[Claimed]] = defaultdict(list)
-        for event in MarketLogs(client, market.address).fetch(0, client.block_number()):
-            if getattr(event, "project", None) != project:
-                continue
-            if isinstance(event, Claimed):
-                claims[event.trainer].append(event)
-            elif isinstance(event, MemberJoined):
-                joined.append(event.trainer)
-            elif (number := getattr(event, "round", None)) is not None:
-                rounds.setdefault(number, RoundEvents(number)).events.append(event)
-        dimension = market.terms_of(project).dimension
-        ordered = [rounds[number] for number in sorted(rounds)]
-        return cls(project, dimension, initial_model_cid, ordered, joined, dict(claims))
-
-    def closed(self) -> list[RoundEvents]:
-        """Rounds that are over, in order."""
-        ends = (RoundSettled, RoundVoided, RoundDefaulted)
-        return [entry for entry in self.rounds if any(isinstance(event, ends) for event in entry.events)]
-
-    def model_cids(self) -> dict[int, str]:
-        """Round -> CID of the model that it left behind; a round that nobody settled leaves the one before."""
-        current, found = self.initial_model_cid, {}
-        for entry in self.closed():
-            for event in entry.of(RoundSettled):
-                current = str(Cid.from_bytes(event.model_cid))
-            found[entry.number] = current
-        return found
 
 
 def collect_rounds(
@@ -130,18 +79,15 @@ def collect_rounds(
     refusals: Refusals,
 ) -> list[Round]:
     """The report's rounds. `accuracy` and `seconds` by round number."""
-    reliability = dict.fromkeys(history.joined, 0)
-    cids = history.model_cids()
+    cids, standings = history.model_cids(), Standings(history)
     found = []
     for entry in history.closed():
-        reliability |= {event.trainer: event.reliability for event in entry.of(StandingChanged)}
         settled = entry.of(RoundSettled)
         bundle_cid = Cid.from_bytes(settled[0].bundle_cid) if settled else None
         data = store.get(bundle_cid, MAX_BUNDLE_BYTES) if bundle_cid is not None else b""
         bundle = RoundBundle.from_bytes(data) if bundle_cid is not None else None
-        admitted = entry.of(UpdateAdmitted)
-        paid = entry.of(RowPaid)
-        commitments = entry.commitments()
+        rows = {history.trainers[row.member]: row for row in entry.outcomes()}
+        submissions = _submissions(history, entry)
         found.append(
             Round(
                 number=entry.number,
@@ -149,32 +95,37 @@ def collect_rounds(
                 model_cid=cids[entry.number],
                 bundle_cid=str(bundle_cid) if bundle_cid is not None else None,
                 outcome=_outcome(entry),
-                accepted=[row.trainer for row in paid if row.reason == 0],
-                flagged=_flagged(entry, bundle, history.joined, refusals.get(entry.number, {})),
-                scores={row.trainer: row.score for row in paid},
-                payouts={trainer: 0 for trainer in history.joined} | {row.trainer: row.pay for row in paid},
+                accepted=[trainer for trainer, row in rows.items() if row.reason == 0],
+                flagged=_flagged(history, entry, bundle, refusals.get(entry.number, {})),
+                scores={trainer: row.score for trainer, row in rows.items()},
+                payouts=dict.fromkeys(history.joined, 0) | {trainer: row.pay for trainer, row in rows.items()},
                 verdicts=_verdicts(bundle),
-                submissions=[
-                    Submission(
-                        trainer=event.trainer,
-                        commitment=to_hex(commitments[event.trainer]) if event.trainer in commitments else None,
-                        update=to_hex(event.update),
-                        cid=str(Cid.from_bytes(event.cid)),
-                    )
-                    for event in admitted
-                ],
-                reliability_bps=dict(reliability),
+                submissions=submissions,
+                reliability_bps=standings.after(entry),
                 gas=_gas(entry, client),
                 seconds=dict(seconds.get(entry.number, {})),
                 bytes={
                     "update": update_size(history.dimension),
-                    "updates": update_size(history.dimension) * len(admitted),
+                    "updates": update_size(history.dimension) * len(submissions),
                     "model": model_size(history.dimension),
                     "bundle": len(data),
                 },
             )
         )
     return found
+
+
+def _submissions(history: History, entry: RoundEvents) -> list[Submission]:
+    commitments = entry.commitments()
+    return [
+        Submission(
+            trainer=history.trainers[row.member],
+            commitment=to_hex(commitments[row.member]) if row.member in commitments else None,
+            update=to_hex(row.update),
+            cid=str(Cid.from_bytes(row.cid)),
+        )
+        for row in entry.admitted()
+    ]
 
 
 def _outcome(entry: RoundEvents) -> str:
@@ -199,7 +150,7 @@ def _verdicts(bundle: RoundBundle | None) -> list[TrainerVerdict]:
 
 
 def _flagged(
-    entry: RoundEvents, bundle: RoundBundle | None, joined: Sequence[str], refusals: Mapping[str, tuple[str, str]]
+    history: History, entry: RoundEvents, bundle: RoundBundle | None, refusals: Mapping[str, tuple[str, str]]
 ) -> list[Flag]:
     """Everybody whose update did not count, with the reason: policy, witnesses, contract, or nothing sent."""
     flags = [
@@ -207,26 +158,37 @@ def _flagged(
         for verdict in (bundle.verdicts if bundle is not None else [])
         if not verdict.accepted
     ]
-    admitted = {event.trainer for event in entry.of(UpdateAdmitted)}
-    refused = {event.trainer for event in entry.of(RevealRefused)}
-    skipped = {event.trainer: event.reason.name.lower().replace("_", "-") for event in entry.of(RevealSkipped)}
-    committed = entry.commitments()
-    for trainer in joined:
-        if trainer in admitted:
-            continue
-        code, words = refusals.get(trainer, ("", ""))
-        if trainer in refused:
-            flags.append(
-                Flag(trainer=trainer, reason=code or "refused", detail=words or "refused by a quorum of witnesses")
-            )
-        elif trainer in committed:
-            why = skipped.get(trainer, "")
-            detail = words or (f"the contract passed its reveal over: {why}" if why else "committed and did not reveal")
-            flags.append(Flag(trainer=trainer, reason=code or why or "no-reveal", detail=detail))
-        else:
-            detail = words or "no valid commitment of it was posted in time"
-            flags.append(Flag(trainer=trainer, reason=code or "no-commit", detail=detail))
+    admitted = {row.member for row in entry.admitted()}
+    numbers = {trainer: number for number, trainer in history.trainers.items()}
+    for trainer in history.joined:
+        if numbers[trainer] not in admitted:
+            reason, detail = _absence(entry, numbers[trainer])
+            code, words = refusals.get(trainer, ("", ""))
+            flags.append(Flag(trainer=trainer, reason=code or reason, detail=_joined(words, detail, entry, trainer)))
     return flags
+
+
+def _joined(words: str, detail: str, entry: RoundEvents, trainer: str) -> str:
+    """The witnesses' words, and what it cost."""
+    lost = any(event.trainer == trainer and event.reward + event.burned for event in entry.of(StakeSlashed))
+    return (words or detail) + ("; its stake was taken" if lost else "")
+
+
+def _absence(entry: RoundEvents, member: int) -> tuple[str, str]:
+    """Why a member has no row: one word, and a sentence."""
+    if any(event.member == member for event in entry.of(UpdateRefused)):
+        return "refused", "refused by a quorum of witnesses"
+    if any(event.member == member for event in entry.of(UpdateRescued)):
+        return "late-reveal", "opened its commitment too late for pay, in time for its stake"
+    if member in entry.commitments():
+        skipped = [event.reason for event in entry.of(RevealSkipped) if event.member == member]
+        if skipped:
+            return "no-reveal", f"the contract passed its opening over: {SKIPPED_REVEALS[skipped[-1]]}"
+        return "no-reveal", "committed and did not reveal"
+    for event in entry.of(LeafSkipped):
+        if event.member == member:
+            return "no-commit", f"the contract passed its commitment over: {SKIPPED_LEAVES[event.reason]}"
+    return "no-commit", "no valid commitment of it was posted in time"
 
 
 def _gas(entry: RoundEvents, client: ChainClient) -> list[Gas]:
@@ -247,28 +209,32 @@ def collect_trainers(
     history: History, market: Market, names: Mapping[str, tuple[str, str, int]]
 ) -> list[TrainerSummary]:
     """The report's trainers, in the order of `names`: address -> (name, role, examples)."""
-    earned: dict[str, int] = defaultdict(int)
-    for entry in history.closed():
-        for row in entry.of(RowPaid):
-            earned[row.trainer] += row.pay
+    earned = history.earned()
+    stake = market.terms_of(history.project).stake
     summaries = []
     for address, (name, role, examples) in names.items():
         claims = history.claims.get(address, [])
-        standing = market.standing_of(address)
         receipt = market.client.receipt(claims[-1].at.transaction_hash) if claims else None
+        member = market.member_of(history.project, address)
+        record = market.record_of(history.project, member.number)
         summaries.append(
             TrainerSummary(
                 name=name,
                 address=address,
                 role=role,
                 examples=examples,
-                earned=earned[address],
-                claimed=sum(claim.amount for claim in claims),
+                earned=earned.get(address, 0),
+                claimed=sum(item.amount for claim in claims for item in claim.items),
                 claim_tx=to_hex(claims[-1].at.transaction_hash) if claims else None,
                 claim_gas=receipt.gas_used if receipt is not None else None,
-                stake=market.member_of(history.project, address).stake,
-                reliability_bps=standing.reliability,
-                usefulness_bps=standing.usefulness,
+                member=member.number,
+                stake=stake if member.staked else 0,
+                reliability_bps=market.reliability_of(address, [history.project]),
+                losses=market.losses_of(address),
+                credit=record.credit,
+                usefulness_bps=record.usefulness,
+                rounds=record.rounds,
+                rejections=record.rejections,
             )
         )
     return summaries

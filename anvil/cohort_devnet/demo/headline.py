@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cohort_devnet.demo.report import HONEST, Headline, Round, TrainerSummary
-from cohort_devnet.demo.settings import AGGREGATOR_FEE, PRICES, QUORUM, ROUND_BUDGET, TOKEN, WITNESSES
+from cohort_devnet.demo.settings import DISTRIBUTABLE, PRICES, QUORUM, ROUND_BUDGET, TOKEN, WITNESSES
 
 GWEI_PER_ETHER = 10**9
 
@@ -29,7 +29,7 @@ def headline_of(rounds: Sequence[Round], trainers: Sequence[TrainerSummary]) -> 
         paid_to_trainers=paid,
         cheats_earned=to_cheats,
         cheats_earned_part=to_cheats / paid if paid else 0.0,
-        equal_split_would_pay_cheats=(ROUND_BUDGET - AGGREGATOR_FEE) * len(rounds) * len(cheats) // len(trainers),
+        equal_split_would_pay_cheats=DISTRIBUTABLE * len(rounds) * len(cheats) // len(trainers),
         mean_honest_earned=sum(trainer.earned for trainer in honest) // max(1, len(honest)),
         gas_per_round=gas,
         gas_per_round_usd=round(gas * PRICES.gas_price_gwei / GWEI_PER_ETHER * PRICES.ether_usd, 4),

@@ -20,10 +20,11 @@ from cohort_protocol.service.client import ServiceClient
 
 from cohort_devnet.demo.accuracy import AccuracyMeter
 from cohort_devnet.demo.baselines import BaselineResult, BaselineTask
-from cohort_devnet.demo.collect import History, collect_rounds, collect_trainers
+from cohort_devnet.demo.collect import collect_rounds, collect_trainers
 from cohort_devnet.demo.display import Display, MarketView
 from cohort_devnet.demo.drama import Drama
 from cohort_devnet.demo.headline import headline_of
+from cohort_devnet.demo.history import History
 from cohort_devnet.demo.money import re_add
 from cohort_devnet.demo.next_steps import OpenMarket
 from cohort_devnet.demo.parts import LocalParts, PartsPlan, python_module
@@ -38,7 +39,14 @@ from cohort_devnet.demo.project import (
     start_trainer,
 )
 from cohort_devnet.demo.report import HONEST, Baseline, Project, Report, Timing
-from cohort_devnet.demo.settings import AGGREGATOR_FEE, ROUND_BUDGET, WITNESSES, DemoSettings
+from cohort_devnet.demo.settings import (
+    AGGREGATOR_FEE,
+    BOND,
+    PROTOCOL_FEE,
+    ROUND_BUDGET,
+    WITNESSES,
+    DemoSettings,
+)
 from cohort_devnet.demo.task import POLICY, Task, demo_task
 from cohort_devnet.demo.watch import MarketWatch
 from cohort_devnet.demo.wording import shown_path
@@ -147,7 +155,7 @@ class DemoMarket:
             "chain": parts.chain_url,
             "ipfs": parts.ipfs_url,
             "market": where.market,
-            "token": where.token,
+            "token": parts.token,
             "project": self.project,
         }
         partial = self.settings.run_folder / "addresses.json.partial"
@@ -176,7 +184,7 @@ class DemoMarket:
         settings, parts = self.settings, self.parts
         assert self.task is not None
         service = self._stack.enter_context(ServiceClient(parts.api_url))
-        token = Token(parts.client, parts.deployment.token)
+        token = Token(parts.client, parts.token)
         view = MarketView(
             rounds=settings.rounds,
             people={place.account.address: (place.name, place.role) for place in self.places},
@@ -211,6 +219,10 @@ class DemoMarket:
             self.supervisor.restore_priority("baselines")
         end_project(self.owner, self.project)
         market = Market(self.parts.client, self.parts.deployment.market)
+        if market.ledger_of(self.project).protocol_fees:
+            # Anyone may: they go to the recipient that the deployment fixed.
+            sender = self.parts.sender(self.keys.deployer)
+            sender.execute(market.collect_protocol_fees(self.project), f"collect fees of project {self.project}")
         deadline = time.monotonic() + CLAIM_SECONDS
         while market.ledger_of(self.project).claimable and time.monotonic() < deadline:
             self.supervisor.check()
@@ -226,7 +238,7 @@ class DemoMarket:
         parts, settings = self.parts, self.settings
         assert self.task is not None
         market = Market(parts.client, parts.deployment.market)
-        token = Token(parts.client, parts.deployment.token)
+        token = Token(parts.client, parts.token)
         verified = self.owner.project(self.project)
         history = History.read(market, self.project, verified.spec.model.initial_cid)
         baseline = self._baseline()
@@ -255,6 +267,11 @@ class DemoMarket:
                 budget=settings.deposit,
                 round_budget=ROUND_BUDGET,
                 aggregator_fee=AGGREGATOR_FEE,
+                protocol_fee=PROTOCOL_FEE,
+                fee_recipient=self.keys.protocol.address,
+                stake=settings.stake,
+                bond=BOND,
+                standing_weight=market.fees_of(self.project)[1],
                 dimension=history.dimension,
                 policy=POLICY.name,
             ),

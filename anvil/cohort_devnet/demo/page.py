@@ -167,12 +167,15 @@ def _pay(report: Report) -> str:
             str(trainer.examples),
             escape(report.amount(trainer.earned)),
             escape(report.amount(trainer.claimed)),
-            f"{trainer.reliability_bps / 100:.1f}%",
+            f"{trainer.credit:,}",
             f"{trainer.usefulness_bps / 10_000:.2f}",
+            f"{trainer.rejections} of {trainer.rounds}",
+            f"{trainer.reliability_bps / 100:.1f}%",
         ]
         for trainer in report.trainers
     ]
-    heads = ["trainer", "address", "role", "#examples", "#earned", "#claimed", "#reliability", "#usefulness"]
+    heads = ["trainer", "address", "role", "#examples", "#earned", "#claimed"]
+    heads += ["#credit", "#usefulness", "#rejected", "#reliability"]
     return f'<h2>Who was paid?</h2><div class="card">{chart}</div>' + table(heads, rows)
 
 
@@ -198,9 +201,10 @@ def _standing(report: Report) -> str:
         seen.add(trainer.role)
     chart = line_chart("Reliability per round", lines, x_label="round", y_top=top * 1.1, y_text="{:g}%")
     return (
-        "<h2>Who can be relied on?</h2><p>The contract keeps a standing for every address, across projects. It grows "
-        "with the share of pay earned, so that noise, which no comparison of directions can flag, gains next to "
-        f'nothing; a rejected update lowers it.</p><div class="card">{chart}</div>'
+        "<h2>Who can be relied on?</h2><p>The contract keeps a record of every trainer in every project. Its credit "
+        "grows with the share of pay earned, so that noise, which no comparison of directions can flag, gains next to "
+        "nothing; a rejected update is a loss in all projects. Reliability weighs credit against losses, and no single "
+        f'owner can bring it above 10%: this is one project of one owner.</p><div class="card">{chart}</div>'
     )
 
 
@@ -233,7 +237,8 @@ def _money(report: Report) -> str:
         ("claimed by trainers", money.claimed),
         ("earned, not claimed yet", money.claimable),
         ("held for a running round", money.held),
-        ("fees to the aggregator", money.fees),
+        ("fees of the aggregator", money.fees - money.protocol_fees),
+        ("fees of the protocol", money.protocol_fees),
         ("burned (scores too low to earn it)", money.burned),
         ("refunded to the owner", money.refunded),
         ("free for further rounds", money.free),
@@ -242,7 +247,8 @@ def _money(report: Report) -> str:
     verdict = (
         '<span class="tag good">adds up</span> The first line equals the sum of the others, and the token\'s own book '
         f"agrees: the contract holds {escape(report.amount(money.contract_balance))}, of which "
-        f"{escape(report.amount(money.stakes))} are stakes."
+        f"{escape(report.amount(money.stakes))} are stakes of trainers and {escape(report.amount(money.bonds))} the "
+        "bond of the aggregator with its fees."
         if money.balanced
         else '<span class="tag bad">does not add up</span> ' + escape("; ".join(money.findings))
     )

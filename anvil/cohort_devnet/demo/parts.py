@@ -29,7 +29,7 @@ from cohort_devnet.accounts import fund
 from cohort_devnet.compiler import ensure_artifacts
 from cohort_devnet.demo.people import Keys, write_keystore, write_password
 from cohort_devnet.demo.report import Parts
-from cohort_devnet.deployment import Deployment, deploy
+from cohort_devnet.deployment import Deployment, Options, deploy
 from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilNode, DevnetControl, repository_root
 from cohort_devnet.preflight import free_port
 from cohort_devnet.supervisor import ProcessFailed, ProcessPlan, Supervisor
@@ -103,6 +103,13 @@ class LocalParts:
             raise PartNotReady("the contracts are not deployed yet")
         return self._deployment
 
+    @property
+    def token(self) -> str:
+        """The test token, which only a local chain has."""
+        if self.deployment.token is None:
+            raise PartNotReady("the deployment has no test token: it is not one of a local chain")
+        return self.deployment.token
+
     # --- starting ----------------------------------------------------------------------------------------------
 
     def start_chain(self) -> Deployment:
@@ -117,7 +124,8 @@ class LocalParts:
         keys = self.keys
         payers = [keys.deployer, keys.owner, keys.aggregator, *keys.trainers]
         fund(self.control, [account.address for account in payers])
-        self._deployment = deploy(self.client, self.sender(keys.deployer), artifacts)
+        options = Options(fee_recipient=keys.protocol.address)
+        self._deployment = deploy(self.client, self.sender(keys.deployer), artifacts, options=options)
         self._deployment.save(plan.deployment_file)
         return self._deployment
 
@@ -201,6 +209,7 @@ class LocalParts:
             "COHORT_CHAIN_ID": str(where.chain_id),
             "COHORT_MARKET": where.market,
             "COHORT_VERIFIER": where.verifier,
+            "COHORT_POLICY": where.policy,
             "COHORT_START_BLOCK": str(where.block),
             "COHORT_IPFS_URL": self.ipfs_url,
             "COHORT_CONFIRMATIONS": "0",

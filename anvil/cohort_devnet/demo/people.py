@@ -29,6 +29,8 @@ class Keys:
     owner: LocalAccount
     deployer: LocalAccount
     aggregator: LocalAccount
+    protocol: LocalAccount
+    """Gets the protocol's fees."""
     witnesses: list[LocalAccount]
     """In the order that the contract wants: by address."""
     trainers: list[LocalAccount]
@@ -43,6 +45,7 @@ class Keys:
             owner=demo_account(seed, "owner"),
             deployer=demo_account(seed, "deployer"),
             aggregator=demo_account(seed, "aggregator"),
+            protocol=demo_account(seed, "protocol"),
             witnesses=by_address,
             trainers=[demo_account(seed, "trainer", index) for index in range(trainers)],
         )

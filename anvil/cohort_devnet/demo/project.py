@@ -18,6 +18,7 @@ from cohort_devnet.demo.parts import LocalParts, cohort
 from cohort_devnet.demo.people import PASSWORD, WORK_FACTOR, write_trainer_home
 from cohort_devnet.demo.settings import (
     AGGREGATOR_FEE,
+    BOND,
     OWNER_FUNDS,
     QUORUM,
     ROUND_BUDGET,
@@ -59,10 +60,11 @@ def home_config(parts: LocalParts, address: str) -> HomeConfig:
 def mint_tokens(
     parts: LocalParts, owner: LocalAccount, trainers: Sequence[LocalAccount], stake: int, label: str = "first"
 ) -> None:
-    """Play money: the owner's deposits, and each trainer's stake. Once per label."""
-    token = Token(parts.client, parts.deployment.token)
+    """Play money: the owner's deposits, the aggregator's bond, and each trainer's stake. Once per label."""
+    token = Token(parts.client, parts.token)
     sender = parts.sender(parts.keys.deployer)
-    amounts = {owner.address: OWNER_FUNDS} | {account.address: stake for account in trainers}
+    amounts = {owner.address: OWNER_FUNDS, parts.keys.aggregator.address: BOND}
+    amounts |= {account.address: stake for account in trainers}
     entries = [
         sender.send(token.mint(address, amount), f"mint for {address}, {label}") for address, amount in amounts.items()
     ]
@@ -93,18 +95,22 @@ def create_project(
         "seed": settings.seed,
     }
     terms: dict[str, Any] = {
-        "token": parts.deployment.token,
+        "token": parts.token,
         "round_budget": ROUND_BUDGET,
         "aggregator_fee": AGGREGATOR_FEE,
         "stake": settings.stake,
+        "bond": BOND,
         "rounds": settings.rounds,
         "slots": slots,
         "min_trainers": settings.min_trainers,
         "quorum": QUORUM,
         "windows": {
             "commit": settings.commit_seconds,
+            "self_commit": settings.self_commit_seconds,
             "reveal": settings.reveal_seconds,
+            "rescue": settings.rescue_seconds,
             "settle": settings.settle_seconds,
+            "takeover": settings.takeover_seconds,
         },
         "witnesses": [account.address for account in parts.keys.witnesses],
         "aggregators": [parts.keys.aggregator.address],

@@ -49,6 +49,16 @@ class Project(ReportPart):
     """R, set aside for each round."""
     aggregator_fee: DecimalText
     """Part of R that goes to whoever settles the round."""
+    protocol_fee: DecimalText
+    """Part of R that goes to the protocol if the round is settled."""
+    fee_recipient: Address
+    """Of the protocol's fees, fixed by the deployment."""
+    stake: DecimalText
+    """Of each trainer; lost if it commits and never reveals."""
+    bond: DecimalText
+    """Of the aggregator for each round; lost if it does not settle in time."""
+    standing_weight: int
+    """Part of the full standing gain that the protocol's fee earns for trainers, in 1/65536."""
     dimension: int
     """Parameters of the model."""
     policy: str
@@ -75,8 +85,8 @@ class Flag(ReportPart):
 
     trainer: Address
     reason: str
-    """One word: `opposes-others`, `too-small` (policy); `update-malformed`, ... (witnesses);
-    `no-reveal`, `no-commit`."""
+    """One word: `opposes-others`, `too-small` (policy); `update-malformed`, ... (witnesses); `late-reveal` (the stake
+    is saved), `no-reveal` (the stake can be taken), `no-commit`."""
     detail: str
     """The same as a sentence with its figures."""
 
@@ -97,7 +107,7 @@ class Submission(ReportPart):
 
     trainer: Address
     commitment: Bytes32 | None
-    """What was committed to before anything was shown; None if posted by the trainer itself in another transaction."""
+    """What was committed to before anything was shown: update, CID and who it is from."""
     update: Bytes32
     """keccak256 of the update's canonical bytes."""
     cid: CidText
@@ -107,7 +117,7 @@ class Gas(ReportPart):
     """One transaction of a round."""
 
     step: str
-    """`open`, `commit`, `commit-self`, `reveal`, `settle`, `close` or `advance`."""
+    """`open` (accepts the round, too), `commit`, `commit-self`, `reveal`, `rescue`, `settle`, `close` or `slash`."""
     tx: Bytes32
     gas: int
 
@@ -127,7 +137,7 @@ class Round(ReportPart):
     verdicts: list[TrainerVerdict]
     submissions: list[Submission]
     reliability_bps: dict[Address, int]
-    """After this round."""
+    """After this round, by this project alone: no owner can bring it above 10%."""
     gas: list[Gas]
     seconds: dict[str, float]
     """Wall time of each phase as the owner saw it: `commit` (train and commit), `reveal` (publish, witnesses' receipts,
@@ -149,16 +159,29 @@ class TrainerSummary(ReportPart):
     claimed: DecimalText
     claim_tx: Bytes32 | None = None
     claim_gas: int | None = None
+    member: int
+    """Its number in the project."""
     stake: DecimalText
+    """In the contract; 0 if it was slashed or withdrawn."""
     reliability_bps: int
+    """By this project alone: no owner can bring it above 10%."""
+    losses: int
+    """Of standing, in all projects, in units of credit: rejected updates, commitments that were never opened."""
+    credit: int
+    """1,000 for each round with an average share of the pay or more, less in proportion."""
     usefulness_bps: int
+    """Moving average of share x number of rows, with weight 1/8."""
+    rounds: int
+    """Settled rounds in which its update was admitted."""
+    rejections: int
+    """Of them, those in which the policy rejected it."""
 
 
 class Money(ReportPart):
     """The project's money, from events and token balances on chain alone.
 
-    paid_in = free + held + claimable + claimed + fees + burned + refunded. Stakes are trainers' money and stand beside.
-    A negative amount can only come from a broken contract, and is shown as such.
+    paid_in = free + held + claimable + claimed + fees + burned + refunded. Stakes are trainers' money, bonds the
+    aggregators', and both stand beside. A negative amount can only come from a broken contract, and is shown as such.
     """
 
     paid_in: SignedDecimal
@@ -168,9 +191,21 @@ class Money(ReportPart):
     refunded: SignedDecimal
     free: SignedDecimal
     fees: SignedDecimal
+    """Of aggregators and of the protocol."""
+    protocol_fees: SignedDecimal
+    """Part of `fees` that is the protocol's."""
+    protocol_fees_collected: SignedDecimal
+    """Part of `protocol_fees` that was sent to its recipient."""
     burned: SignedDecimal
+    """Pay that no score earned, and fees of rounds that nobody settled. Stays in the contract for ever."""
     stakes: SignedDecimal
     """Held by the contract for this project's trainers."""
+    stakes_burned: SignedDecimal
+    stake_rewards: SignedDecimal
+    """Part of slashed stakes that went to those who had them slashed."""
+    bonds: SignedDecimal
+    """Held by the contract for this project's aggregators, their fees included."""
+    bonds_burned: SignedDecimal
     contract_balance: SignedDecimal
     """The token's own book: what the contract holds in all, for every project."""
     unasked: SignedDecimal = 0
@@ -232,7 +267,7 @@ class Timing(ReportPart):
 class Report(ReportPart):
     """A whole run."""
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[2] = 2
     seed: int
     parts: Parts
     project: Project
@@ -256,7 +291,7 @@ class Report(ReportPart):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise InvalidInput(f"{path} is not a report of schema version 1: {error}") from error
+            raise InvalidInput(f"{path} is not a report of schema version 2: {error}") from error
 
     def names(self) -> dict[str, str]:
         """Address -> short name of the trainer."""

@@ -36,16 +36,19 @@ def _before_scoring(report: Report, entry: Round) -> list[Step]:
     return [
         (
             "Open",
-            "anyone",
-            f"{escape(report.amount(project.round_budget, 0))} are set aside for this round and can no longer go back "
-            "to the owner. The model to start from is fixed by its hash.",
+            "the aggregator",
+            f"Accepts the round with a bond of {escape(report.amount(project.bond, 0))}, which it loses if it does not "
+            f"settle in time. {escape(report.amount(project.round_budget, 0))} are set aside for this round and can no "
+            "longer go back to the owner. The model to start from is fixed by its hash.",
             _transaction(entry, "open"),
         ),
         (
             "Train and commit",
             "each trainer",
-            f"Trains on its own data and signs the hash of its update ({project.dimension:,} numbers of 16 bits). "
-            "Nobody can copy what nobody has shown. All signatures go on chain in one batch.",
+            f"Trains on its own data and signs a hash of its update ({project.dimension:,} numbers of 16 bits), of "
+            "where it will be found, and of its own place in the project. Nobody can copy what nobody has shown. All "
+            "go on chain in one batch; who commits and never reveals loses its stake of "
+            f"{escape(report.amount(project.stake, 0))}.",
             _transaction(entry, "commit"),
         ),
         (

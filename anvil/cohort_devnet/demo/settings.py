@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from cohort_protocol.chain.profiles import PROFILES
+from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import MAX_SLOTS
+from cohort_protocol.payout import distributable, protocol_fee
 from eth_utils import keccak
 
 from cohort_devnet.demo.report import HONEST, Prices
@@ -20,6 +23,11 @@ TOKEN = 10**18
 """Base units of one token."""
 ROUND_BUDGET = 1000 * TOKEN
 AGGREGATOR_FEE = 20 * TOKEN
+PROTOCOL_FEE = protocol_fee(ROUND_BUDGET, PROFILES["devnet"].protocol_fee_bps)
+DISTRIBUTABLE = distributable(ROUND_BUDGET, AGGREGATOR_FEE, PROTOCOL_FEE)
+"""D: the most that a round pays to its trainers."""
+BOND = minimum_bond(ROUND_BUDGET)
+"""Of the aggregator for each round: half of the budget, the least that the contract takes."""
 OWNER_FUNDS = 1_000_000 * TOKEN
 
 WITNESSES = 3
@@ -57,8 +65,12 @@ class DemoSettings:
     drama: bool = False
     commit_seconds: int = 120
     """Upper bounds of the phases: each ends as soon as everyone has acted."""
+    self_commit_seconds: int = 20
+    """The last part of the commit phase, for trainers themselves."""
     reveal_seconds: int = 60
+    rescue_seconds: int = 30
     settle_seconds: int = 120
+    takeover_seconds: int = 60
 
     def __post_init__(self) -> None:
         # Processes of the run start in folders of their own: a relative path would mean something else to each.
@@ -114,8 +126,8 @@ class DemoSettings:
 
     @property
     def stake(self) -> int:
-        """Twice an equal share of what a round distributes (protocol, section 2)."""
-        return 2 * (ROUND_BUDGET - AGGREGATOR_FEE) // self.trainers
+        """Twice an equal share of what a round distributes, the least that the contract takes."""
+        return minimum_stake(DISTRIBUTABLE, self.trainers)
 
     @property
     def min_trainers(self) -> int:

@@ -75,23 +75,25 @@ def _round_lines(report: Report, entry: Round) -> list[str]:
 
 def _trainers_table(report: Report) -> Table:
     symbol, decimals = report.project.token_symbol, report.project.token_decimals
-    table = Table(title="Trainers", title_justify="left", title_style="bold", header_style="bold")
-    for head in ("trainer", "address", "role"):
+    title = f"Trainers (pay in {symbol})"
+    table = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    for head in ("trainer", "role"):
         table.add_column(head, no_wrap=True)
-    for head in ("examples", f"earned ({symbol})", "of all pay", "claimed", "reliability", "usefulness"):
+    for head in ("examples", "earned", "share", "claimed", "credit", "usefulness", "rejected", "reliability"):
         table.add_column(head, justify="right")
     paid = report.headline.paid_to_trainers or 1
     for trainer in report.trainers:
         table.add_row(
             trainer.name,
-            short(trainer.address),
             role_text(trainer.role),
             str(trainer.examples),
             tokens(trainer.earned, decimals),
             share_text(trainer.earned / paid),
             tokens(trainer.claimed, decimals),
-            f"{trainer.reliability_bps / 100:.1f}%",
+            f"{trainer.credit:,}",
             f"{trainer.usefulness_bps / 10_000:.2f}",
+            f"{trainer.rejections} of {trainer.rounds}",
+            f"{trainer.reliability_bps / 100:.1f}%",
             style=None if trainer.role == HONEST else "yellow",
         )
     return table
