@@ -8,6 +8,7 @@ from cohort_protocol.chain.client import BlockRef, ChainClient
 from cohort_protocol.chain.errors import ChainError, ChainUnavailable, TransactionReverted
 from cohort_protocol.chain.events import MarketEvent, MarketLogs
 from cohort_protocol.chain.journal import EntryState, FileJournal, JournalEntry, MemoryJournal, TransactionJournal
+from cohort_protocol.chain.lens import MarketLens
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.sender import FeePolicy, TransactionSender
 from cohort_protocol.chain.token import Token
@@ -24,6 +25,7 @@ __all__ = [
     "JournalEntry",
     "Market",
     "MarketEvent",
+    "MarketLens",
     "MarketLogs",
     "MemoryJournal",
     "Token",

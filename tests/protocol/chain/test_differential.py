@@ -32,6 +32,8 @@ from tests.fixtures.chain import Devnet
 from tests.fixtures.scene import BUDGET, ONE, Scene, make_terms
 
 CASES = 25
+SETTLEMENTS = 8
+"""Each is a whole transaction; the rules alone are compared on thousands of cases in tests/differential."""
 FULL_WEIGHT = 65_536
 
 
@@ -171,7 +173,7 @@ def test_pay_root_and_records_of_a_settlement(devnet: Devnet, trainers: int, cha
     scene.commit()
     scene.reveal()
     assert len(scene.rows) == trainers
-    for _ in range(CASES):
+    for _ in range(SETTLEMENTS):
         scores, reasons = random_scores(rng, trainers)
         with devnet.undone():
             check_settlement(scene, scores, reasons, claimant=rng.randrange(trainers))
