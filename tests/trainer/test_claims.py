@@ -277,9 +277,8 @@ def test_nobody_else_can_send_it_elsewhere(paid_stage):
     with paid_stage.trainer() as trainer:
         items = trainer.claimable(scene.project).items
     thief = paid_stage.devnet.account("anyone")
-    request = scene.market.claim_to(
-        scene.project, scene.number_of(trainer.account), items, thief.address, 2**40, b"\x01" * 65
-    )
+    member = scene.number_of(paid_stage.account)
+    request = scene.market.claim_to(scene.project, member, items, thief.address, 2**40, b"\x01" * 65)
     with pytest.raises(TransactionReverted) as raised:
         paid_stage.devnet.send(thief, request)
     assert raised.value.name == "ClaimNotSigned"

@@ -11,9 +11,11 @@ import threading
 from pathlib import Path
 
 import pytest
-from cohort_protocol.chain.events import CommittedSelf
+from cohort_protocol.chain.events import CommittedSelf, UpdateRescued
 from cohort_trainer.chain_events import find_events
 from cohort_trainer.journal import RoundJournal
+from cohort_trainer.rounds.facts import look
+from cohort_trainer.rounds.steps import ServiceHints
 
 from tests.trainer.conftest import PASSWORD, Background, Stage, until
 
@@ -127,9 +129,8 @@ def test_killed_around_its_own_transaction(make_stage, runner):
     client, market = stage.devnet.client, stage.scene.market.address
     for kill_at in (7, 8):  # spec, update, record are written; then before and after the transaction
         assert runner.run(stage, home.root, kill_at)["exit"] == -9
-    sent = find_events(
-        client, market, CommittedSelf, [stage.scene.project, 1, stage.scene.number_of(trainer.account)], 0
-    )
+    member = stage.scene.number_of(trainer.account)
+    sent = find_events(client, market, CommittedSelf, [stage.scene.project, 1, member], 0)
     record = RoundJournal(home.project_folder(stage.scene.project), stage.scene.project).load(1)
     assert record is not None
     assert len(sent) == 1
@@ -140,3 +141,25 @@ def test_killed_around_its_own_transaction(make_stage, runner):
     stage.service.settle()
     assert again.result()["exit"] == 0
     assert client.nonce(address) == 3  # mint, join, commitSelf: nothing twice
+
+
+def test_killed_around_its_rescue(make_stage, runner):
+    """Nobody took the reveal: the stake is rescued once, whenever the process dies."""
+    stage = make_stage(rounds=1)
+    with stage.joined() as trainer:
+        home, address = trainer.home, trainer.address
+        stage.service.open_round()
+        steps = trainer.steps(trainer.project(stage.scene.project), stage.data)
+        steps.act(look(trainer.connection, steps.project, address), ServiceHints())
+    stage.service.post_batch()
+    stage.devnet.control.warp(650)
+    before = stage.devnet.client.nonce(address)
+    for kill_at in (1, 2, 3):  # before and after the transaction, before its fate is written
+        assert runner.run(stage, home.root, kill_at)["exit"] == -9
+    assert runner.run(stage, home.root, 0)["exit"] == 0
+    client, market = stage.devnet.client, stage.scene.market.address
+    assert len(find_events(client, market, UpdateRescued, [stage.scene.project, 1], 0)) == 1
+    assert client.nonce(address) == before + 1
+    record = RoundJournal(home.project_folder(stage.scene.project), stage.scene.project).load(1)
+    assert record is not None
+    assert (record.result or "").startswith("rescued")
