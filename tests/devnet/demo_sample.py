@@ -26,6 +26,10 @@ from cohort_protocol.identifiers import parse_address
 TOKEN = 10**18
 BUDGET = 1000 * TOKEN
 FEE = 20 * TOKEN
+PROTOCOL_FEE = 10 * TOKEN
+DISTRIBUTABLE = BUDGET - FEE - PROTOCOL_FEE
+STAKE = 250 * TOKEN
+BOND = BUDGET // 2
 
 
 def _hash(value: int) -> str:
@@ -49,10 +53,10 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
         weights = [
             0.0 if role == "sign_flip" else 0.02 if role == "noise" else draw.uniform(0.5, 1.6) for role in roles
         ]
-        pays = [(BUDGET - FEE) * int(1000 * weight) // int(1000 * sum(weights)) for weight in weights]
+        pays = [DISTRIBUTABLE * int(1000 * weight) // int(1000 * sum(weights)) for weight in weights]
         for address, role, pay in zip(addresses, roles, pays, strict=True):
             earned[address] += pay
-            gain = 0.05 * (10_000 - reliability[address]) * min(1.0, pay * trainers / (BUDGET - FEE))
+            gain = 0.05 * (10_000 - reliability[address]) * min(1.0, pay * trainers / DISTRIBUTABLE)
             reliability[address] += -reliability[address] // 5 if role == "sign_flip" else int(gain)
         made.append(_round(number, addresses, roles, pays, dict(reliability)))
     return Report(
@@ -70,6 +74,11 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
             budget=rounds * BUDGET,
             round_budget=BUDGET,
             aggregator_fee=FEE,
+            protocol_fee=PROTOCOL_FEE,
+            fee_recipient=parse_address("0x" + "c3" * 20),
+            stake=STAKE,
+            bond=BOND,
+            standing_weight=65_536,
             dimension=38_282,
             policy="peer",
         ),
@@ -92,9 +101,14 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
                 claimed=earned[address],
                 claim_tx=_hash(5000 + index),
                 claim_gas=98_000,
-                stake=250 * TOKEN,
+                member=index + 1,
+                stake=STAKE,
                 reliability_bps=reliability[address],
-                usefulness_bps=int(earned[address] * trainers * 10_000 // (rounds * (BUDGET - FEE))),
+                losses=10_000 * rounds if role == "sign_flip" else 0,
+                credit=1000 * rounds if role == "honest" else 0,
+                usefulness_bps=int(earned[address] * trainers * 10_000 // (rounds * DISTRIBUTABLE)),
+                rounds=rounds,
+                rejections=rounds if role == "sign_flip" else 0,
             )
             for index, (address, role) in enumerate(zip(addresses, roles, strict=True))
         ],
@@ -103,12 +117,18 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
             claimed=sum(earned.values()),
             claimable=0,
             held=0,
-            refunded=rounds * (BUDGET - FEE) - sum(earned.values()),
+            refunded=rounds * DISTRIBUTABLE - sum(earned.values()),
             free=0,
-            fees=rounds * FEE,
+            fees=rounds * (FEE + PROTOCOL_FEE),
+            protocol_fees=rounds * PROTOCOL_FEE,
+            protocol_fees_collected=rounds * PROTOCOL_FEE,
             burned=0,
-            stakes=trainers * 250 * TOKEN,
-            contract_balance=rounds * FEE + trainers * 250 * TOKEN,
+            stakes=trainers * STAKE,
+            stakes_burned=0,
+            stake_rewards=0,
+            bonds=BOND + rounds * FEE,
+            bonds_burned=0,
+            contract_balance=rounds * FEE + BOND + trainers * STAKE,
             supply=10**6 * TOKEN,
             balanced=True,
             findings=[],
@@ -127,7 +147,7 @@ def _headline(earned: dict[str, int], roles: list[str], addresses: list[str], ro
         paid_to_trainers=paid,
         cheats_earned=cheats,
         cheats_earned_part=cheats / paid,
-        equal_split_would_pay_cheats=(BUDGET - FEE) * rounds * count // trainers,
+        equal_split_would_pay_cheats=DISTRIBUTABLE * rounds * count // trainers,
         mean_honest_earned=(paid - cheats) // (trainers - count),
         gas_per_round=700_000,
         gas_per_round_usd=2.1,

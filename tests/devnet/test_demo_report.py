@@ -54,9 +54,11 @@ def page(tmp_path: Path, report: Report) -> str:
 def test_the_json_has_the_documented_fields_with_amounts_as_strings(tmp_path: Path) -> None:
     sample_report().save(tmp_path / "report.json")
     data = json.loads((tmp_path / "report.json").read_text())
-    assert data["schema_version"] == 1
+    assert data["schema_version"] == 2
     assert set(data["parts"]) == {"chain", "ipfs", "database", "broker"}
-    assert {"id", "contract", "token", "spec_cid", "budget"} <= set(data["project"])
+    assert {
+        "id", "contract", "token", "spec_cid", "budget", "protocol_fee", "fee_recipient", "stake", "bond"
+    } <= set(data["project"])  # fmt: skip
     assert isinstance(data["project"]["budget"], str)
     assert {
         "number", "accuracy", "model_cid", "bundle_cid", "accepted", "flagged", "scores", "payouts", "gas", "seconds",
@@ -66,9 +68,13 @@ def test_the_json_has_the_documented_fields_with_amounts_as_strings(tmp_path: Pa
     assert {"step", "tx", "gas"} == set(data["rounds"][0]["gas"][0])
     assert all(isinstance(amount, str) for amount in data["rounds"][0]["payouts"].values())
     assert {
-        "address", "role", "earned", "claimed", "stake", "reliability_bps", "usefulness_bps"
+        "address", "role", "earned", "claimed", "member", "stake", "reliability_bps", "losses", "credit",
+        "usefulness_bps", "rounds", "rejections",
     } <= set(data["trainers"][0])  # fmt: skip
-    assert {"paid_in", "claimed", "claimable", "held", "refunded", "balanced"} <= set(data["money"])
+    assert {
+        "paid_in", "claimed", "claimable", "held", "refunded", "protocol_fees", "stakes", "bonds", "stakes_burned",
+        "bonds_burned", "balanced",
+    } <= set(data["money"])  # fmt: skip
 
 
 def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
@@ -78,9 +84,9 @@ def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
 
 
 def test_another_schema_version_is_refused_in_words(tmp_path: Path) -> None:
-    data = sample_report().model_dump(mode="json") | {"schema_version": 2}
+    data = sample_report().model_dump(mode="json") | {"schema_version": 1}
     (tmp_path / "report.json").write_text(json.dumps(data))
-    with pytest.raises(InvalidInput, match="schema version 1"):
+    with pytest.raises(InvalidInput, match="schema version 2"):
         Report.load(tmp_path / "report.json")
 
 
