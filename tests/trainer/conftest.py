@@ -65,7 +65,7 @@ class Background:
         return self._outcome
 
 
-def until(condition: Callable[[], object], timeout: float = 20.0) -> None:
+def until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Waits for something that another thread or process brings about."""
     deadline = time.monotonic() + timeout
     while not condition():

@@ -30,6 +30,7 @@ from cohort_trainer.errors import (
 from cohort_trainer.home import Home
 from cohort_trainer.rounds.training import own_data
 from cohort_trainer.sdk import Trainer
+from cohort_trainer.vouching import vouching_projects
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -339,6 +340,32 @@ def test_too_little_reliability_is_said_before_anything_is_sent(make_stage):
             trainer.join(stage.scene.project)
         assert stage.devnet.client.nonce(trainer.address) == before
         assert "5.00% to join" in "\n".join(trainer.preview(stage.scene.project).lines())
+
+
+def test_work_in_one_project_opens_another(stage):
+    """The credit of a settled round vouches: named by the service, found on chain without it or when it leaves some
+    out."""
+    with stage.joined() as trainer:
+        stage.service.run_automatically(1)
+        trainer.run(stage.scene.project, stage.data, rounds=1)
+        earned = stage.scene.market.reliability_of(trainer.address, [stage.scene.project])
+        assert earned > 0
+        assert trainer.status(stage.scene.project).reliability == earned
+        strict = create_project(stage, stage.plan.spec.to_bytes(), min_reliability=earned)
+        stricter = create_project(stage, stage.plan.spec.to_bytes(), min_reliability=earned + 1)
+        for named in ([], [stage.scene.project], [99], [stage.scene.project, stage.scene.project]):
+            stage.service.intercept = standing_of(trainer.address, named)
+            assert vouching_projects(trainer.connection, strict, trainer.address) == [stage.scene.project]
+        stage.service.stop()
+        with pytest.raises(ReliabilityTooLow, match="from 1 projects"):
+            vouching_projects(trainer.connection, stricter, trainer.address)
+        assert trainer.join(strict).active
+
+
+def standing_of(trainer: str, projects: list[int]):
+    """The service answers GET /v1/trainers/{address} with these projects."""
+    view = {"address": trainer, "reliability_bps": 1, "losses": 0, "rounds": 1, "rejections": 0, "projects": projects}
+    return lambda method, path, body: (200, view) if path.startswith("/v1/trainers/") else None
 
 
 # --- the stake --------------------------------------------------------------------------------------------------------
