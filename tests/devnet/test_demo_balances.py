@@ -11,9 +11,10 @@ from cohort_devnet.compiler import ensure_artifacts
 from cohort_devnet.demo.balances import balances
 from cohort_devnet.demo.money import re_add
 from cohort_devnet.demo.report import Money
-from cohort_devnet.deployment import deploy
+from cohort_devnet.deployment import Options, deploy
 from cohort_devnet.node import AnvilNode, DevnetControl, repository_root
 from cohort_protocol.chain.client import ChainClient
+from cohort_protocol.chain.events import MarketLogs, RoundSettled
 from cohort_protocol.chain.journal import MemoryJournal
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.sender import TransactionSender
@@ -23,7 +24,7 @@ from typer.testing import CliRunner
 
 from tests.devnet.demo_sample import sample_report
 from tests.fixtures.chain import SEED, Devnet
-from tests.fixtures.scene import Scene
+from tests.fixtures.scene import FEE, PROTOCOL_FEE, Scene
 
 ONE = 2**30
 
@@ -38,9 +39,9 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Money, Devnet]
         deployer = demo_account(SEED, "deployer")
         control = DevnetControl(client)
         fund(control, [deployer.address])
-        where = deploy(
-            client, TransactionSender(client, deployer, MemoryJournal()), ensure_artifacts(repository_root())
-        )
+        sender = TransactionSender(client, deployer, MemoryJournal())
+        options = Options(fee_recipient=demo_account(SEED, "protocol").address)
+        where = deploy(client, sender, ensure_artifacts(repository_root()), options=options)
         where.save(folder / "deployment.json")
         market, token = Market(client, where.market), Token(client, where.token)
         devnet = Devnet(node, client, control, where, market, token)
@@ -49,33 +50,35 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Money, Devnet]
 
 
 def play(devnet: Devnet) -> Money:
-    """One settled round, one that everybody let lapse, one claim, one stake taken back, a refund."""
-    scene = Scene.create(devnet)
+    """One settled round, one that everybody let lapse, a claim, a slashed stake, one taken back, a refund."""
+    scene = Scene.create(devnet, trainers=4)
     scene.open()
     scene.commit()
     scene.reveal()
-    scene.settle([2 * ONE, ONE, 0], [0, 0, 2])
-    paid = [event.pay for event in rows_of(scene)]
-    tree = scene.tree(1, scene.rows, paid)
-    devnet.send(scene.trainers[0], scene.market.claim(1, scene.rows[0].trainer, [tree.claim_item(0)]))
-    devnet.send(scene.aggregator, scene.market.withdraw_fees(devnet.deployment.token))
+    scene.settle([2 * ONE, ONE, 0, ONE], [0, 0, 2, 0])
+    tree = scene.tree(1, scene.rows, pays_of(scene))
+    devnet.send(scene.trainers[0], scene.market.claim(1, scene.rows[0].member, [tree.claim_item(0)]))
+    devnet.send(scene.aggregator, scene.market.withdraw_bond(1, FEE))
+    devnet.send(devnet.account("anyone"), scene.market.collect_protocol_fees(1))
     scene.open()
     scene.commit()
-    scene.reveal()
+    scene.reveal(scene.trainers[:3])
+    devnet.control.warp_to(scene.view().rescue_end)
+    devnet.send(devnet.account("anyone"), scene.market.slash_no_reveal(1, 2, 4, scene.leaves))
     devnet.control.warp_to(scene.view().settle_end)
     devnet.send(scene.owner, scene.market.close_round(1, scene.round_number(), scene.rows))
     devnet.send(scene.owner, scene.market.end_project(1))
     devnet.send(scene.owner, scene.market.refund(1))
     devnet.send(scene.trainers[2], scene.market.leave(1))
+    devnet.control.warp_to(max(devnet.now(), scene.market.member_of(1, scene.trainers[2].address).unlock_at))
     devnet.send(scene.trainers[2], scene.market.withdraw_stake(1, scene.trainers[2].address))
     return re_add(devnet.client, devnet.deployment.market, devnet.deployment.token, 1)
 
 
-def rows_of(scene: Scene) -> list:
-    from cohort_protocol.chain.events import MarketLogs, RowPaid
-
+def pays_of(scene: Scene) -> list[int]:
+    """Of the rows of the settled round."""
     events = MarketLogs(scene.devnet.client, scene.market.address).fetch(0, scene.devnet.client.block_number())
-    return [event for event in events if isinstance(event, RowPaid) and event.round == 1]
+    return next([row.pay for row in event.rows] for event in events if isinstance(event, RoundSettled))
 
 
 def run_balances(*arguments: str) -> tuple[int, str]:
@@ -94,6 +97,12 @@ def test_a_market_with_every_kind_of_movement_adds_up(kept: tuple[Path, Money, D
     assert money.burned > 0
     assert money.refunded > 0
     assert money.free == money.held == 0
+    assert money.fees == FEE + PROTOCOL_FEE
+    assert money.protocol_fees == money.protocol_fees_collected == PROTOCOL_FEE
+    assert money.stakes > 0
+    assert money.stakes_burned > money.stake_rewards > 0
+    assert money.bonds > 0
+    assert money.bonds_burned > 0
     parts = ("free", "held", "claimable", "claimed", "fees", "burned", "refunded")
     assert money.paid_in == sum(getattr(money, name) for name in parts)
 

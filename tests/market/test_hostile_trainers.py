@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from cohort_devnet.demo.collect import History, collect_rounds
+from cohort_devnet.demo.collect import collect_rounds
+from cohort_devnet.demo.history import History
 from cohort_devnet.demo.money import re_add
 from cohort_devnet.demo.parts import LocalParts, PartsPlan
 from cohort_devnet.demo.people import PASSWORD, WORK_FACTOR, Keys
@@ -25,7 +26,7 @@ from cohort_devnet.demo.project import (
     open_owner,
     start_trainer,
 )
-from cohort_devnet.demo.report import Round
+from cohort_devnet.demo.report import Money, Round
 from cohort_devnet.demo.settings import WITNESSES, DemoSettings
 from cohort_devnet.demo.task import demo_task
 from cohort_devnet.supervisor import Supervisor
@@ -33,6 +34,7 @@ from cohort_protocol import commitments
 from cohort_protocol.chain.market import Market
 from cohort_protocol.errors import CohortError, Unavailable
 from cohort_protocol.identifiers import to_hex
+from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
@@ -52,8 +54,8 @@ pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 HONEST = 3
 HOSTILE = ("garbage", "oversized", "unfetchable", "copycat")
 OVERSIZED_BYTES = 3_000_000
-COMMIT_SECONDS, REVEAL_SECONDS, SETTLE_SECONDS = 40, 14, 60
-"""Short: the round has to wait for a reveal that never becomes valid."""
+COMMIT_SECONDS, REVEAL_SECONDS, RESCUE_SECONDS, SETTLE_SECONDS = 40, 14, 8, 60
+"""Short: the round has to wait for a reveal that never becomes valid, and the stakes for the end of the rescue."""
 
 
 @dataclass
@@ -64,6 +66,8 @@ class Hostile:
     account: LocalAccount
     content: bytes
     cid: str
+    member: int
+    """Its number in the project."""
     salt: bytes = field(default_factory=lambda: secrets.token_bytes(32))
 
     @property
@@ -72,15 +76,17 @@ class Hostile:
 
     def commitment(self, market: Market, project: int) -> bytes:
         identity = market.identity(project)
-        return commitments.commitment(identity, project, 1, self.account.address, self.update, self.salt)
+        cid = bytes(Cid.parse(self.cid))
+        return commitments.commitment(identity, project, 1, self.member, self.update, cid, self.salt)
 
     def commit(self, market: Market, project: int, expiry: int, commitment: bytes | None = None) -> CommitIntake:
         """Signed properly by its own key; `commitment`: somebody else's."""
         value = commitment or self.commitment(market, project)
         identity = market.identity(project)
-        message = commitments.commit_message(identity, project, 1, self.account.address, value, expiry)
+        message = commitments.commit_message(identity, project, 1, self.member, value, expiry)
         return CommitIntake(
             trainer=self.account.address,
+            member=self.member,
             commitment=to_hex(value),
             expiry=expiry,
             signature=to_hex(commitments.sign(message, self.account)),
@@ -88,7 +94,11 @@ class Hostile:
 
     def reveal(self) -> RevealIntake:
         return RevealIntake(
-            trainer=self.account.address, update=to_hex(self.update), salt=to_hex(self.salt), cid=self.cid
+            trainer=self.account.address,
+            member=self.member,
+            update=to_hex(self.update),
+            salt=to_hex(self.salt),
+            cid=self.cid,
         )
 
 
@@ -100,7 +110,9 @@ class Stage:
     people: dict[str, Hostile]
     honest: list[str]
     said: dict[str, ServiceRefused]
-    balanced: bool
+    money: Money
+    staked: dict[str, bool]
+    """Hostile trainer -> whether its stake is still in the contract."""
 
     def flag_of(self, name: str) -> tuple[str, str]:
         """(reason, words) for a hostile trainer."""
@@ -119,7 +131,9 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         cheaters=0,
         seed=11,
         commit_seconds=COMMIT_SECONDS,
+        self_commit_seconds=5,
         reveal_seconds=REVEAL_SECONDS,
+        rescue_seconds=RESCUE_SECONDS,
         settle_seconds=SETTLE_SECONDS,
     )
     keys = Keys.of_seed(settings.seed, WITNESSES, settings.trainers)
@@ -140,10 +154,12 @@ def play(parts: LocalParts, settings: DemoSettings) -> Stage:
         places = make_places(parts, settings, task)
         for place in places[:HONEST]:
             start_trainer(parts, place, project, claim=True)
-        until(lambda: market.member_count(project) == HONEST, 90, "the honest trainers to join")
+        until(lambda: market.progress_of(project).members == HONEST, 90, "the honest trainers to join")
         people = hostile_members(parts, project)
         said = take_part(parts, service, market, project, people)
         wait_for(parts, service, project, lambda state: state.round is not None and state.round.phase.terminal)
+        copycat = people["copycat"].account.address
+        until(lambda: not market.member_of(project, copycat).staked, 60, "the stake of who never revealed to be taken")
         for place in places[:HONEST]:
             assert parts.supervisor.wait(place.name, 60) == 0
         first_model = owner.project(project).spec.model.initial_cid
@@ -151,9 +167,10 @@ def play(parts: LocalParts, settings: DemoSettings) -> Stage:
     history = History.read(market, project, first_model)
     with connect_store(parts.ipfs_url) as store:
         rounds = collect_rounds(history, parts.client, store, {1: 0.0}, {}, refusals)
-    money = re_add(parts.client, market.address, parts.deployment.token, project)
+    money = re_add(parts.client, market.address, parts.token, project)
+    staked = {name: market.member_of(project, one.account.address).staked for name, one in people.items()}
     honest = [place.account.address for place in places[:HONEST]]
-    return Stage(rounds, people, honest, said, money.balanced)
+    return Stage(rounds, people, honest, said, money, staked)
 
 
 def hostile_members(parts: LocalParts, project: int) -> dict[str, Hostile]:
@@ -173,8 +190,8 @@ def hostile_members(parts: LocalParts, project: int) -> dict[str, Hostile]:
         config = home_config(parts, account.address)
         home = Home.create(folder, config, account, SecretStr(PASSWORD), work_factor=WORK_FACTOR)
         trainer = Trainer(home, account)
-        trainer.join(project)
-        people[name] = Hostile(name, account, *contents[name])
+        member = trainer.join(project)
+        people[name] = Hostile(name, account, *contents[name], member.number)
     return people
 
 
@@ -196,7 +213,7 @@ def take_part(
     wait_for(parts, service, project, lambda state: state.round is not None and state.round.phase == Phase.REVEAL)
     for name in ("garbage", "oversized", "unfetchable"):
         service.post_reveal(project, 1, people[name].reveal())
-    opening = victim.reveal().model_copy(update={"trainer": copycat.account.address})
+    opening = victim.reveal().model_copy(update={"trainer": copycat.account.address, "member": copycat.member})
     with pytest.raises(ServiceRefused) as refused:
         service.post_reveal(project, 1, opening)
     said["copied opening"] = refused.value
@@ -225,7 +242,15 @@ def test_the_round_goes_on_and_pays_the_honest(stage: Stage) -> None:
     assert sorted(entry.accepted) == sorted(stage.honest)
     assert all(entry.payouts[address] > 0 for address in stage.honest)
     assert all(entry.payouts[one.account.address] == 0 for one in stage.people.values())
-    assert stage.balanced
+    assert stage.money.findings == []
+
+
+def test_only_who_never_revealed_loses_its_stake(stage: Stage) -> None:
+    """Bytes that are wrong, or that nobody can fetch, cost the pay: the commitments were opened."""
+    assert stage.staked == {"garbage": True, "oversized": True, "unfetchable": True, "copycat": False}
+    assert "its stake was taken" in stage.flag_of("copycat")[1]
+    assert stage.money.stakes_burned == 9 * stage.money.stake_rewards > 0
+    assert [step.step for step in stage.rounds[0].gas].count("rescue") == 1
 
 
 def test_garbage_is_refused_by_the_witnesses(stage: Stage) -> None:

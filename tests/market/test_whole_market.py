@@ -47,6 +47,11 @@ def test_cheats_earn_next_to_nothing_and_are_less_reliable_than_anyone_honest(re
     assert report.headline.cheats_earned == sum(trainer.earned for trainer in cheats)
     lowest = min(trainer.reliability_bps for trainer in honest)
     assert max(trainer.reliability_bps for trainer in cheats) < lowest
+    assert max(trainer.reliability_bps for trainer in honest) < 1000  # a tenth: all that one owner can give
+    flipper = next(trainer for trainer in cheats if trainer.role == "sign_flip")
+    assert (flipper.rounds, flipper.rejections, flipper.credit, flipper.losses) == (3, 3, 0, 30_000)
+    assert all(trainer.rejections == trainer.losses == 0 for trainer in honest)
+    assert report.rounds[-1].reliability_bps == {one.address: one.reliability_bps for one in report.trainers}
 
 
 def test_all_money_adds_up_and_everybody_has_claimed(report: Report) -> None:
@@ -58,7 +63,12 @@ def test_all_money_adds_up_and_everybody_has_claimed(report: Report) -> None:
     assert sum(spread) == money.paid_in
     assert money.claimed == sum(trainer.claimed for trainer in report.trainers) == report.headline.paid_to_trainers
     assert money.held == money.claimable == money.free == 0
-    assert money.fees == 3 * report.project.aggregator_fee
+    assert money.fees == 3 * (report.project.aggregator_fee + report.project.protocol_fee)
+    assert money.protocol_fees == money.protocol_fees_collected == 3 * report.project.protocol_fee
+    assert money.stakes == sum(trainer.stake for trainer in report.trainers)
+    assert money.bonds == report.project.bond + 3 * report.project.aggregator_fee
+    assert money.stakes_burned == money.bonds_burned == 0
+    assert money.contract_balance == money.burned + money.stakes + money.bonds
     for trainer in report.trainers:
         assert trainer.claimed == trainer.earned
         assert trainer.earned == sum(entry.payouts[trainer.address] for entry in report.rounds)
@@ -66,7 +76,7 @@ def test_all_money_adds_up_and_everybody_has_claimed(report: Report) -> None:
 
 
 def test_no_round_pays_more_than_its_budget(report: Report) -> None:
-    most = report.project.round_budget - report.project.aggregator_fee
+    most = report.project.round_budget - report.project.aggregator_fee - report.project.protocol_fee
     assert all(0 < sum(entry.payouts.values()) <= most for entry in report.rounds)
 
 

@@ -84,7 +84,7 @@ def _head(report: Report) -> str:
         (
             f"${head.gas_per_round_usd:,.2f}",
             "of gas per round",
-            f"{head.gas_per_round:,} gas {price_text(head.prices)}; the round pays "
+            f"{head.gas_per_round:,} gas {price_text(head.prices)}; the round's budget is "
             f"{report.amount(report.project.round_budget, 0)}",
         ),
         (

@@ -116,7 +116,7 @@ def _headline(report: Report) -> list[Text]:
         )
     lines.append(
         f"A round cost {head.gas_per_round:,} gas: {head.gas_per_round_usd:,.2f} USD {price_text(head.prices)} "
-        f"(assumed), and paid out up to {report.amount(report.project.round_budget)} "
+        f"(assumed). Its budget was {report.amount(report.project.round_budget)} "
         f"({head.round_budget_usd:,.0f} USD at {head.prices.token_usd:g} USD each, assumed)."
     )
     lines.append(head.trust)
