@@ -125,6 +125,12 @@ class StakeThere(TrainerError, Conflict):
     code = "stake-there"
 
 
+class NotAnAggregator(TrainerError):
+    """The account is not among the project's aggregators."""
+
+    code = "not-an-aggregator"
+
+
 class NotADelegate(TrainerError):
     """The account is not, or no longer, the delegate of the trainer that it was to work for."""
 

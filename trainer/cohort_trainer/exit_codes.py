@@ -41,8 +41,8 @@ TABLE: tuple[ExitCode, ...] = (
     ExitCode(
         15,
         "not-admitted",
-        ("too-unreliable", "not-on-access-list"),
-        "The project does not take this trainer: it asks for more reliability, or has a list.",
+        ("too-unreliable", "not-on-access-list", "not-an-aggregator"),
+        "The project does not take this account: it asks for more reliability, or has a list.",
     ),
     ExitCode(
         16,
@@ -82,7 +82,7 @@ TABLE: tuple[ExitCode, ...] = (
         32,
         "password",
         ("password-missing", "password-wrong", "home-locked"),
-        "Give the password by prompt, --password-file or COHORT_TRAINER_PASSWORD.",
+        "Give the password by prompt, --password-file or the variable that --help names.",
     ),
     ExitCode(
         40,

@@ -13,6 +13,7 @@ from cohort_trainer.errors import Declined, HomeExists, HomeInvalid
 
 TRAINER_PASSWORD = "COHORT_TRAINER_PASSWORD"
 OWNER_PASSWORD = "COHORT_OWNER_PASSWORD"
+AGGREGATOR_PASSWORD = "COHORT_AGGREGATOR_PASSWORD"
 
 
 def ask_password(file: Path | None, variable: str, confirm: bool = False):
