@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cohort_protocol.chain.types import Ledger
 from cohort_protocol.identifiers import to_hex
-from cohort_protocol.service.messages import LedgerView, ProjectView, TermsRequest, WindowSeconds
+from cohort_protocol.service.messages import LedgerView, ProjectView, TermsView, WindowSeconds
 from cohort_protocol.spec import ProjectSpec
 
 from cohort_backend.projects.models import Project
@@ -49,10 +49,9 @@ def project_view(project: Project, spec: ProjectSpec | None) -> ProjectView:
     )
 
 
-def _terms(project: Project) -> TermsRequest:
-    # Not validated again: the chain may hold what we would refuse to draft (a window of a year, for example).
-    return TermsRequest.model_construct(
-        windows=WindowSeconds.model_construct(**vars(project.windows)),
+def _terms(project: Project) -> TermsView:
+    return TermsView(
+        windows=WindowSeconds(**vars(project.windows)),
         validation_root=to_hex(project.validation_root),
         access_root=to_hex(project.access_root),
         **{name: getattr(project, name) for name in _PLAIN_TERMS},

@@ -100,6 +100,15 @@ class TermsRequest(Message):
     aggregators: Annotated[list[Address], Field(min_length=1, max_length=8)]
 
 
+class TermsView(TermsRequest):
+    """Terms as they are on chain: an owner may have fixed there what the service would not draft, and has added
+    aggregators since."""
+
+    rounds: Annotated[int, Field(ge=1, lt=2**32)]
+    share_cap: Annotated[int, Field(ge=1, lt=2**8)]
+    aggregators: Annotated[list[Address], Field(min_length=1, max_length=16)]
+
+
 class ProjectRequest(Message):
     """POST /v1/projects: a project to create. `owner` will sign the returned transactions."""
 
@@ -147,7 +156,7 @@ class ProjectView(Message):
     spec_cid: CidText
     spec: ProjectSpec | None = None
     """None until the service could fetch the spec, and in lists."""
-    terms: TermsRequest
+    terms: TermsView
     policy_hash: Bytes32
     ended: bool
     round: int

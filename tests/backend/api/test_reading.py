@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 from cohort_backend import examples
+from cohort_backend.projects.models import Project
 from cohort_backend.projects.repository import bump_version
 from cohort_backend.rounds.models import Round
 from cohort_backend.updates.models import CommitIntent
 from cohort_backend.updates.receipts import record_receipt
 from cohort_backend.updates.service import record_commit, record_reveal
-from cohort_protocol.chain.events import LogPosition, RoundOpened
+from cohort_protocol.chain.events import AggregatorAdded, LogPosition, RoundOpened
 from cohort_protocol.chain.types import Opening, Receipt
 from cohort_protocol.commitments import openings_hash
 from cohort_protocol.identifiers import to_hex
@@ -92,6 +93,22 @@ def test_a_project_with_its_spec_from_ipfs(service: Service) -> None:
     assert (found.terms.bond, found.acceptor, found.pending_model) == (BOND, None, None)
     assert found.terms.windows.model_dump() == vars(scene.terms.windows)
     assert tuple(found.terms.witnesses) == scene.terms.witnesses
+
+
+def test_terms_that_the_service_would_not_have_drafted(service: Service) -> None:
+    """The chain allows more than a draft does: neither we nor the readers of a list may stumble over it."""
+    service.fill(OPEN)
+    project, (number, digest, _) = service.stages.project, service.stages.blocks[OPEN]
+    added = [
+        AggregatorAdded(LogPosition(number + 1, index, digest, b"\7" * 32), project, f"0x{index + 1:040x}")
+        for index in range(15)
+    ]
+    service.stages.fill(service.parts.database, OPEN, added)
+    with service.parts.database.write() as session:
+        row = session.get_one(Project, project)
+        row.share_cap, row.rounds = 255, 2**32 - 1
+    (found,) = _get(service, "/v1/projects", ProjectList).items
+    assert (found.terms.share_cap, found.terms.rounds, len(found.terms.aggregators)) == (255, 2**32 - 1, 16)
 
 
 def test_a_project_whose_spec_nobody_has(service: Service) -> None:
