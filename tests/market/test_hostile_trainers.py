@@ -113,6 +113,7 @@ class Stage:
     money: Money
     staked: dict[str, bool]
     """Hostile trainer -> whether its stake is still in the contract."""
+    stake: int
 
     def flag_of(self, name: str) -> tuple[str, str]:
         """(reason, words) for a hostile trainer."""
@@ -170,7 +171,7 @@ def play(parts: LocalParts, settings: DemoSettings) -> Stage:
     money = re_add(parts.client, market.address, parts.token, project)
     staked = {name: market.member_of(project, one.account.address).staked for name, one in people.items()}
     honest = [place.account.address for place in places[:HONEST]]
-    return Stage(rounds, people, honest, said, money, staked)
+    return Stage(rounds, people, honest, said, money, staked, settings.stake)
 
 
 def hostile_members(parts: LocalParts, project: int) -> dict[str, Hostile]:
@@ -249,7 +250,9 @@ def test_only_who_never_revealed_loses_its_stake(stage: Stage) -> None:
     """Bytes that are wrong, or that nobody can fetch, cost the pay: the commitments were opened."""
     assert stage.staked == {"garbage": True, "oversized": True, "unfetchable": True, "copycat": False}
     assert "its stake was taken" in stage.flag_of("copycat")[1]
-    assert stage.money.stakes_burned == 9 * stage.money.stake_rewards > 0
+    money, stake = stage.money, stage.stake
+    assert (money.stake_rewards, money.stakes_burned) == (stake // 10, stake - stake // 10)
+    assert money.stakes == (HONEST + 3) * stake
     assert [step.step for step in stage.rounds[0].gas].count("rescue") == 1
 
 
