@@ -38,6 +38,7 @@ class RoundLine:
     @classmethod
     def of(cls, view: RoundView, seconds: dict[str, float]) -> RoundLine:
         flagged = {row.trainer: REASON_WORDS.get(row.reason, "rejected") for row in view.rows if row.reason}
+        flagged |= dict.fromkeys(view.rescued, "late reveal")
         flagged |= {refusal.trainer: refusal.code.replace("-", " ") for refusal in view.refusals}
         return cls(
             number=view.number,
