@@ -533,7 +533,8 @@ class RoundView(AbiStruct):
     batch_hash: bytes
     admitted_hash: bytes
     model: bytes
-    """Commitment of the model this round starts from."""
+    """Commitment of the model this round starts from; once the round is settled, of the model that the next one starts
+    from (`RoundOpened` keeps the other)."""
     validation: bytes
     """Digest of this round's validation batch; zeros: not revealed."""
     public_rows: bytes
