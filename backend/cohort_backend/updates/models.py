@@ -53,8 +53,8 @@ class RoundIntake(Base):
 
 
 class RevealIntent(Base):
-    """A trainer's opening of its commitment, checked against the chain's commitment before it is stored. Never
-    replaced: once witnesses have seen it, anybody knows the preimage."""
+    """A trainer's opening of its commitment, checked against the chain's commitment before it is stored. The commitment
+    has one opening, so nothing but a reorg can bring another."""
 
     __tablename__ = "reveal_intents"
 

@@ -93,13 +93,20 @@ def set_hash(reveals: Sequence[RevealIntent]) -> bytes:
 
 def recorded_set(session: Session, project: int, round: int, digest: bytes) -> RecordedSet | None:
     """The set with this hash, if a receipt speaks of it."""
-    return session.get(RecordedSet, (project, round, digest))
+    found = session.get(RecordedSet, (project, round, digest))
+    return found if found is not None and _stands(session, found) else None
 
 
 def recorded_sets(session: Session, project: int, round: int) -> list[RecordedSet]:
     """Every set that receipts speak of. A late reveal changes the current set but none of these."""
     query = select(RecordedSet).where(RecordedSet.project == project, RecordedSet.round == round)
-    return list(session.scalars(query.order_by(RecordedSet.openings_hash)))
+    return [found for found in session.scalars(query.order_by(RecordedSet.openings_hash)) if _stands(session, found)]
+
+
+def _stands(session: Session, recorded: RecordedSet) -> bool:
+    """Whether its openings are still those that the receipts speak of: after a reorg in which a commitment became
+    another one, they are not."""
+    return set_hash(openings_of(session, recorded)) == recorded.openings_hash
 
 
 def record_set(session: Session, project: int, round: int, digest: bytes, reveals: Sequence[RevealIntent]) -> None:

@@ -92,27 +92,26 @@ def record_reveal(database: Database, market: MarketId, project: int, round: int
     cid = Cid.parse(intake.cid)
     update, salt = parse_bytes32(intake.update), parse_bytes32(intake.salt)
     opened = commitment(market, project, round, intake.member, update, bytes(cid), salt)
+    opening = RevealIntent(
+        project=project,
+        round=round,
+        trainer=intake.trainer,
+        member=intake.member,
+        update=update,
+        salt=salt,
+        cid=str(cid),
+        received_at=time.time(),
+    )
     with database.write() as session:
         here = find_round(session, project, round)
         repository.lock_intake(session, project, round)
         _require_known(session, here, intake.trainer, intake.member)
         posted = rounds.commit(session, project, round, intake.member)
-        if posted is not None and opened == posted.commitment and _revealed_already(session, posted, intake.trainer):
+        if posted is not None and opened == posted.commitment and _revealed_already(session, posted, opening):
             return "already-recorded"
         here.require_openings()
         _require_opening(here, posted, intake.trainer, opened)
-        session.add(
-            RevealIntent(
-                project=project,
-                round=round,
-                trainer=intake.trainer,
-                member=intake.member,
-                update=update,
-                salt=salt,
-                cid=str(cid),
-                received_at=time.time(),
-            )
-        )
+        session.merge(opening)  # in place of one that a reorg has taken the commitment of
         announce_change(session, project)
     return "recorded"
 
@@ -204,11 +203,12 @@ def _require_new(session: Session, here: RoundInProject, trainer: str, digest: b
         )
 
 
-def _revealed_already(session: Session, posted: Commit, trainer: str) -> bool:
-    """Whether the opening of this commitment is here, or the chain has decided."""
+def _revealed_already(session: Session, posted: Commit, opening: RevealIntent) -> bool:
+    """Whether this opening is here, or the chain has decided."""
     if posted.resolution != Resolution.NONE:
         return True
-    return repository.reveal_intent(session, posted.project, posted.round, trainer) is not None
+    known = repository.reveal_intent(session, posted.project, posted.round, opening.trainer)
+    return known is not None and repository.opening(known) == repository.opening(opening)
 
 
 def _require_opening(here: RoundInProject, posted: Commit | None, trainer: str, opened: bytes) -> None:

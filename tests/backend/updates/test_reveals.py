@@ -10,6 +10,8 @@ from cohort_backend.rounds.models import Commit, Round
 from cohort_backend.updates import repository
 from cohort_backend.updates.errors import MemberDiffers, NotAMember, NotCommitted, OpeningWrong
 from cohort_backend.updates.service import record_reveal
+from cohort_protocol.commitments import commitment
+from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.errors import CidMalformed
 from cohort_protocol.service.messages import RevealIntake
 
@@ -53,6 +55,32 @@ def test_an_opening_that_comes_too_late_for_a_row_can_still_save_the_stake(
     with database.read() as session:
         found = repository.current_set(session, stages_made.project, 1)
     assert [repository.opening(intent) for intent in found] == stages_made.scene.openings_of([early, late])
+
+
+def test_a_reorg_that_brings_another_commitment_brings_another_opening(database: Database, stages_made: Stages) -> None:
+    """What is recorded of the old one, receipts included, speaks of nothing any more."""
+    stages_made.fill(database, COMMITTED)
+    scene, project = stages_made.scene, stages_made.project
+    trainer = scene.trainers[0]
+    intake = stages_made.reveal_intake(trainer)
+    _post(database, stages_made, intake)
+    with database.write() as session:
+        reveals = repository.current_set(session, project, 1)
+        repository.record_set(session, project, 1, repository.set_hash(reveals), reveals)
+        assert len(repository.recorded_sets(session, project, 1)) == 1
+    other = intake.model_copy(update={"update": "0x" + "77" * 32})
+    cid = bytes(Cid.parse(intake.cid))
+    replaced = commitment(scene.identity, project, 1, 1, b"\x77" * 32, cid, bytes.fromhex(intake.salt[2:]))
+    with database.write() as session:
+        session.get_one(Commit, (project, 1, 1)).batch_commitment = replaced
+    assert _post(database, stages_made, other) == "recorded"
+    assert _post(database, stages_made, other) == "already-recorded"
+    with pytest.raises(OpeningWrong):
+        _post(database, stages_made, intake)
+    with database.read() as session:
+        (found,) = repository.current_set(session, project, 1)
+        assert found.update == b"\x77" * 32
+        assert repository.recorded_sets(session, project, 1) == []
 
 
 def _end_reveals(database: Database, stages: Stages, *, rescue_over: bool) -> None:
