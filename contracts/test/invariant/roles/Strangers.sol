@@ -9,13 +9,18 @@ import {Witnesses} from "./Witnesses.sol";
 abstract contract Strangers is Witnesses {
     uint256 private constant LOOK_BACK = 4; // rounds that rescues and slashes are tried on
 
-    /// @dev The latest round in which a commitment is unresolved that somebody could have revealed.
-    function _unresolvedRound(uint256 project) internal view returns (uint32 found) {
+    /// @dev The latest round, or the earliest of the last few, in which a commitment is unresolved that somebody could have
+    /// revealed. 0: none.
+    function _unresolvedRound(uint256 project) internal returns (uint32 found) {
         uint32 newest = ghosts[project].round;
+        bool earliest = _oneIn(2);
         for (uint32 round = newest; round > 0 && round + LOOK_BACK > newest; --round) {
-            if (roundGhosts[project][round].unresolved != 0 && _hadReveals(project, round)) return round;
+            GhostRound storage r = roundGhosts[project][round];
+            if (r.unresolved == 0 || !_hadReveals(project, round)) continue;
+            if (block.timestamp >= _tG(project, r) + SLASH) break;
+            found = round;
+            if (!earliest) break;
         }
-        return 0;
     }
 
     function _rescueSome(uint256 project) internal returns (bool) {
@@ -27,7 +32,7 @@ abstract contract Strangers is Witnesses {
         CommitLeaf[] memory batch = r.batch;
         _send(project, stranger, abi.encodeCall(market.rescue, (project, round, batch, shown.openings)));
         for (uint256 i; i < shown.openings.length; ++i) {
-            if (!shown.right[i]) continue;
+            if (!shown.right[i]) continue; // a CID of another kind does no harm here
             places[project][round][shown.persons[i]].fate = Fate.Rescued;
             r.unresolved -= 1;
             _count(Did.Rescue);

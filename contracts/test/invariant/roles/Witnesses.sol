@@ -53,7 +53,8 @@ abstract contract Witnesses is Aggregators {
         for (uint32 number = 1; number <= numbers; ++number) {
             Place storage place = places[project][round][personOf[project][number]];
             bool due = place.seat != Seat.None && place.fate == Fate.Open;
-            bool shy = uint256(place.commitment) % 8 == 0; // lets its reveal slip, whatever happens
+            // Lets its reveal slip, whatever happens: anybody now and then, one of them every other round.
+            bool shy = uint256(place.commitment) % (personOf[project][number] == 1 ? 2 : 8) == 0;
             chosen[number] = due ? left >> number & 1 == 0 && !shy : _oneIn(12);
             if (chosen[number]) ++n;
         }
@@ -89,7 +90,7 @@ abstract contract Witnesses is Aggregators {
         uint256[32] memory yes;
         uint256[32] memory no;
         bool quarrel = _oneIn(3);
-        uint256 common = _dice() & _dice() & _dice();
+        uint256 common = _dice() & _dice();
         for (uint256 i; i < receipts.length; ++i) {
             uint32 refuses = uint32(quarrel ? common | (_dice() & _dice() & _dice()) : 0);
             uint32 endorses = uint32(quarrel && _oneIn(2) ? ~(_dice() & _dice() & _dice()) : ~uint256(refuses));

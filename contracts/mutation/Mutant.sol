@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+/// @title Mutant: the switch of a mutation
+/// @notice Only in the copy of the sources that run.py makes. The switch is the block's coinbase, which forge sets on its
+/// command line and no contract of ours reads.
+library Mutant {
+    function on(uint256 number) internal pure returns (bool) {
+        function() internal view returns (uint256) reads = _coinbase;
+        function() internal pure returns (uint256) asPure;
+        // The compiler is told that the switch is constant, as it is within a run, so that pure functions can have it.
+        assembly ("memory-safe") {
+            asPure := reads
+        }
+        return asPure() == number;
+    }
+
+    function off(uint256 number) internal pure returns (bool) {
+        return !on(number);
+    }
+
+    function _coinbase() private view returns (uint256) {
+        return uint160(address(block.coinbase));
+    }
+}
+
+/// @title ReentrancyGuardTransient: OpenZeppelin's lock with a switch for each function
+/// @dev A modifier for each lock, nonReentrantUnless<number>, is written in by run.py: a parameter would stay on the stack.
+abstract contract ReentrancyGuardTransient {
+    bytes32 private constant LOCK = keccak256("mutation.lock");
+
+    error ReentrancyGuardReentrantCall();
+
+    // LOCKS
+
+    function _enter() private {
+        bytes32 slot = LOCK;
+        uint256 entered;
+        assembly ("memory-safe") {
+            entered := tload(slot)
+        }
+        if (entered != 0) revert ReentrancyGuardReentrantCall();
+        _set(1);
+    }
+
+    function _set(uint256 value) private {
+        bytes32 slot = LOCK;
+        assembly ("memory-safe") {
+            tstore(slot, value)
+        }
+    }
+}

@@ -1,0 +1,219 @@
+"""Applies every mutation of sites.py to the contracts and says which of them no test notices.
+
+    python contracts/mutation/run.py --write          all of them, and the table in RESULTS.md
+    python contracts/mutation/run.py --list           numbers, places and changes
+    python contracts/mutation/run.py --numbers 3,17   some of them
+    python contracts/mutation/run.py --plain 17       one, as a plain change of the source instead of a switch
+
+Needs what `npm ci` in contracts/ installs, and nothing else. The checkout is not touched: everything runs in a copy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import sites
+
+HERE = Path(__file__).resolve().parent
+CONTRACTS = HERE.parent
+GUARD = "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol"
+# Gas is other with switches in the code; invariants are the second attempt on what the unit tests let live.
+LEFT_OUT = "test/{gas,invariant}/*"
+INVARIANTS = "test/invariant/*"
+SEQUENCES = "40"
+TIMEOUT_S = 600
+# Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the change.
+EQUIVALENT = HERE / "equivalent.txt"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    mutation: sites.Mutation
+    killed_by: str | None  # test that failed; None: survived
+
+
+def copy_tree(target: Path) -> None:
+    """The contracts and the vectors they share with Python, with the installed packages by reference."""
+    root = target / "contracts"
+    for name in ("src", "test", "compiler"):
+        shutil.copytree(CONTRACTS / name, root / name)
+    for name in ("foundry.toml", "package.json"):
+        shutil.copy(CONTRACTS / name, root / name)
+    (root / "node_modules").symlink_to((CONTRACTS / "node_modules").resolve())
+    (root / "cache").mkdir()
+    vectors = CONTRACTS.parent / "tests" / "vectors"
+    if vectors.is_dir():
+        shutil.copytree(vectors, target / "tests" / "vectors")
+
+
+def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> None:
+    folder = root / "src" / "mutation"
+    folder.mkdir()
+    modifiers = "".join(
+        f"    modifier nonReentrantUnless{n}() {{\n        if (Mutant.off({n})) _enter();\n        _;\n"
+        f"        if (Mutant.off({n})) _set(0);\n    }}\n\n"
+        for n in locks
+    )
+    (folder / "Mutant.sol").write_text((HERE / "Mutant.sol").read_text().replace("    // LOCKS\n\n", modifiers))
+    for path, text in switched.items():
+        up = "/".join([".."] * (len(Path(path).parts) - 1)) or "."
+        text = text.replace(f'"{GUARD}"', f'"{up}/mutation/Mutant.sol"')
+        text = re.sub(r"(pragma solidity [^;]*;\n)", rf'\1import {{Mutant}} from "{up}/mutation/Mutant.sol";\n', text, count=1)
+        (root / "src" / path).write_text(text)
+
+
+def forge(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
+    """Exit status and output; a run beyond the time limit counts as failed."""
+    command = [str(root / "node_modules" / ".bin" / "forge"), *arguments]
+    env = {**os.environ, "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_INVARIANT_RUNS": SEQUENCES, **(environment or {})}
+    env["FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT"] = "1"
+    try:
+        done = subprocess.run(
+            command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
+        )
+    except subprocess.TimeoutExpired:
+        return 1, "[FAIL: time limit] (the run did not end)"
+    return done.returncode, done.stdout
+
+
+def first_failure(output: str) -> str:
+    """Name of the first test that failed, with its contract."""
+    name = re.search(r"^\[FAIL[^\n]*?\] (\w+)\(", output, re.M)
+    place = re.search(r"^Ran \d+ tests? for (\S+):(\w+)\n(?:(?!^Ran ).*\n)*?\[FAIL", output, re.M)
+    if "[FAIL" not in output:
+        raise RuntimeError(f"forge failed, but no test did:\n{output[-3000:]}")
+    return f"{place.group(2) if place else '?'}.{name.group(1) if name else 'setUp'}"
+
+
+def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
+    switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--fail-fast", "--no-match-path", LEFT_OUT]
+    if broken:
+        switch += ["--no-match-test", "^(" + "|".join(broken) + ")$"]
+    status, output = forge(root, "test", *switch)
+    if status == 0 and " 0 failed" not in output:
+        raise RuntimeError(f"forge ran no test:\n{output[-3000:]}")
+    if status == 0 and invariants:
+        switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--match-path", INVARIANTS]
+        status, output = forge(root, "test", *switch)
+    return Verdict(mutation, None if status == 0 else first_failure(output))
+
+
+def baseline(root: Path) -> list[str]:
+    """Tests that fail with all switches off: those that look at code sizes, or are broken anyway. They prove nothing."""
+    status, output = forge(root, "test", "--no-match-path", LEFT_OUT)
+    if "Compiler run failed" in output:
+        raise RuntimeError(output[-3000:])
+    return sorted(set(re.findall(r"^\[FAIL[^\n]*?\] (\w+)\(", output, re.M))) if status else []
+
+
+def plain(number: int, mutations: list[sites.Mutation]) -> int:
+    mutation = next(m for m in mutations if m.number == number)
+    with tempfile.TemporaryDirectory(prefix="cohort-mutation-") as folder:
+        copy_tree(Path(folder))
+        root = Path(folder) / "contracts"
+        file = root / "src" / mutation.path
+        text = file.read_text()
+        file.write_text(text[: mutation.start] + mutation.plain + text[mutation.end :])
+        status, output = forge(root, "test", "--fail-fast", "--no-match-path", LEFT_OUT)
+    print(f"{mutation.path}:{mutation.line} {mutation.kind}:", "survived" if status == 0 else first_failure(output))
+    return 0 if status else 1
+
+
+def reasons() -> dict[str, str]:
+    """Lines `path | kind | change | why` of EQUIVALENT."""
+    found: dict[str, str] = {}
+    for line in EQUIVALENT.read_text().splitlines() if EQUIVALENT.exists() else []:
+        if line.strip() and not line.startswith("#"):
+            path, kind, change, why = (part.strip() for part in line.split(" | ", 3))
+            found[f"{path} | {kind} | {change}"] = why
+    return found
+
+
+def key(mutation: sites.Mutation, texts: dict[str, str]) -> str:
+    return f"{mutation.path} | {mutation.kind} | {mutation.describe(texts[mutation.path])}"
+
+
+def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str]) -> tuple[str, int]:
+    """The text of RESULTS.md, and how many survivors nobody has explained."""
+    known = reasons()
+    survived = [v for v in verdicts if v.killed_by is None]
+    unexplained = [v for v in survived if key(v.mutation, texts) not in known]
+    lines = [
+        "# Mutations of contracts/src",
+        "",
+        f"{datetime.date.today().isoformat()}, `python contracts/mutation/run.py --write`: {len(verdicts)} mutations, "
+        f"{len(verdicts) - len(survived)} killed, {len(survived)} survived, {len(unexplained)} of them unexplained.",
+        "",
+        "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. `boundary`: < and <=, > and "
+        ">= exchanged. `check`: a call that only checks is gone. `lock`: a function without `nonReentrant`.",
+        "",
+    ]
+    if broken:
+        lines += ["Left out, because they fail with the switches compiled in: " + ", ".join(f"`{b}`" for b in broken) + ".", ""]
+    lines += ["## Survivors", ""]
+    for v in survived:
+        why = known.get(key(v.mutation, texts), "NOT EXPLAINED")
+        lines.append(f"- `{v.mutation.path}:{v.mutation.line}` {v.mutation.kind} `{v.mutation.describe(texts[v.mutation.path])}`: {why}")
+    lines += ["", "## All", "", "| place | kind | change | killed by |", "|---|---|---|---|"]
+    for v in verdicts:
+        change = v.mutation.describe(texts[v.mutation.path]).replace("|", "\\|")
+        lines.append(f"| {v.mutation.path}:{v.mutation.line} | {v.mutation.kind} | `{change}` | {v.killed_by or '**survived**'} |")
+    return "\n".join(lines) + "\n", len(unexplained)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--list", action="store_true")
+    parser.add_argument("--numbers", help="comma separated")
+    parser.add_argument("--only", help="part of the path of a source file")
+    parser.add_argument("--plain", type=int, metavar="NUMBER")
+    parser.add_argument("--effects", action="store_true", help="delete assignments too")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--no-invariants", action="store_true", help="unit tests only")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md")
+    arguments = parser.parse_args()
+
+    mutations, switched = sites.find_all(CONTRACTS / "src", arguments.effects)
+    texts = {m.path: (CONTRACTS / "src" / m.path).read_text() for m in mutations}
+    if arguments.plain is not None:
+        return plain(arguments.plain, mutations)
+    chosen = mutations
+    if arguments.numbers:
+        wanted = {int(n) for n in arguments.numbers.split(",")}
+        chosen = [m for m in chosen if m.number in wanted]
+    if arguments.only:
+        chosen = [m for m in chosen if arguments.only in m.path]
+    if arguments.list:
+        for m in chosen:
+            print(m.number, f"{m.path}:{m.line}", m.kind, m.describe(texts[m.path]))
+        return 0
+    with tempfile.TemporaryDirectory(prefix="cohort-mutation-") as folder:
+        root = Path(folder) / "contracts"
+        copy_tree(Path(folder))
+        write_switched(root, switched, [m.number for m in mutations if m.kind == "lock"])
+        broken = baseline(root)
+        print(f"{len(chosen)} mutations; left out: {', '.join(broken) or 'no test'}", flush=True)
+        verdicts = []
+        with ThreadPoolExecutor(arguments.jobs) as pool:
+            for v in pool.map(lambda m: judge(root, m, broken, not arguments.no_invariants), chosen):
+                verdicts.append(v)
+                print(v.mutation.number, f"{v.mutation.path}:{v.mutation.line}", v.mutation.kind, v.killed_by or "SURVIVED", flush=True)
+    text, unexplained = report(verdicts, texts, broken)
+    if arguments.write:
+        (HERE / "RESULTS.md").write_text(text)
+    print(f"{sum(v.killed_by is None for v in verdicts)} survived, {unexplained} unexplained")
+    return 1 if unexplained else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
