@@ -15,7 +15,9 @@ EXACT = sa.String(78).with_variant(postgresql.NUMERIC(78, 0), "postgresql")
 def upgrade() -> None:
     _chain()
     _projects()
+    _of_projects()
     _rounds()
+    _of_rounds()
     _trainers()
     _rewards()
     _updates()
@@ -163,6 +165,9 @@ def _projects() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_projects")),
     )
     op.create_index(op.f("ix_projects_owner"), "projects", ["owner"], unique=False)
+
+
+def _of_projects() -> None:
     op.create_table(
         "spec_documents",
         sa.Column("digest", sa.LargeBinary(length=32), nullable=False),
@@ -232,6 +237,9 @@ def _rounds() -> None:
         sa.ForeignKeyConstraint(["project"], ["projects.id"], name=op.f("fk_rounds_project_projects")),
         sa.PrimaryKeyConstraint("project", "number", name=op.f("pk_rounds")),
     )
+
+
+def _of_rounds() -> None:
     op.create_table(
         "commits",
         sa.Column("project", sa.BigInteger(), autoincrement=False, nullable=False),
