@@ -73,8 +73,8 @@ def _called(body: Body) -> list[Body]:
         same = [other for other in bodies() if other.name == name]
         named = [other for other in same if other.file == owner]
         here = [other for other in same if other.file == body.file] if owner is None else []
-        attached = [other for other in same if not other.external] if owner not in files() else []
-        found += named or here or attached
+        elsewhere = [other for other in same if owner is None or not other.external] if owner not in files() else []
+        found += named or here or elsewhere
     return found
 
 
