@@ -8,6 +8,7 @@ from importlib import resources
 from typing import Any
 
 import pytest
+from cohort_devnet.compiler import ensure_artifacts
 from cohort_protocol import commitments
 from cohort_protocol.chain.codec import contract_abi
 from cohort_protocol.chain.profiles import PROFILES
@@ -270,5 +271,38 @@ def test_least_windows_are_those_of_the_constructor() -> None:
 
 @pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.name)
 def test_links_lead_somewhere(path: Any) -> None:
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
+    assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
+
+
+# --- contracts/README.md ----------------------------------------------------------------------------------------------
+
+README = solidity.ROOT / "contracts" / "README.md"
+
+
+def test_readme_names_every_source() -> None:
+    text = README.read_text()
+    for path in solidity.SOURCES.rglob("*.sol"):
+        assert path.parent.name == "interfaces" or re.search(rf"\b{path.stem}\b", text), f"{path.name} is not named"
+
+
+def test_readme_names_every_command_and_no_other() -> None:
+    scripts = json.loads((README.parent / "package.json").read_text())["scripts"]
+    named = set(re.findall(r"npm run ([\w:]+)", README.read_text()))
+    assert named <= scripts.keys()
+    assert scripts.keys() - named <= {"test", "slither"}  # `npm test`; slither is run by `make slither`
+
+
+def test_sizes_of_the_readme() -> None:
+    artifacts = ensure_artifacts(solidity.ROOT)
+    listed = dict(re.findall(r"^\| `(\w+)` \| ([\d.]+) \|$", README.read_text(), flags=re.M))
+    assert listed.keys() == artifacts.keys() - {"TestToken"}
+    for name, size in listed.items():
+        found = len(artifacts[name].deployedBytecode.removeprefix("0x")) / 2_000
+        assert abs(found - float(size)) < 0.5, f"{name} has {found:.1f} kB"
+
+
+@pytest.mark.parametrize("path", [README, *sorted((solidity.ROOT / "docs" / "decisions").glob("*.md"))])
+def test_links_of_readme_and_decisions_lead_somewhere(path: Any) -> None:
     links = re.findall(r"\]\(([^)#]+)[^)]*\)", path.read_text())
     assert [link for link in links if "://" not in link and not (path.parent / link).exists()] == []
