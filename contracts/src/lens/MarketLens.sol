@@ -61,6 +61,7 @@ contract MarketLens {
         address[] memory aggregators = v.terms.aggregators;
         v.aggregators = new AggregatorView[](aggregators.length);
         for (uint256 i; i < aggregators.length; ++i) {
+            // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
             v.aggregators[i] = AggregatorView(aggregators[i], MARKET.bondOf(project, aggregators[i]));
         }
     }
@@ -82,6 +83,7 @@ contract MarketLens {
     function placesOf(address trainer, uint256[] calldata projects) external view returns (Place[] memory places) {
         places = new Place[](projects.length);
         for (uint256 i; i < projects.length; ++i) {
+            // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
             places[i] = _placeOf(projects[i], MARKET.progressOf(projects[i]).round, trainer);
         }
     }
@@ -93,17 +95,24 @@ contract MarketLens {
         if (from == 0) from = 1;
         places = new Place[](from < end ? end - from : 0);
         for (uint32 i; i < places.length; ++i) {
+            // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
             places[i].member = MARKET.memberAt(project, from + i);
+            // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
             places[i].record = MARKET.recordOf(project, from + i);
+            // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
             places[i].losses = MARKET.lossesOf(places[i].member.trainer);
         }
     }
 
     function _placeOf(uint256 project, uint32 round, address trainer) private view returns (Place memory place) {
+        // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
         place.member = MARKET.memberOf(project, trainer);
+        // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
         place.losses = MARKET.lossesOf(trainer);
         if (place.member.number == 0) return place;
+        // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
         place.record = MARKET.recordOf(project, place.member.number);
+        // slither-disable-next-line calls-loop (views of the market, read by nobody's transaction)
         place.selfCommit = MARKET.selfCommitOf(project, round, place.member.number);
     }
 }

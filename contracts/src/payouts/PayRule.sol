@@ -17,6 +17,7 @@ library PayRule {
         pays = new uint256[](n);
         unchecked {
             // n <= 32, scores < 2^64, D < 2^112: nothing here reaches 2^256.
+            // slither-disable-next-line uninitialized-local (a sum begins at zero)
             uint256 total;
             for (uint256 i; i < n; ++i) total += outcomes[i] >> 8;
             if (total < scoreFloor) total = scoreFloor;

@@ -37,6 +37,7 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         if (to == address(0)) revert ReceiverIsZero();
         address trainer = _trainerOf(project, member);
         if (msg.sender != trainer) {
+            // slither-disable-next-line timestamp (a signature's last second; a few seconds either way decide nothing)
             if (expiry < block.timestamp) revert ClaimExpired(expiry, block.timestamp);
             bytes32 itemsHash = keccak256(abi.encode(items));
             bytes32 digest =
@@ -63,6 +64,7 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
 
     function _pay(uint256 project, uint32 member, ClaimItem[] calldata items, address to) private {
         Project storage p = _project(project);
+        // slither-disable-next-line uninitialized-local (a sum begins at zero)
         uint256 sum;
         uint256[] memory words = new uint256[](items.length);
         for (uint256 i; i < items.length; ++i) {
@@ -76,6 +78,7 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         p.claimable -= uint112(sum);
         p.claimed += uint112(sum);
         emit Claimed(project, member, to, words);
+        // slither-disable-next-line unused-return (witnesses have no say here)
         (Rules memory rules,) = TermsStore.read(p.rules);
         IERC20(rules.token).safeTransfer(to, sum);
     }

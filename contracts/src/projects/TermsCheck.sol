@@ -65,6 +65,7 @@ library TermsCheck {
 
     /// @dev Strictly increasing, so none is zero and none appears twice.
     function _increasing(bytes32 what, address[] calldata list) private pure {
+        // slither-disable-next-line uninitialized-local (below everything that may come)
         address previous;
         for (uint256 i; i < list.length; ++i) {
             if (list[i] <= previous) revert IProjects.AddressesNotIncreasing(what, i);

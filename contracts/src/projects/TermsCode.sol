@@ -57,6 +57,7 @@ library TermsStore {
     uint256 private constant BYTES = 1280; // and seven witnesses
 
     function write(Rules memory rules, address[] memory witnesses) internal returns (address) {
+        // slither-disable-next-line uninitialized-local (places without a witness stay zero)
         address[MAX_WITNESSES] memory padded;
         for (uint256 i; i < witnesses.length; ++i) padded[i] = witnesses[i];
         return address(new TermsCode(abi.encode(rules, padded)));

@@ -90,6 +90,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         if (r.acceptor != msg.sender) revert NotBatcher(c.project, c.round, msg.sender, r.acceptor);
         if (c.header.batchPosted) revert BatchAlreadyPosted(c.project, c.round);
         uint256 until = c.header.commitEnd - c.rules.selfCommitWindow;
+        // slither-disable-next-line timestamp (end of the batch window; a few seconds either way decide nothing)
         if (block.timestamp >= until) revert BatchTooLate(c.project, c.round, block.timestamp, until);
         if (leaves == 0) revert EmptyBatch();
         if (leaves > MAX_LEAVES) revert BatchTooLong(leaves, MAX_LEAVES);
@@ -120,6 +121,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
 
     /// @dev Sets batchBits and batchCount.
     function _count(Call memory c, CommitLeaf[] calldata leaves, CommitSignature[] calldata signatures) private {
+        // slither-disable-next-line uninitialized-local (filled below)
         Signed memory s;
         s.domain = _domainSeparatorV4();
         s.words[0] = uint256(COMMIT_TYPEHASH);
@@ -127,6 +129,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         s.words[2] = c.round;
         mapping(uint256 => MemberRecord) storage members = _membersOf(c.project);
         uint256 free = c.rules.slots - c.header.commits();
+        // slither-disable-next-line uninitialized-local (below everything that may come)
         uint256 previous; // numbers begin at 1
         for (uint256 i; i < leaves.length; ++i) {
             uint256 member = leaves[i].member;
@@ -158,11 +161,13 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         if (commitment == 0) return LeafSkip.NoCommitment;
         if (c.header.selfCount != 0 && _hasSelfCommit(c.project, c.round, member)) return LeafSkip.AlreadyCommitted;
         uint256 expiry = signed.expiry;
+        // slither-disable-next-line timestamp (a signature's last second; a few seconds either way decide nothing)
         if (expiry < block.timestamp) return LeafSkip.Expired;
         s.words[3] = member;
         s.words[4] = uint256(commitment);
         s.words[5] = expiry;
         bytes32 digest = MessageHashUtils.toTypedDataHash(s.domain, Words.hashOf(s.words));
+        // slither-disable-next-line unused-return (an error leaves the signer zero, which is nobody)
         (address signer,,) = ECDSA.tryRecover(digest, signed.r, signed.vs);
         return _mayActFor(m, head, signer) ? LeafSkip.None : LeafSkip.NotSigned;
     }

@@ -48,7 +48,9 @@ abstract contract Openings is RoundBase, SelfCommits {
         if (member <= walk.previous) revert IRounds.OpeningsNotIncreasing(index);
         walk.previous = member;
         leaf = _find(c.header, walk, batch, member);
+        // slither-disable-next-line uninitialized-local (no commitment until found)
         bytes32 committed;
+        // slither-disable-next-line uninitialized-local (not resolved until found so)
         bool resolved;
         if (leaf != Seats.NONE) {
             resolved = c.header.resolvedBits >> leaf & 1 == 1;

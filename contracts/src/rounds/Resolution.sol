@@ -36,6 +36,7 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         _checkWindow(c, h.revealEnd, h.rescueEnd(c.rules));
         _checkCount(openings);
         if (batch.length != 0) _checkBatchHash(r, h, batch);
+        // slither-disable-next-line uninitialized-local (the walk begins at the first leaf)
         Walk memory walk;
         walk.frame = Seats.frame(project, round);
         for (uint256 i; i < openings.length; ++i) {
@@ -87,6 +88,7 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
     }
 
     function _checkWindow(Call memory c, uint256 from, uint256 until) private view {
+        // slither-disable-next-line timestamp (window of a rescue or a slash; a few seconds either way decide nothing)
         if (block.timestamp < from || block.timestamp >= until) {
             revert IRounds.OutsideWindow(c.project, c.round, block.timestamp, from, until);
         }

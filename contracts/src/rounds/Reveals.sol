@@ -34,6 +34,7 @@ abstract contract Reveals is Commits {
         (, Round storage r, Call memory c) = _enter(project, round, Phase.Reveal);
         _checkCount(openings);
         if (batch.length != 0) _checkBatchHash(r, c.header, batch);
+        // slither-disable-next-line uninitialized-local (the walk begins at the first leaf)
         Walk memory walk;
         (walk.endorsed, walk.refused) = _tally(c, Seats.openingsHash(openings), receipts);
         walk.frame = Seats.frame(project, round);
@@ -91,8 +92,11 @@ abstract contract Reveals is Commits {
         returns (uint256 endorsed, uint256 refused)
     {
         bytes32 domain = _domainSeparatorV4();
+        // slither-disable-next-line uninitialized-local (below everything that may come)
         uint256 next; // lowest witness index that may come now: keeps the witnesses distinct
+        // slither-disable-next-line uninitialized-local (counts begin at zero)
         Tally.Count memory endorsements;
+        // slither-disable-next-line uninitialized-local (counts begin at zero)
         Tally.Count memory refusals;
         for (uint256 i; i < receipts.length; ++i) {
             Receipt calldata receipt = receipts[i];
@@ -120,6 +124,7 @@ abstract contract Reveals is Commits {
                 abi.encode(RECEIPT_TYPEHASH, c.project, c.round, openingsHash, receipt.endorsed, receipt.refused)
             )
         );
+        // slither-disable-next-line unused-return (an error leaves the signer zero, which is nobody)
         (address signer,,) = ECDSA.tryRecover(digest, receipt.r, receipt.vs);
         if (signer == address(0) || signer != expected) revert ReceiptInvalid(index, signer, expected);
     }

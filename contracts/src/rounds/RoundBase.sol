@@ -37,6 +37,7 @@ abstract contract RoundBase is MarketStorage {
         (c.rules, c.witnesses) = TermsStore.read(p.rules);
         c.header = RoundState.load(r);
         Phase found = c.header.phaseAt(c.rules, block.timestamp);
+        // slither-disable-next-line timestamp (phases follow from time by design)
         if (found != allowed) revert IRounds.WrongPhase(project, round, found, allowed);
     }
 
@@ -68,6 +69,7 @@ abstract contract RoundBase is MarketStorage {
         if (h.outcome == Phase.None) {
             Phase found = h.phaseAt(rules, block.timestamp);
             if (found < Phase.Final) revert IProjects.RoundStillRunning(project, round);
+            // slither-disable-next-line timestamp (phases follow from time by design)
             if (found != Phase.Void || h.admitted != 0) revert IRounds.RoundNotClosed(project, round);
             _closeWithoutRows(project, round, p, r, rules);
         }

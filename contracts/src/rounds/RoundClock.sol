@@ -19,6 +19,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     function openRound(uint256 project) external nonReentrant returns (uint32 round) {
         Project storage p = _project(project);
         if (p.ended) revert IProjects.ProjectIsOver(project);
+        // slither-disable-next-line unused-return (witnesses have no say here)
         (Rules memory rules,) = TermsStore.read(p.rules);
         _closeNewestRound(project, p, rules);
         _keepUnresolved(project, p.newestRound, rules);
@@ -52,6 +53,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     function _dropPendingModel(uint256 project, Project storage p) private {
         bytes32 pending = p.pendingModel;
         if (pending == 0) return;
+        // slither-disable-next-line timestamp (end of the time for receipts; a few seconds either way decide nothing)
         if (block.timestamp < p.pendingUntil) revert ModelNotReceipted(project, pending, p.pendingUntil);
         p.pendingModel = 0;
         emit ISettlement.ModelDropped(project, pending);
@@ -59,6 +61,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
 
     function _start(uint256 project, uint32 round, Project storage p, Rules memory rules) private {
         Round storage r = _newestRound(project);
+        // slither-disable-next-line uninitialized-local (a new round has nothing yet)
         Header memory h;
         h.openedAt = block.timestamp;
         h.commitEnd = block.timestamp + rules.commitWindow;

@@ -17,6 +17,7 @@ abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
     /// @inheritdoc IRoundViews
     function phaseOf(uint256 project, uint32 round) external view returns (Phase) {
         Project storage p = _project(project);
+        // slither-disable-next-line unused-return (witnesses have no say here)
         (Rules memory rules,) = TermsStore.read(p.rules);
         return _phaseOf(project, p, rules, round);
     }
@@ -24,6 +25,7 @@ abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
     /// @inheritdoc IRoundViews
     function roundOf(uint256 project, uint32 round) external view returns (RoundView memory v) {
         Project storage p = _project(project);
+        // slither-disable-next-line unused-return (witnesses have no say here)
         (Rules memory rules,) = TermsStore.read(p.rules);
         v.phase = _phaseOf(project, p, rules, round);
         Ending storage ending = _ending(project, round);
@@ -40,6 +42,7 @@ abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
             v.closed = h.outcome != Phase.None;
             v.budget = v.closed ? 0 : uint112(rules.roundBudget);
         } else {
+            // slither-disable-next-line timestamp (phases follow from time by design)
             v.closed = v.phase != Phase.None;
         }
         if (h.openedAt == 0) return v;

@@ -46,6 +46,7 @@ library Seats {
 
     /// @notice Position of `member` in a batch that is sorted by member, or NONE.
     function find(CommitLeaf[] calldata leaves, uint256 member) internal pure returns (uint256) {
+        // slither-disable-next-line uninitialized-local (search begins at the first leaf)
         uint256 low;
         uint256 high = leaves.length;
         while (low < high) {

@@ -26,6 +26,7 @@ abstract contract Closing is Settlement, EIP712 {
         Project storage p = _project(project);
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
         Round storage r = _newestRound(project);
+        // slither-disable-next-line unused-return (witnesses have no say here)
         (Rules memory rules,) = TermsStore.read(p.rules);
         Header memory h = RoundState.load(r);
         if (h.outcome != Phase.None) revert RoundAlreadyClosed(project, round);
@@ -64,6 +65,7 @@ abstract contract Closing is Settlement, EIP712 {
         Row[] calldata rows
     ) private {
         uint256 share = rules.distributable() / rules.slots;
+        // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
         uint256 paid = share * rows.length;
         p.claimable += uint112(paid);
         p.free += uint112(rules.roundBudget - paid);
@@ -84,6 +86,7 @@ abstract contract Closing is Settlement, EIP712 {
     ) private {
         uint256 distributable = rules.distributable();
         uint256 share = distributable / rows.length;
+        // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
         uint256 paid = share * rows.length;
         p.claimable += uint112(paid);
         p.free += uint112(distributable - paid);

@@ -53,6 +53,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
 
     /// @dev The rows are the admitted ones, all of them and in order.
     function _checkRows(bytes32 stored, Row[] calldata rows) internal pure {
+        // slither-disable-next-line uninitialized-local (the chain begins at zero)
         uint256[3] memory link;
         for (uint256 i; i < rows.length; ++i) {
             link[1] = rows[i].member;
@@ -69,6 +70,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         uint256 fee = c.rules.aggregatorFee;
         address acceptor = r.acceptor;
         uint256 until = c.header.acceptorEnd(c.rules);
+        // slither-disable-next-line timestamp (tS; a few seconds either way decide nothing)
         if (block.timestamp < until) {
             if (msg.sender != acceptor) revert NotYours(c.project, c.round, msg.sender, acceptor, until);
             _releaseBond(c.project, c.round, acceptor, bond, fee);

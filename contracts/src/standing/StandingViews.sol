@@ -25,9 +25,13 @@ abstract contract StandingViews is MarketStorage, IStanding {
 
     /// @inheritdoc IStanding
     function reliabilityOf(address trainer, uint256[] calldata projects) public view returns (uint256) {
+        // slither-disable-next-line uninitialized-local (a sum begins at zero)
         uint256 good;
+        // slither-disable-next-line uninitialized-local (a sum begins at zero)
         uint256 ofOwner; // credit of the projects of one owner so far
+        // slither-disable-next-line uninitialized-local (below every address)
         address owner;
+        // slither-disable-next-line uninitialized-local (below everything that may come)
         uint256 previous;
         for (uint256 i; i < projects.length; ++i) {
             address next = _project(projects[i]).owner;

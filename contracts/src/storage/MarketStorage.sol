@@ -84,12 +84,18 @@ abstract contract MarketStorage {
     mapping(uint256 project => mapping(address aggregator => IBonds.Bond)) internal _bonds;
     /// @dev Four records of 64 bits to a slot, see RecordCell.
     mapping(uint256 project => mapping(uint256 cell => uint256)) internal _records;
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     mapping(address trainer => uint256) internal _losses;
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     mapping(address trainer => mapping(address owner => uint256)) internal _lossesThrough;
     /// @dev What the deployment fixed: written by the constructor alone.
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     Profile internal _profile;
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     mapping(bytes32 codeHash => bool) internal _verifierAllowed;
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     mapping(bytes32 codeHash => bool) internal _policyAllowed;
+    // slither-disable-next-line uninitialized-state (written by Deployment or StandingBook in another part of the same market)
     mapping(address token => uint112) internal _fullFee;
 
     function _newProject() internal returns (uint256 project, Project storage p) {

@@ -16,11 +16,13 @@ library Quorum {
         uint256 quorum
     ) internal pure {
         if (signatures.length < quorum) revert IRounds.QuorumMissing(signatures.length, quorum);
+        // slither-disable-next-line uninitialized-local (below everything that may come)
         uint256 next; // lowest witness index that may come now: keeps the witnesses distinct
         for (uint256 i; i < signatures.length; ++i) {
             uint256 witness = signatures[i].witness;
             if (witness < next) revert IRounds.WitnessesNotIncreasing(i);
             next = witness + 1;
+            // slither-disable-next-line unused-return (an error leaves the signer zero, which is nobody)
             (address signer,,) = ECDSA.tryRecover(digest, signatures[i].r, signatures[i].vs);
             address expected = witness < count ? witnesses[witness] : address(0);
             if (signer == address(0) || signer != expected) revert IRounds.ReceiptInvalid(i, signer, expected);
