@@ -22,7 +22,7 @@ interface IProjects {
         uint256 bonds; // of aggregators, their fees included
         uint256 stakesBurned; // the burned part of slashed stakes
         uint256 bondsBurned;
-        uint256 protocolFees; // part of `fees` that has not been collected yet
+        uint256 protocolFees; // part of `fees` that has not been collected; never is where nobody was made recipient
     }
 
     /// @notice How far a project has come.
@@ -33,7 +33,7 @@ interface IProjects {
         bool ended;
         bytes32 model; // that the next round starts from
         bytes32 pendingModel; // waits for receipts; 0: none
-        uint40 pendingUntil; // from then on the next round may open without it
+        uint40 pendingUntil; // meaningful while a model is pending: from then on the next round may open without it
         address acceptor; // aggregator of the next round; 0: nobody has accepted it
         address owner;
         address rules; // where the terms are kept, as code

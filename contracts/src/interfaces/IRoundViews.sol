@@ -32,7 +32,7 @@ interface IRoundViews {
         uint32 claimedBits; // bit i: row i has been claimed
         bytes32 batchHash; // keccak256 of the leaves, two words each
         bytes32 admittedHash; // chain of keccak256(abi.encode(previous, member, update))
-        bytes32 model; // commitment of the model this round starts from
+        bytes32 model; // while it runs: commitment of the model it starts from; then: of the project's model
         bytes32 validation; // digest of this round's validation batch; 0: not revealed
         bytes32 publicRows; // commitment of the public rows; 0: none posted
         bytes27 payoutRoot; // first 27 bytes of the root; set when closed and any row exists
