@@ -25,6 +25,7 @@ from cohort_protocol.chain.codec import ContractAbi
 from cohort_protocol.chain.journal import MemoryJournal
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.sender import TransactionSender
+from cohort_protocol.chain.terms import minimum_stake
 from cohort_protocol.chain.token import Token
 from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import Row as MarketRow
@@ -86,7 +87,8 @@ class RoundGas:
 
 def terms_for(n: int, **changes) -> dict:
     """Changes of the scene's terms for a project with n slots."""
-    return {"slots": n, "min_trainers": max(1, min(2, n // 2)), "rounds": 1000} | changes
+    stake = minimum_stake(DISTRIBUTABLE, n)
+    return {"slots": n, "min_trainers": max(1, min(2, n // 2)), "rounds": 1000, "stake": stake} | changes
 
 
 def run_round(scene: Scene, gauge: Gauge) -> RoundGas:
