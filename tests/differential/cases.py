@@ -13,7 +13,7 @@ from typing import Any
 
 from cohort_protocol import commitments
 from cohort_protocol.chain.codec import contract_abi
-from cohort_protocol.chain.events import admitted_rows
+from cohort_protocol.chain.packed import admitted_rows
 from cohort_protocol.chain.profiles import PROFILES
 from cohort_protocol.chain.terms import TermsOutOfBounds, check_terms
 from cohort_protocol.chain.types import (

@@ -18,7 +18,7 @@ from eth_abi.exceptions import DecodingError, EncodingError
 from eth_utils import keccak, to_checksum_address
 
 from cohort_protocol.chain.errors import AnswerMalformed, ArgumentInvalid, LogMalformed
-from cohort_protocol.chain.types import AbiStruct, snake_case
+from cohort_protocol.chain.structs import AbiStruct, snake_case
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 

@@ -12,8 +12,8 @@ from typing import Any, ClassVar
 from cohort_protocol.chain.client import BlockRef, ChainClient
 from cohort_protocol.chain.codec import contract_abi
 from cohort_protocol.chain.errors import NoContract
+from cohort_protocol.chain.structs import AbiStruct, all_of
 from cohort_protocol.chain.types import (
-    AbiStruct,
     Bond,
     Ledger,
     Member,
@@ -21,7 +21,6 @@ from cohort_protocol.chain.types import (
     ProjectTerms,
     Record,
     RoundView,
-    all_of,
 )
 from cohort_protocol.identifiers import parse_address
 

@@ -8,13 +8,12 @@ different on chain and are converted where a call is encoded or an answer decode
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from enum import IntEnum
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import NamedTuple
 
-from cohort_protocol.commitments import cid_from_parts, cid_parts, compact_signature
+from cohort_protocol.chain.skips import LeafSkip as LeafSkip
+from cohort_protocol.chain.skips import SkipReason as SkipReason
+from cohort_protocol.chain.structs import AbiStruct, Located, Signed, all_of
 from cohort_protocol.phases import Phase
 
 ZERO_ADDRESS = "0x" + 40 * "0"
@@ -23,97 +22,9 @@ ZERO_ADDRESS = "0x" + 40 * "0"
 BASIS_POINTS = 10_000
 
 
-class LeafSkip(IntEnum):
-    """Why one leaf of a batch was passed over when it was posted."""
-
-    NONE = 0
-    NOT_ELIGIBLE = 1
-    """No such member, joined later, left, or without stake."""
-    ALREADY_COMMITTED = 2
-    """Has posted a commitment itself."""
-    NO_COMMITMENT = 3
-    """Zero."""
-    EXPIRED = 4
-    NOT_SIGNED = 5
-    """Neither by the trainer nor by its delegate."""
-    NO_SLOT = 6
-
-
-class SkipReason(IntEnum):
-    """Why one opening of a call was passed over. The others are not affected."""
-
-    NONE = 0
-    ALREADY_RESOLVED = 1
-    """Admitted, refused, rescued or slashed."""
-    NOT_COMMITTED = 2
-    WRONG_OPENING = 3
-    NO_QUORUM = 4
-    BAD_CID = 5
-
-
-def snake_case(name: str) -> str:
-    """`roundBudget` -> `round_budget`."""
-    return re.sub(r"(?<=[a-z0-9])([A-Z])", r"_\1", name).lower()
-
-
-class AbiStruct:
-    """A Solidity struct. Members are matched by name, never by position: reordering a struct to pack its storage must
-    not swap two amounts here."""
-
-    _convert: ClassVar[dict[str, Callable[[Any], Any]]] = {}
-    """Fields whose ABI value is not their Python value (nested structs, enums, lists)."""
-
-    @classmethod
-    def from_abi(cls, members: Mapping[str, Any]) -> Self:
-        """From the members by Solidity name, as `codec` decodes a struct."""
-        values = {snake_case(name): value for name, value in members.items()}
-        return cls(**{name: cls._convert.get(name, _as_is)(value) for name, value in values.items()})
-
-    def abi_members(self) -> dict[str, Any]:
-        """The members by their names in snake case, as `codec` encodes a struct."""
-        return dict(self.__dict__)
-
-
-def _as_is(value: Any) -> Any:
-    return value
-
-
-def all_of(struct: type[AbiStruct]) -> Callable[[Any], Any]:
-    """The converter of a list of structs."""
-    return lambda items: tuple(struct.from_abi(item) for item in items)
-
-
 def self_commit_mark(commitment: bytes) -> bytes:
     """What the market keeps of a commitment (32 bytes) that its trainer posted: the first 27 bytes, then zeros."""
     return commitment[:27] + bytes(5)
-
-
-def cid_from_abi(members: Mapping[str, Any]) -> bytes:
-    """The 36 bytes of a CID from Solidity's `Cid`."""
-    return cid_from_parts(members["codec"], members["digest"])
-
-
-class _Signed(AbiStruct):
-    """A struct whose `signature` (65 bytes) is `r` and `vs` on chain."""
-
-    signature: bytes
-
-    def abi_members(self) -> dict[str, Any]:
-        members = dict(self.__dict__)
-        r, vs = compact_signature(members.pop("signature"))
-        return members | {"r": r, "vs": vs}
-
-
-class _Located(AbiStruct):
-    """A struct whose `cid` (36 bytes) is a codec and a digest on chain."""
-
-    _convert: ClassVar = {"cid": cid_from_abi}
-
-    cid: bytes
-
-    def abi_members(self) -> dict[str, Any]:
-        codec, digest = cid_parts(self.cid)
-        return self.__dict__ | {"cid": {"codec": codec, "digest": digest}}
 
 
 # -- terms
@@ -271,7 +182,7 @@ class CommitLeaf(AbiStruct):
 
 
 @dataclass(frozen=True)
-class CommitSignature(_Signed):
+class CommitSignature(Signed):
     """The consent of a trainer, or of its delegate, to one entry of a batch."""
 
     expiry: int
@@ -281,7 +192,7 @@ class CommitSignature(_Signed):
 
 
 @dataclass(frozen=True)
-class Opening(_Located):
+class Opening(Located):
     """What opens a commitment."""
 
     member: int
@@ -293,7 +204,7 @@ class Opening(_Located):
 
 
 @dataclass(frozen=True)
-class Receipt(_Signed):
+class Receipt(Signed):
     """One witness's word on a set of openings: bit i speaks of opening i of the call."""
 
     witness: int
@@ -305,7 +216,7 @@ class Receipt(_Signed):
 
 
 @dataclass(frozen=True)
-class WitnessSignature(_Signed):
+class WitnessSignature(Signed):
     """One witness's signature over something that is said once for everybody."""
 
     witness: int
@@ -332,7 +243,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class NextModel(_Located):
+class NextModel(Located):
     """The model that a settlement leaves behind."""
 
     commitment: bytes

@@ -17,7 +17,7 @@ from cohort_protocol.chain.codec import CONTRACTS, AbiItem, Parameter, contract_
 from cohort_protocol.chain.events import EVENT_TYPES, MarketEvent, field_name
 from cohort_protocol.chain.market import Market, MarketReads
 from cohort_protocol.chain.reverts import TEXTS, known_errors
-from cohort_protocol.chain.types import AbiStruct, snake_case
+from cohort_protocol.chain.structs import AbiStruct, Located, Signed, snake_case
 from cohort_protocol.phases import Phase
 
 MARKET = contract_abi("CohortMarket")
@@ -73,7 +73,7 @@ def mirrors() -> dict[str, type]:
     return {
         name: kind
         for name, kind in everything.items()
-        if inspect.isclass(kind) and issubclass(kind, AbiStruct) and not name.startswith("_") and kind is not AbiStruct
+        if inspect.isclass(kind) and issubclass(kind, AbiStruct) and kind not in (AbiStruct, Located, Signed)
     }
 
 
