@@ -1,5 +1,6 @@
 // The long campaign: npm run invariants:long [-- --sequences 10000 --parts 2 --depth 50]
-// Runs the parts side by side with a seed each, adds up what succeeded, writes long.log beside this file.
+// Runs chunks of 500 sequences with a seed each, `parts` of them side by side, adds up what succeeded and keeps long.log beside
+// this file.
 // Ends with an error if an invariant broke, a handler reverted or a transition was seen too seldom.
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -42,27 +43,40 @@ function names() {
 const sequences = option("sequences", 10_000);
 const parts = option("parts", 2);
 const depth = option("depth", 50);
-const share = Math.ceil(sequences / parts);
-mkdirSync(join(contracts, "cache"), { recursive: true });
+const chunk = Math.min(500, sequences);
+const chunks = Math.ceil(sequences / chunk);
 const begun = Date.now();
-const reports = Array.from({ length: parts }, (_, i) => join("cache", `invariant-counts-${i}.json`));
-const results = await Promise.all(reports.map((report, i) => run(i + 1, share, depth, report)));
-const seconds = Math.round((Date.now() - begun) / 1000);
-const failed = results.filter((result) => result.status !== 0);
 const sums = names().map(() => 0);
-if (failed.length === 0) {
-  for (const report of reports) {
-    JSON.parse(readFileSync(join(contracts, report), "utf8")).forEach((count, i) => (sums[i] += count));
+const lines = [];
+let failures = 0;
+let next = 1;
+
+/** The log as it stands: written after every chunk, so that a campaign that is stopped leaves what it has done. */
+function write() {
+  const seconds = Math.round((Date.now() - begun) / 1000);
+  const done = lines.length - failures;
+  const head = `${new Date().toISOString()} ${done * chunk} of ${chunks * chunk} sequences of ${depth} calls, ${failures} chunks failed, ${seconds} s`;
+  const counts = names().map((name, i) => `${name.padEnd(24)}${sums[i]}`);
+  writeFileSync(join(here, "long.log"), [head, "", "successes, all sequences together:", ...counts, "", ...lines].join("\n") + "\n");
+  return head;
+}
+
+/** Chunk after chunk, each with its number as the seed. */
+async function work(part) {
+  const report = join("cache", `invariant-counts-${process.pid}-${part}.json`);
+  while (next <= chunks) {
+    const { seed, status, output } = await run(next++, chunk, depth, report);
+    if (status === 0) {
+      JSON.parse(readFileSync(join(contracts, report), "utf8")).forEach((count, i) => (sums[i] += count));
+      lines.push(`seed ${seed}: ${/invariant_\w+\(\) \(runs:[^)]*\)/.exec(output)[0]}`);
+    } else {
+      failures += 1;
+      lines.push(`seed ${seed} FAILED\n${output.slice(-6_000)}`);
+    }
+    console.log(write());
   }
 }
-const lines = [
-  `${new Date().toISOString()} ${share * parts} sequences of ${depth} calls in ${parts} parts (seeds 1 .. ${parts}), ${seconds} s`,
-  ...results.map(({ seed, output }) => `seed ${seed}: ${(/invariant_\w+\(\) \(runs:[^)]*\)|\[(?:PASS|FAIL)[^\n]*/.exec(output) ?? ["no result"])[0]}`),
-  "",
-  "successes, all sequences together:",
-  ...names().map((name, i) => `${name.padEnd(24)}${sums[i]}`),
-  ...failed.map(({ output }) => output.slice(-8_000)),
-];
-writeFileSync(join(here, "long.log"), lines.join("\n") + "\n");
-console.log(lines.join("\n"));
-process.exitCode = failed.length === 0 ? 0 : 1;
+
+mkdirSync(join(contracts, "cache"), { recursive: true });
+await Promise.all(Array.from({ length: parts }, (_, part) => work(part)));
+process.exitCode = failures === 0 ? 0 : 1;
