@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from cohort_devnet.demo.settings import DemoSettings
+from cohort_devnet.demo.settings import TOKEN, DemoSettings
 from cohort_devnet.demo.wording import shown_path
 
 
@@ -69,7 +69,8 @@ def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str, cohort: s
         ),
         (
             "Play money for that address:",
-            f"{cohort} devnet fund ADDRESS --url {kept.chain_url} --home {report} --seed {settings.seed}",
+            f"{cohort} devnet fund ADDRESS --url {kept.chain_url} --home {report} --seed {settings.seed} "
+            f"--tokens {-(-settings.stake // TOKEN)}",
         ),
         (
             f"Join and train with your own data: a CSV with the header label,x0,...,x63, labels 0 to 9 and pixels 0 to "
