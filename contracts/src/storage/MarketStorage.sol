@@ -65,8 +65,8 @@ struct MemberRecord {
 }
 
 /// @title MarketStorage: every variable of the market
-/// @notice Declared once and inherited first by all parts of the market's code (CohortMarket, MarketRounds,
-/// MarketSettlement), which run on the same storage. No other contract of the market declares a state variable.
+/// @notice Declared once and inherited first by all parts of the market's code (CohortMarket and the Market*
+/// contracts beside it), which run on the same storage. No other contract of the market declares a state variable.
 abstract contract MarketStorage {
     uint256 internal _projectCount;
     mapping(uint256 project => Project) private _projects;
