@@ -5,8 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cohort_devnet.demo.settings import DemoSettings, DemoSettingsInvalid
+from cohort_devnet.demo.settings import (
+    AGGREGATOR_FEE,
+    BOND,
+    DISTRIBUTABLE,
+    PROTOCOL_FEE,
+    ROUND_BUDGET,
+    DemoSettings,
+    DemoSettingsInvalid,
+)
 from cohort_devnet.demo.task import SMALLEST_SHARD, demo_task
+from cohort_devnet.demo.watch import STALL_SECONDS
 from cohort_protocol.learning.plugin import load_train_function
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +77,17 @@ def test_a_market_that_cannot_be_is_refused_in_words(changes: dict, words: str) 
 def test_an_unknown_attack_lists_the_known_ones() -> None:
     with pytest.raises(DemoSettingsInvalid, match="noise, replay_step, sign_flip"):
         DemoSettings(REPORT, attacks=("bribe",)).roles()
+
+
+def test_a_market_is_given_up_only_after_all_windows_of_a_round() -> None:
+    asked = DemoSettings(REPORT)
+    windows = (asked.commit_seconds, asked.reveal_seconds, asked.rescue_seconds, asked.settle_seconds)
+    assert sum(windows) + asked.takeover_seconds < STALL_SECONDS
+
+
+def test_stake_and_bond_are_the_least_that_the_contract_takes() -> None:
+    assert DemoSettings(REPORT, trainers=7).stake == -(-2 * DISTRIBUTABLE // 7)
+    assert DISTRIBUTABLE + AGGREGATOR_FEE + PROTOCOL_FEE == ROUND_BUDGET == 2 * BOND
 
 
 def test_a_relative_folder_means_the_same_to_every_process_of_the_run() -> None:

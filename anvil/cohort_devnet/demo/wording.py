@@ -37,6 +37,8 @@ def role_text(role: str) -> str:
 def share_text(part: float) -> str:
     """A part of one as a percentage; small ones keep two significant digits."""
     value = 100 * part
+    if 0 < value < 0.0001:
+        return "< 0.0001%"
     if value == 0 or value >= 10:
         return f"{value:.3g}%"
     return f"{value:.2g}%" if value < 1 else f"{value:.1f}%"
