@@ -91,51 +91,61 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
             accuracy_unfiltered_rounds=[0.9 - 0.65 * 0.7**n + 0.03 * (-1) ** n for n in range(1, rounds + 1)],
         ),
         rounds=made,
-        trainers=[
-            TrainerSummary(
-                name=f"trainer-{index + 1}",
-                address=address,
-                role=role,
-                examples=40 + 37 * index,
-                earned=earned[address],
-                claimed=earned[address],
-                claim_tx=_hash(5000 + index),
-                claim_gas=98_000,
-                member=index + 1,
-                stake=STAKE,
-                reliability_bps=reliability[address],
-                losses=10_000 * rounds if role == "sign_flip" else 0,
-                credit=1000 * rounds if role == "honest" else 0,
-                usefulness_bps=int(earned[address] * trainers * 10_000 // (rounds * DISTRIBUTABLE)),
-                rounds=rounds,
-                rejections=rounds if role == "sign_flip" else 0,
-            )
-            for index, (address, role) in enumerate(zip(addresses, roles, strict=True))
-        ],
-        money=Money(
-            paid_in=rounds * BUDGET,
-            claimed=sum(earned.values()),
-            claimable=0,
-            held=0,
-            refunded=rounds * DISTRIBUTABLE - sum(earned.values()),
-            free=0,
-            fees=rounds * (FEE + PROTOCOL_FEE),
-            protocol_fees=rounds * PROTOCOL_FEE,
-            protocol_fees_collected=rounds * PROTOCOL_FEE,
-            burned=0,
-            stakes=trainers * STAKE,
-            stakes_burned=0,
-            stake_rewards=0,
-            bonds=BOND + rounds * FEE,
-            bonds_burned=0,
-            contract_balance=rounds * FEE + BOND + trainers * STAKE,
-            supply=10**6 * TOKEN,
-            balanced=True,
-            findings=[],
-        ),
+        trainers=_trainers(addresses, roles, earned, reliability, rounds),
+        money=_money(sum(earned.values()), trainers, rounds),
         headline=_headline(earned, roles, addresses, rounds, trainers),
         drama=[DramaEvent(round=4, what="SIGKILL to the worker", outcome="started again in 1.2 s; the round finished")],
         timing=Timing(set_up=14.0, rounds=62.0, claims=4.0, report=9.0, total=89.0, restarts={"worker": 1}),
+    )
+
+
+def _trainers(
+    addresses: list[str], roles: list[str], earned: dict[str, int], reliability: dict[str, int], rounds: int
+) -> list[TrainerSummary]:
+    return [
+        TrainerSummary(
+            name=f"trainer-{index + 1}",
+            address=address,
+            role=role,
+            examples=40 + 37 * index,
+            earned=earned[address],
+            claimed=earned[address],
+            claim_tx=_hash(5000 + index),
+            claim_gas=98_000,
+            member=index + 1,
+            stake=STAKE,
+            reliability_bps=reliability[address],
+            losses=10_000 * rounds if role == "sign_flip" else 0,
+            credit=1000 * rounds if role == "honest" else 0,
+            usefulness_bps=int(earned[address] * len(addresses) * 10_000 // (rounds * DISTRIBUTABLE)),
+            rounds=rounds,
+            rejections=rounds if role == "sign_flip" else 0,
+        )
+        for index, (address, role) in enumerate(zip(addresses, roles, strict=True))
+    ]
+
+
+def _money(paid: int, trainers: int, rounds: int) -> Money:
+    return Money(
+        paid_in=rounds * BUDGET,
+        claimed=paid,
+        claimable=0,
+        held=0,
+        refunded=rounds * DISTRIBUTABLE - paid,
+        free=0,
+        fees=rounds * (FEE + PROTOCOL_FEE),
+        protocol_fees=rounds * PROTOCOL_FEE,
+        protocol_fees_collected=rounds * PROTOCOL_FEE,
+        burned=0,
+        stakes=trainers * STAKE,
+        stakes_burned=0,
+        stake_rewards=0,
+        bonds=BOND + rounds * FEE,
+        bonds_burned=0,
+        contract_balance=rounds * FEE + BOND + trainers * STAKE,
+        supply=10**6 * TOKEN,
+        balanced=True,
+        findings=[],
     )
 
 

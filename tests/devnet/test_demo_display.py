@@ -20,7 +20,8 @@ MODEL = ModelRef(commitment="0x" + "ab" * 32, cid="bafkreigh2akiscaildcqabsyg3df
 def a_round(number: int, phase: Phase) -> RoundView:
     return RoundView(
         project=1, number=number, phase=phase, opened_at=0, commit_end=1, reveal_start=1, reveal_end=2, rescue_end=3,
-        acceptor_end=4, settle_end=5, slash_end=9, budget=1000, acceptor=BOB, expected=3, model=MODEL, past_models=[MODEL], committed=[ALICE, BOB, CAROL], revealed=[ALICE],
+        acceptor_end=4, settle_end=5, slash_end=9, budget=1000, acceptor=BOB, expected=3, model=MODEL,
+        past_models=[MODEL], committed=[ALICE, BOB, CAROL], revealed=[ALICE],
         rows=[
             RowView(row=0, member=1, trainer=ALICE, update=MODEL.commitment, cid=MODEL.cid, score=5, reason=0, pay=700),
             RowView(row=1, member=2, trainer=BOB, update=MODEL.commitment, cid=MODEL.cid, score=0, reason=2, pay=0),
