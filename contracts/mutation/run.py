@@ -30,6 +30,7 @@ GUARD = "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol"
 # Gas is other with switches in the code; invariants are the second attempt on what the unit tests let live.
 LEFT_OUT = "test/{gas,invariant}/*"
 INVARIANTS = "test/invariant/*"
+SLOW = ["test_Settle_When200RoundsHaveRunAndAThousandTrainersHaveLeft"]  # looks at gas, for nine seconds
 SEQUENCES = "40"
 TIMEOUT_S = 600
 # Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the change.
@@ -74,7 +75,7 @@ def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> No
 
 def forge(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
     """Exit status and output; a run beyond the time limit counts as failed."""
-    command = [str(root / "node_modules" / ".bin" / "forge"), *arguments]
+    command = [str(root / "compiler" / "forge"), *arguments]
     env = {**os.environ, "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_INVARIANT_RUNS": SEQUENCES, **(environment or {})}
     env["FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT"] = "1"
     try:
@@ -98,19 +99,20 @@ def first_failure(output: str) -> str:
 def attempts(mutation: sites.Mutation, invariants: bool) -> list[list[str]]:
     """Which tests to run, the likeliest to notice first."""
     near = "mutants" if mutation.kind == "lock" else mutation.path.split("/")[0]
-    chosen = [["--match-path", f"test/{near}/*"], ["--no-match-path", LEFT_OUT]]
+    chosen = [["--no-match-path", LEFT_OUT]]
+    if (CONTRACTS / "test" / near).is_dir():  # forge forgets what it has compiled when it is asked for no test at all
+        chosen.insert(0, ["--match-path", f"test/{near}/*"])
     return chosen + [["--match-path", INVARIANTS]] if invariants else chosen
 
 
 def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
     switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--fail-fast"]
-    if broken:
-        switch += ["--no-match-test", "^(" + "|".join(broken) + ")$"]
+    switch += ["--no-match-test", "^(" + "|".join(SLOW + broken) + ")"]
     for tests in attempts(mutation, invariants):
         status, output = forge(root, "test", *switch, *tests)
         if status != 0:
             return Verdict(mutation, first_failure(output))
-        if tests[1] == LEFT_OUT and " 0 failed" not in output:
+        if " 0 failed" not in output:
             raise RuntimeError(f"forge ran no test:\n{output[-3000:]}")
     return Verdict(mutation, None)
 

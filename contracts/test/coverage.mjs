@@ -13,7 +13,7 @@ const folder = mkdtempSync(join(tmpdir(), "cohort-coverage-"));
 const report = join(folder, "lcov.info");
 
 const forge = spawnSync(
-  join(contracts, "node_modules", ".bin", "forge"),
+  join(contracts, "compiler", "forge"),
   ["coverage", "--report", "lcov", "--report-file", report, "--no-match-path", "test/{gas,invariant,deployment}/*",
     "--out", join(folder, "out"), "--cache-path", join(folder, "cache")],
   { cwd: contracts, encoding: "utf8", maxBuffer: 1 << 28, env: { ...process.env, FOUNDRY_FUZZ_RUNS: "32" } },

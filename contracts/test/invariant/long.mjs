@@ -23,7 +23,7 @@ function run(seed, sequences, depth, report) {
     FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT: "500",
     COHORT_INVARIANT_REPORT: report,
   };
-  const forge = join(contracts, "node_modules", ".bin", "forge");
+  const forge = join(contracts, "compiler", "forge");
   const child = spawn(forge, ["test", "--match-path", "test/invariant/*", "--fuzz-seed", String(seed), "-vv"], {
     cwd: contracts,
     env: environment,
