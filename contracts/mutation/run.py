@@ -33,7 +33,8 @@ INVARIANTS = "test/invariant/*"
 SLOW = ["test_Settle_When200RoundsHaveRunAndAThousandTrainersHaveLeft"]  # looks at gas, for nine seconds
 SEQUENCES = "40"
 TIMEOUT_S = 600
-# Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the change.
+# Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the
+# change.
 EQUIVALENT = HERE / "equivalent.txt"
 
 
@@ -69,7 +70,9 @@ def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> No
     for path, text in switched.items():
         up = "/".join([".."] * (len(Path(path).parts) - 1)) or "."
         text = text.replace(f'"{GUARD}"', f'"{up}/mutation/Mutant.sol"')
-        text = re.sub(r"(pragma solidity [^;]*;\n)", rf'\1import {{Mutant}} from "{up}/mutation/Mutant.sol";\n', text, count=1)
+        text = re.sub(
+            r"(pragma solidity [^;]*;\n)", rf'\1import {{Mutant}} from "{up}/mutation/Mutant.sol";\n', text, count=1
+        )
         (root / "src" / path).write_text(text)
 
 
@@ -102,7 +105,7 @@ def attempts(mutation: sites.Mutation, invariants: bool) -> list[list[str]]:
     chosen = [["--no-match-path", LEFT_OUT]]
     if (CONTRACTS / "test" / near).is_dir():  # forge forgets what it has compiled when it is asked for no test at all
         chosen.insert(0, ["--match-path", f"test/{near}/*"])
-    return chosen + [["--match-path", INVARIANTS]] if invariants else chosen
+    return [*chosen, ["--match-path", INVARIANTS]] if invariants else chosen
 
 
 def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
@@ -118,7 +121,8 @@ def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: b
 
 
 def baseline(root: Path) -> list[str]:
-    """Tests that fail with all switches off: those that look at code sizes, or are broken anyway. They prove nothing."""
+    """Tests that fail with all switches off: those that look at code sizes, or are broken anyway. They prove
+    nothing."""
     status, output = forge(root, "test", "--no-match-path", LEFT_OUT)
     if "Compiler run failed" in output:
         raise RuntimeError(output[-3000:])
@@ -163,20 +167,30 @@ def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str]) ->
         f"{datetime.date.today().isoformat()}, `python contracts/mutation/run.py --write`: {len(verdicts)} mutations, "
         f"{len(verdicts) - len(survived)} killed, {len(survived)} survived, {len(unexplained)} of them unexplained.",
         "",
-        "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. `boundary`: < and <=, > and "
+        "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. "
+        "`boundary`: < and <=, > and "
         ">= exchanged. `check`: a call that only checks is gone. `lock`: a function without `nonReentrant`.",
         "",
     ]
     if broken:
-        lines += ["Left out, because they fail with the switches compiled in: " + ", ".join(f"`{b}`" for b in broken) + ".", ""]
+        lines += [
+            "Left out, because they fail with the switches compiled in: " + ", ".join(f"`{b}`" for b in broken) + ".",
+            "",
+        ]
     lines += ["## Survivors", ""]
     for v in survived:
         why = known.get(key(v.mutation, texts), "NOT EXPLAINED")
-        lines.append(f"- `{v.mutation.path}:{v.mutation.line}` {v.mutation.kind} `{v.mutation.describe(texts[v.mutation.path])}`: {why}")
+        lines.append(
+            f"- `{v.mutation.path}:{v.mutation.line}` {v.mutation.kind} "
+            f"`{v.mutation.describe(texts[v.mutation.path])}`: {why}"
+        )
     lines += ["", "## All", "", "| place | kind | change | killed by |", "|---|---|---|---|"]
     for v in verdicts:
         change = v.mutation.describe(texts[v.mutation.path]).replace("|", "\\|")
-        lines.append(f"| {v.mutation.path}:{v.mutation.line} | {v.mutation.kind} | `{change}` | {v.killed_by or '**survived**'} |")
+        lines.append(
+            f"| {v.mutation.path}:{v.mutation.line} | {v.mutation.kind} | `{change}` "
+            f"| {v.killed_by or '**survived**'} |"
+        )
     return "\n".join(lines) + "\n", len(unexplained)
 
 
@@ -216,7 +230,13 @@ def main() -> int:
         with ThreadPoolExecutor(arguments.jobs) as pool:
             for v in pool.map(lambda m: judge(root, m, broken, not arguments.no_invariants), chosen):
                 verdicts.append(v)
-                print(v.mutation.number, f"{v.mutation.path}:{v.mutation.line}", v.mutation.kind, v.killed_by or "SURVIVED", flush=True)
+                print(
+                    v.mutation.number,
+                    f"{v.mutation.path}:{v.mutation.line}",
+                    v.mutation.kind,
+                    v.killed_by or "SURVIVED",
+                    flush=True,
+                )
     text, unexplained = report(verdicts, texts, broken)
     if arguments.write:
         (HERE / "RESULTS.md").write_text(text)

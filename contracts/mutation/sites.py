@@ -1,7 +1,8 @@
-"""Finds the one-line mutations of contracts/src: a check taken away, one clause of it, a deadline moved by one, a lock removed.
+"""Finds the one-line mutations of contracts/src: a check taken away, one clause of it, a deadline moved by one, a lock
+removed.
 
-Every mutation is a replacement of a stretch of one source file. Each has two forms: `plain`, the changed source as somebody
-could have written it, and `switched`, the same change behind a switch that is thrown when the tests run, so that all
+Every mutation is a replacement of a stretch of one source file. Each has two forms: `plain`, the changed source as
+somebody could have written it, and `switched`, the same change behind a switch that is thrown when the tests run, so that all
 mutations fit into one compilation (mutant schemata; Untch, Offutt and Harrold 1993).
 """
 
@@ -13,7 +14,8 @@ from pathlib import Path
 
 SKIPPED_FOLDERS = {"interfaces", "types", "devnet"}
 CHECK_CALL = re.compile(
-    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Deposits\.pull|_closeNewestRound)"
+    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Deposits\.pull"
+    r"|_closeNewestRound)"
     r"\([^;{}]*\);)[ \t]*(?=//|\n)",
     re.M,
 )
