@@ -2,8 +2,8 @@
 removed.
 
 Every mutation is a replacement of a stretch of one source file. Each has two forms: `plain`, the changed source as
-somebody could have written it, and `switched`, the same change behind a switch that is thrown when the tests run, so that all
-mutations fit into one compilation (mutant schemata; Untch, Offutt and Harrold 1993).
+somebody could have written it, and `switched`, the same change behind a switch that is thrown when the tests run, so
+that all mutations fit into one compilation (mutant schemata; Untch, Offutt and Harrold 1993).
 """
 
 from __future__ import annotations
