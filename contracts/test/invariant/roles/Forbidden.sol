@@ -126,7 +126,9 @@ abstract contract Forbidden is Strangers {
             abi.encodeCall(market.commitSelf, (project, round, number, keccak256("another"), batch));
         _mustFail(stranger, self, IRounds.NotTrainer.selector);
         if (places[project][round][person].seat == Seat.Self) {
-            _mustFail(trainers[person], self, IRounds.AlreadyCommitted.selector); // a second commitment
+            bool eligible = _eligible(project, round, person); // it may have left since
+            bytes4 twice = eligible ? IRounds.AlreadyCommitted.selector : IRounds.NotEligible.selector;
+            _mustFail(trainers[person], self, twice); // a second commitment
         }
         _mustFail(stranger, _batchCall(project, round), IRounds.NotBatcher.selector);
         uint256 until = r.commitEnd - ghosts[project].terms.windows.selfCommit;
