@@ -21,6 +21,7 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 
 import sites
 
@@ -53,6 +54,11 @@ def copy_tree(target: Path) -> None:
         shutil.copy(CONTRACTS / name, root / name)
     (root / "node_modules").symlink_to((CONTRACTS / "node_modules").resolve())
     (root / "cache").mkdir()
+    compiler = root / "compiler"
+    (compiler / "solc").rename(compiler / "npm-solc")
+    (compiler / "solc").write_text(f"#!{sys.executable}\n" + (HERE / "cached_solc.py").read_text())
+    (compiler / "solc").chmod(0o755)
+    (compiler / "answers").mkdir()
     vectors = CONTRACTS.parent / "tests" / "vectors"
     if vectors.is_dir():
         shutil.copytree(vectors, target / "tests" / "vectors")
@@ -81,6 +87,8 @@ def forge(root: Path, *arguments: str, environment: dict[str, str] | None = None
     command = [str(root / "compiler" / "forge"), *arguments]
     env = {**os.environ, "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_INVARIANT_RUNS": SEQUENCES, **(environment or {})}
     env["FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT"] = "1"
+    env["COHORT_SOLC"] = str(root / "compiler" / "npm-solc")
+    env["COHORT_SOLC_ANSWERS"] = str(root / "compiler" / "answers")
     try:
         done = subprocess.run(
             command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
@@ -118,6 +126,26 @@ def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: b
         if " 0 failed" not in output:
             raise RuntimeError(f"forge ran no test:\n{output[-3000:]}")
     return Verdict(mutation, None)
+
+
+def worker_copies(root: Path, jobs: int) -> SimpleQueue[Path]:
+    """A compiled copy for each worker: forge writes its cache in every run, and reads none that another is writing."""
+    copies: SimpleQueue[Path] = SimpleQueue()
+    for i in range(jobs):
+        copy = root.parent / f"worker-{i}" / "contracts"
+        shutil.copytree(root, copy, symlinks=True)
+        if (root.parent / "tests").is_dir():
+            shutil.copytree(root.parent / "tests", copy.parent / "tests")
+        copies.put(copy)
+    return copies
+
+
+def judge_in(copies: SimpleQueue[Path], mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
+    copy = copies.get()
+    try:
+        return judge(copy, mutation, broken, invariants)
+    finally:
+        copies.put(copy)
 
 
 def baseline(root: Path) -> list[str]:
@@ -227,8 +255,9 @@ def main() -> int:
         broken = baseline(root)
         print(f"{len(chosen)} mutations; left out: {', '.join(broken) or 'no test'}", flush=True)
         verdicts = []
+        copies = worker_copies(root, arguments.jobs)
         with ThreadPoolExecutor(arguments.jobs) as pool:
-            for v in pool.map(lambda m: judge(root, m, broken, not arguments.no_invariants), chosen):
+            for v in pool.map(lambda m: judge_in(copies, m, broken, not arguments.no_invariants), chosen):
                 verdicts.append(v)
                 print(
                     v.mutation.number,
