@@ -184,7 +184,7 @@ def key(mutation: sites.Mutation, texts: dict[str, str]) -> str:
     return f"{mutation.path} | {mutation.kind} | {mutation.describe(texts[mutation.path])}"
 
 
-def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str]) -> tuple[str, int]:
+def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str], options: str) -> tuple[str, int]:
     """The text of RESULTS.md, and how many survivors nobody has explained."""
     known = reasons()
     survived = [v for v in verdicts if v.killed_by is None]
@@ -192,7 +192,7 @@ def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str]) ->
     lines = [
         "# Mutations of contracts/src",
         "",
-        f"{datetime.date.today().isoformat()}, `python contracts/mutation/run.py --write`: {len(verdicts)} mutations, "
+        f"{datetime.date.today().isoformat()}, `python contracts/mutation/run.py{options}`: {len(verdicts)} mutations, "
         f"{len(verdicts) - len(survived)} killed, {len(survived)} survived, {len(unexplained)} of them unexplained.",
         "",
         "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. "
@@ -266,7 +266,7 @@ def main() -> int:
                     v.killed_by or "SURVIVED",
                     flush=True,
                 )
-    text, unexplained = report(verdicts, texts, broken)
+    text, unexplained = report(verdicts, texts, broken, "".join(f" {option}" for option in sys.argv[1:]))
     if arguments.write:
         (HERE / "RESULTS.md").write_text(text)
     print(f"{sum(v.killed_by is None for v in verdicts)} survived, {unexplained} unexplained")
