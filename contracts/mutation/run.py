@@ -228,13 +228,12 @@ def main() -> int:
     parser.add_argument("--numbers", help="comma separated")
     parser.add_argument("--only", help="part of the path of a source file")
     parser.add_argument("--plain", type=int, metavar="NUMBER")
-    parser.add_argument("--effects", action="store_true", help="delete assignments too")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-invariants", action="store_true", help="unit tests only")
     parser.add_argument("--write", action="store_true", help="write RESULTS.md")
     arguments = parser.parse_args()
 
-    mutations, switched = sites.find_all(CONTRACTS / "src", arguments.effects)
+    mutations, switched = sites.find_all(CONTRACTS / "src")
     texts = {m.path: (CONTRACTS / "src" / m.path).read_text() for m in mutations}
     if arguments.plain is not None:
         return plain(arguments.plain, mutations)

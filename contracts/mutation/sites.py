@@ -19,7 +19,6 @@ CHECK_CALL = re.compile(
     r"\([^;{}]*\);)[ \t]*(?=//|\n)",
     re.M,
 )
-EFFECT = re.compile(r"^[ \t]*((?:[a-z_][\w.]*(?:\[[^\]=;]*\])*(?:\.\w+)*) (?:=|\+=|-=|\|=|\^=) [^;{}]*;)", re.M)
 SKIP_RETURN = re.compile(r"return \(?(?:\w+, )?(?:LeafSkip|SkipReason)\.|return false|return \(0, 0\)")
 FLIPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 
@@ -31,7 +30,7 @@ class Mutation:
     number: int
     path: str  # relative to contracts/src
     line: int
-    kind: str  # guard, clause, boundary, check, lock, effect
+    kind: str  # guard, clause, boundary, check, lock
     start: int
     end: int
     plain: str
@@ -96,15 +95,13 @@ def comparison(text: str, start: int, end: int) -> tuple[int, str] | None:
 class Finder:
     """Collects the mutations of one file, and the edits that put all of them behind switches."""
 
-    def __init__(self, path: str, text: str, first: int, effects: bool) -> None:
+    def __init__(self, path: str, text: str, first: int) -> None:
         self.path, self.text, self.next = path, text, first
         self.bare = blank_comments(text)
         self.mutations: list[Mutation] = []
         self.edits: list[tuple[int, int, str]] = []
         self._conditions()
-        self._statements(CHECK_CALL, "check")
-        if effects:
-            self._statements(EFFECT, "effect")
+        self._checks()
         self._locks()
 
     def _add(self, kind: str, start: int, end: int, plain: str) -> int:
@@ -153,9 +150,9 @@ class Finder:
         number = self._add("boundary", start, end, flipped)
         return f"(Mutant.on({number}) ? {flipped} : {clause})"
 
-    def _statements(self, pattern: re.Pattern[str], kind: str) -> None:
+    def _checks(self) -> None:
         assembly = [(m.start(), closing(self.bare, m.end() - 1)) for m in re.finditer(r"\bassembly[^{]*\{", self.bare)]
-        for match in pattern.finditer(self.bare):
+        for match in CHECK_CALL.finditer(self.bare):
             start, end = match.span(1)
             if any(a <= start < b for a, b in assembly):
                 continue
@@ -164,7 +161,7 @@ class Finder:
             before = self.bare[:start].rstrip()
             if not before.endswith((";", "{", "}")):  # the branch of an if: leave the else where it is
                 continue
-            number = self._add(kind, start, end, "")
+            number = self._add("check", start, end, "")
             self.edits.append((start, end, f"if (Mutant.off({number})) {{ {self.text[start:end]} }}"))
 
     def _locks(self) -> None:
@@ -179,7 +176,7 @@ def switched_source(text: str, edits: list[tuple[int, int, str]]) -> str:
     return text
 
 
-def find_all(src: Path, effects: bool) -> tuple[list[Mutation], dict[str, str]]:
+def find_all(src: Path) -> tuple[list[Mutation], dict[str, str]]:
     """All mutations of the sources, numbered from 1, and the switched text of each file that has any."""
     mutations: list[Mutation] = []
     switched: dict[str, str] = {}
@@ -187,7 +184,7 @@ def find_all(src: Path, effects: bool) -> tuple[list[Mutation], dict[str, str]]:
         path = file.relative_to(src)
         if path.parts[0] in SKIPPED_FOLDERS:
             continue
-        finder = Finder(path.as_posix(), file.read_text(), len(mutations) + 1, effects)
+        finder = Finder(path.as_posix(), file.read_text(), len(mutations) + 1)
         mutations += finder.mutations
         if finder.edits:
             switched[path.as_posix()] = switched_source(finder.text, finder.edits)
