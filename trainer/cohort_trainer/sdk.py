@@ -11,27 +11,20 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Self
 
 import structlog
-from cohort_protocol.chain import TransactionSender
 from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
 from cohort_protocol.chain.types import Member, Record, RoundView
 from cohort_protocol.commitments import ZERO32
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.phases import Phase
-from eth_account.signers.local import LocalAccount
-from pydantic import SecretStr
 
 from cohort_trainer import membership
 from cohort_trainer.access_lists import read_proof
-from cohort_trainer.allowances import Purse
+from cohort_trainer.actor import Actor
 from cohort_trainer.claims import Claimable, ClaimReceipt, claim, close_if_due, find_claimable
-from cohort_trainer.connection import Connection
-from cohort_trainer.errors import HomeLocked, NotOnAccessList, RecordBroken
-from cohort_trainer.home import Home
+from cohort_trainer.errors import NotOnAccessList, RecordBroken
 from cohort_trainer.journal import RoundJournal
 from cohort_trainer.models import ModelSource
 from cohort_trainer.previews import Preview, check_can_join, preview
@@ -72,40 +65,8 @@ class TrainerStatus:
     decimals: int
 
 
-class Trainer:
-    """One home, unlocked. Close it, or use it in a `with` statement."""
-
-    def __init__(self, home: Home, account: LocalAccount | None = None) -> None:
-        """`account` None: what needs no key still works, everything else raises `HomeLocked`."""
-        self.home = home
-        self.connection = Connection(home.config)
-        self._account = account
-
-    @classmethod
-    def unlock(cls, home: Home, password: SecretStr) -> Self:
-        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
-        return cls(home, home.unlock(password))
-
-    @property
-    def address(self) -> str:
-        return self.home.config.address
-
-    @property
-    def account(self) -> LocalAccount:
-        """The key. Raises `HomeLocked`."""
-        if self._account is None:
-            raise HomeLocked(f"this needs the key of {self.address}: open the home with its password")
-        return self._account
-
-    @cached_property
-    def sender(self) -> TransactionSender:
-        """Sends with the home's key, each intent once. Raises `HomeLocked`."""
-        return self.connection.sender(self.account, self.home.transactions)
-
-    @cached_property
-    def purse(self) -> Purse:
-        """Pays from this home's account. Raises `HomeLocked`."""
-        return Purse(self.connection, self.account, self.sender, self.home.transactions)
+class Trainer(Actor):
+    """A trainer with its home. Close it, or use it in a `with` statement."""
 
     # --- joining ----------------------------------------------------------------------------------------------------
 
@@ -337,12 +298,3 @@ class Trainer:
             symbol=token.symbol(),
             decimals=token.decimals(),
         )
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -7,20 +7,13 @@ out what is free, which includes the fees of settled rounds.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
-from typing import Self
 
 import structlog
-from cohort_protocol.chain import TransactionSender
 from cohort_protocol.chain.types import Bond
-from eth_account.signers.local import LocalAccount
-from pydantic import SecretStr
 
-from cohort_trainer.allowances import Purse
+from cohort_trainer.actor import Actor
 from cohort_trainer.amounts import format_amount, parse_amount
-from cohort_trainer.connection import Connection
-from cohort_trainer.errors import BalanceTooLow, HomeLocked, NotAnAggregator
-from cohort_trainer.home import Home
+from cohort_trainer.errors import BalanceTooLow, NotAnAggregator
 
 log = structlog.get_logger(__name__)
 
@@ -59,31 +52,8 @@ class BondStatus:
         ]
 
 
-class Aggregator:
-    """One home, unlocked. Close it, or use it in a `with` statement."""
-
-    def __init__(self, home: Home, account: LocalAccount | None = None) -> None:
-        """`account` None: what needs no key still works, everything else raises `HomeLocked`."""
-        self.home = home
-        self.connection = Connection(home.config)
-        self._account = account
-
-    @classmethod
-    def unlock(cls, home: Home, password: SecretStr) -> Self:
-        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
-        return cls(home, home.unlock(password))
-
-    @property
-    def address(self) -> str:
-        return self.home.config.address
-
-    @cached_property
-    def purse(self) -> Purse:
-        """Pays from this home's account. Raises `HomeLocked`."""
-        if self._account is None:
-            raise HomeLocked(f"this needs the key of {self.address}: open the home with its password")
-        sender: TransactionSender = self.connection.sender(self._account, self.home.transactions)
-        return Purse(self.connection, self._account, sender, self.home.transactions)
+class Aggregator(Actor):
+    """An aggregator with its home. Close it, or use it in a `with` statement."""
 
     def status(self, project: int) -> BondStatus:
         """Raises `UnknownProject`, `ChainUnavailable`."""
@@ -135,12 +105,3 @@ class Aggregator:
         self.purse.sender.execute(request, f"withdraw bond {project} of {value} at {moment}")
         log.info("bond-withdrawn", project=project, amount=str(value))
         return value
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import structlog
-from cohort_protocol.chain import FileJournal, TransactionSender
+from cohort_protocol.chain import FileJournal
 from cohort_protocol.chain.errors import NonceTaken, TransactionReverted
 from cohort_protocol.chain.events import (
     ProjectCreated,
@@ -32,17 +31,13 @@ from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.messages import ProjectRequest, ProjectState
 from cohort_protocol.update import encode_model, floats_from_model
-from eth_account.signers.local import LocalAccount
-from pydantic import SecretStr
 from safetensors.numpy import save
 
-from cohort_trainer.allowances import Purse
+from cohort_trainer.actor import Actor
 from cohort_trainer.amounts import format_amount, parse_amount
 from cohort_trainer.chain_events import find_events
-from cohort_trainer.connection import Connection
 from cohort_trainer.durable_files import write_durably
-from cohort_trainer.errors import BalanceTooLow, DraftTampered, HomeLocked, OwnerInputInvalid
-from cohort_trainer.home import Home
+from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid
 from cohort_trainer.models import ModelSource
 from cohort_trainer.owner.drafts import ProjectPlan, check_draft, make_plan, parse_spec_draft, parse_terms, plan_id
 from cohort_trainer.owner.rules import read_rules
@@ -79,40 +74,8 @@ class OwnerStatus:
     decimals: int
 
 
-class Owner:
-    """One home, unlocked. Close it, or use it in a `with` statement."""
-
-    def __init__(self, home: Home, account: LocalAccount | None = None) -> None:
-        """`account` None: what needs no key still works, everything else raises `HomeLocked`."""
-        self.home = home
-        self.connection = Connection(home.config)
-        self._account = account
-
-    @classmethod
-    def unlock(cls, home: Home, password: SecretStr) -> Self:
-        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
-        return cls(home, home.unlock(password))
-
-    @property
-    def address(self) -> str:
-        return self.home.config.address
-
-    @property
-    def account(self) -> LocalAccount:
-        """The key. Raises `HomeLocked`."""
-        if self._account is None:
-            raise HomeLocked(f"this needs the key of {self.address}: open the home with its password")
-        return self._account
-
-    @cached_property
-    def sender(self) -> TransactionSender:
-        """Sends with the home's key, each intent once. Raises `HomeLocked`."""
-        return self.connection.sender(self.account, self.home.transactions)
-
-    @cached_property
-    def purse(self) -> Purse:
-        """Pays from this home's account. Raises `HomeLocked`."""
-        return Purse(self.connection, self.account, self.sender, self.home.transactions)
+class Owner(Actor):
+    """An owner with its home. Close it, or use it in a `with` statement."""
 
     # --- creating ---------------------------------------------------------------------------------------------------
 
@@ -354,15 +317,6 @@ class Owner:
             data = save(tensors, {"project": str(project), "round": str(number), "family": verified.spec.model.family})
         write_durably(out, data, mode=0o644)
         return number
-
-    def close(self) -> None:
-        self.connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
 
 def _who_may_join(terms: ProjectTerms) -> str:
