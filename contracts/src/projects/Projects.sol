@@ -137,7 +137,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
         for (uint256 i; i < p.aggregators.length; ++i) {
             ledger.bonds += uint256(_bonds[project][p.aggregators[i]].free) + _bonds[project][p.aggregators[i]].locked;
         }
-        ledger.stakesBurned = p.slashedStakes * (rules.stake - rules.stake / 10);
+        ledger.stakesBurned = p.slashedStakes * (rules.stake - rules.stake / REWARD_DIVISOR);
         ledger.bondsBurned = p.bondsBurned;
         ledger.protocolFees = p.settled * rules.protocolFee - p.protocolFeesPaid;
     }

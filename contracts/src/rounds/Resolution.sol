@@ -23,9 +23,6 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
     using RoundState for Header;
     using SafeERC20 for IERC20;
 
-    /// @dev Part of a slashed stake that goes to the caller.
-    uint256 private constant REWARD_DIVISOR = 10;
-
     /// @inheritdoc IResolution
     function rescue(uint256 project, uint32 round, CommitLeaf[] calldata batch, Opening[] calldata openings)
         external

@@ -23,6 +23,9 @@ struct Call {
 abstract contract RoundBase is MarketStorage {
     using RoundState for Header;
 
+    /// @dev Part of a slashed stake that goes to the caller; the rest is burned.
+    uint256 internal constant REWARD_DIVISOR = 10;
+
     /// @dev The newest round, if it is `round` and in `allowed` now; reverts otherwise.
     function _enter(uint256 project, uint32 round, Phase allowed)
         internal
