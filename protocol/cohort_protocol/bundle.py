@@ -363,7 +363,7 @@ def recompute(inputs: RoundInputs, store: IpfsStore) -> Recomputed:
             f"{len(inputs.rows)} admitted updates; a round that can be settled has 1 .. {MAX_SLOTS}"
         )
     updates = [fetch_update(store, row.cid, row.update, inputs.dimension) for row in inputs.rows]
-    needed = inputs.models[-(min(policy.past_steps, MAX_PAST) + 1) :]
+    needed = inputs.models[-(min(policy.needs.past_steps, MAX_PAST) + 1) :]
     line = [fetch_model(store, entry.cid, entry.commitment, inputs.dimension) for entry in needed]
     steps = [step_between(before, after) for before, after in pairwise(line)]
     evaluation = evaluate_round(updates, steps[::-1], policy)

@@ -10,6 +10,7 @@ from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome
 from cohort_protocol.scoring.policy import Policy, known_policies, policy_by_name
+from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 from cohort_protocol.scoring.verdict import Verdict, VerdictFigure, verdicts
 
 __all__ = [
@@ -19,6 +20,8 @@ __all__ = [
     "Policy",
     "PolicyOutcome",
     "PolicyParametersInvalid",
+    "PublicRows",
+    "PublicVectors",
     "Reason",
     "RoundEvaluation",
     "RowOutcome",

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.policy import Policy
+from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 from cohort_protocol.scoring.verdict import Verdict, verdicts
 
 
 @dataclass(frozen=True)
 class RoundEvaluation:
-    """Everything that follows from the admitted updates, the past steps and the policy."""
+    """Everything that follows from the admitted updates, the public rows and the policy."""
 
     gram: Gram
-    """(n + p) square: the updates, then the past steps that the policy reads."""
+    """(n + p) square: the updates, then the public rows that the policy reads."""
+    public: PublicRows
+    """Which those are."""
     outcome: PolicyOutcome
     step: np.ndarray
     """m = sum w_a u_a, int64[d] in units of 2^(e-16): the next model is this one plus m."""
@@ -30,13 +34,23 @@ class RoundEvaluation:
         return verdicts(self.outcome, trainers, pays, pool)
 
 
-def evaluate_round(updates: Sequence[np.ndarray], past_steps: Sequence[np.ndarray], policy: Policy) -> RoundEvaluation:
+def evaluate_round(
+    updates: Sequence[np.ndarray],
+    past_steps: Sequence[np.ndarray],
+    policy: Policy,
+    validation: PublicVectors | None = None,
+) -> RoundEvaluation:
     """Filters, scores and aggregates a round.
 
     updates: n >= 1 arrays int16[d], the admitted updates in order of reveal.
     past_steps: int64[d] arrays, differences of consecutive models, most recent first; those beyond
-    `policy.past_steps` are not read. Raises `ScoringInputInvalid`. Same inputs, same bytes, on any machine."""
-    steps = list(past_steps)[: policy.past_steps]
-    gram = gram_matrix(updates, steps)
-    outcome = policy.evaluate(gram, len(updates), len(steps))
-    return RoundEvaluation(gram, outcome, weighted_sum(updates, outcome.weights))
+    `policy.needs.past_steps` are not read.
+    validation: the other public rows (u0 and gradients; its own past steps must be none), None in a round without a
+    batch. Raises `ScoringInputInvalid`. Same inputs, same bytes, on any machine."""
+    given = validation or PublicVectors()
+    if given.past_steps:
+        raise ScoringInputInvalid("past steps come as `past_steps`, not among the rows of the validation batch")
+    vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)
+    gram = gram_matrix(updates, vectors.rows())
+    outcome = policy.evaluate(gram, len(updates), vectors.layout)
+    return RoundEvaluation(gram, vectors.layout, outcome, weighted_sum(updates, outcome.weights))

@@ -11,6 +11,7 @@ from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
 from cohort_protocol.scoring.outcome import PolicyOutcome, Reason, RowOutcome
 from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
+from cohort_protocol.scoring.rows import PublicRows
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,11 @@ class FedAvgPolicy:
 
     parameters: FedAvgParameters = FedAvgParameters()
     name: str = "fedavg"
-    past_steps: int = 0
+
+    @property
+    def needs(self) -> PublicRows:
+        """None."""
+        return PublicRows()
 
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> FedAvgPolicy:
@@ -44,8 +49,8 @@ class FedAvgPolicy:
         """One average contribution: scores are never smaller."""
         return ONE
 
-    def evaluate(self, gram: Gram, updates: int, past: int) -> PolicyOutcome:
-        """gram: (updates + past) square; read for its shape only. Raises `ScoringInputInvalid`."""
-        check_gram(gram, updates, past)
+    def evaluate(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
+        """gram: (updates + public.count) square; read for its shape only. Raises `ScoringInputInvalid`."""
+        check_gram(gram, updates, public.count)
         row = RowOutcome(Reason.ACCEPTED, ONE, TOTAL_WEIGHT // updates, ONE, ())
         return PolicyOutcome(self.name, self.policy_hash(), (row,) * updates)

@@ -23,6 +23,7 @@ from cohort_protocol.scoring.gates import Gate, company, novelty, relative_gate,
 from cohort_protocol.scoring.gram import Gram, check_gram
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome, Rule
 from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
+from cohort_protocol.scoring.rows import PublicRows
 
 
 def _bps(default: int, low: int, high: int) -> Any:
@@ -64,9 +65,9 @@ class PeerPolicy:
         return cls(read_parameters(PeerParameters, "peer", params))
 
     @property
-    def past_steps(self) -> int:
-        """How many past global steps it reads."""
-        return self.parameters.past_steps
+    def needs(self) -> PublicRows:
+        """Past global steps."""
+        return PublicRows(past_steps=self.parameters.past_steps)
 
     def description(self) -> dict[str, Any]:
         """Name and parameters."""
@@ -80,19 +81,19 @@ class PeerPolicy:
         """A quarter of the slots at the average: a round of dust scores is paid like dust."""
         return max(1, slots * ONE // 4)
 
-    def evaluate(self, gram: Gram, updates: int, past: int) -> PolicyOutcome:
-        """Judges a round. gram: (updates + past) square, updates first, then past steps, most recent first; steps
-        beyond `past_steps` are not read. Raises `ScoringInputInvalid`.
+    def evaluate(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
+        """Judges a round. gram: (updates + public.count) square, updates first, then the public rows; only past steps
+        are read, and of those no more than `past_steps`. Raises `ScoringInputInvalid`.
 
         Permuting the updates permutes the rows of the outcome, exactly. All rows may be rejected: then every score
         and weight is 0. A lone accepted row has nobody to agree with and scores ONE."""
-        check_gram(gram, updates, past)
+        check_gram(gram, updates, public.count)
         p = self.parameters
         kept = filter_rows(gram, updates, p.clip_bps, p.min_norm_bps, p.min_cosine_bps)
         rows = kept.accepted
         outcome = [self._rejected(kept, row) for row in range(updates)]
         if rows:
-            for row, judged in zip(rows, self._judge(gram, updates, past, kept), strict=True):
+            for row, judged in zip(rows, self._judge(gram, updates, public.past_steps, kept), strict=True):
                 outcome[row] = judged
         return PolicyOutcome(self.name, self.policy_hash(), tuple(outcome))
 

@@ -13,6 +13,7 @@ from cohort_protocol.scoring.fedavg import FedAvgPolicy
 from cohort_protocol.scoring.gram import Gram
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.peer import PeerPolicy
+from cohort_protocol.scoring.rows import PublicRows
 
 
 class Policy(Protocol):
@@ -23,8 +24,8 @@ class Policy(Protocol):
         """Under which it is registered."""
 
     @property
-    def past_steps(self) -> int:
-        """How many past global steps it reads, most recent first; fewer are given in the first rounds."""
+    def needs(self) -> PublicRows:
+        """The public rows that it reads. Fewer are given in the first rounds and in rounds without a batch."""
 
     def description(self) -> dict[str, Any]:
         """Name and all parameters, as canonical JSON can hold them."""
@@ -35,8 +36,9 @@ class Policy(Protocol):
     def suggested_score_floor(self, slots: int) -> int:
         """S_floor for a project with this many slots: a smaller sum of scores is paid only in proportion."""
 
-    def evaluate(self, gram: Gram, updates: int, past: int) -> PolicyOutcome:
-        """Judges a round. gram: (updates + past) square, updates first. Raises `ScoringInputInvalid`."""
+    def evaluate(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
+        """Judges a round. gram: (updates + public.count) square, updates first, then the public rows in the order of
+        `PublicRows`. Raises `ScoringInputInvalid`."""
 
 
 _POLICIES: dict[str, Callable[[Mapping[str, Any]], Policy]] = {

@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
-from cohort_protocol.scoring import ONE, Reason, evaluate_round, gram_matrix, policy_by_name
+from cohort_protocol.scoring import ONE, PublicRows, Reason, evaluate_round, gram_matrix, policy_by_name
 from cohort_protocol.scoring.peer import PeerParameters, PeerPolicy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -232,7 +232,7 @@ def test_more_past_steps_than_the_policy_reads_are_ignored():
     gram = gram_matrix(
         [row.astype(np.int16) for row in honest], [s.astype(np.int64) for s in [*steps, np.rint(honest[0] * 65536)]]
     )
-    assert PeerPolicy().evaluate(gram, 6, 6) == evaluated(honest, steps).outcome
+    assert PeerPolicy().evaluate(gram, 6, PublicRows(past_steps=6)) == evaluated(honest, steps).outcome
 
 
 def test_every_parameter_is_in_the_hash():

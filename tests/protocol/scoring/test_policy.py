@@ -9,6 +9,7 @@ from cohort_protocol.errors import CohortError
 from cohort_protocol.scoring import (
     ONE,
     PolicyParametersInvalid,
+    PublicRows,
     Reason,
     ScoringInputInvalid,
     UnknownPolicy,
@@ -59,7 +60,7 @@ def test_parameters_out_of_range_or_unknown_are_refused(name, params):
 
 def test_a_parameter_changes_the_policy_and_its_hash():
     policy = policy_by_name("peer", {"past_steps": 3})
-    assert policy.past_steps == 3
+    assert policy.needs == PublicRows(past_steps=3)
     assert policy.policy_hash() != policy_by_name("peer").policy_hash()
 
 
@@ -75,7 +76,7 @@ def test_fedavg_counts_everybody_the_same():
 @pytest.mark.parametrize("name", ["peer", "fedavg"])
 def test_what_is_no_gram_matrix_is_refused(name):
     with pytest.raises(ScoringInputInvalid):
-        policy_by_name(name).evaluate(((1, 0), (0, 1)), 1, 0)
+        policy_by_name(name).evaluate(((1, 0), (0, 1)), 1, PublicRows())
 
 
 def test_reasons_are_stable_numbers_with_a_word():
