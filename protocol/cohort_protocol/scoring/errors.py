@@ -11,6 +11,12 @@ class ScoringInputInvalid(InvalidInput):
     code = "scoring-input-invalid"
 
 
+class NeedsFullUpdates(ScoringInputInvalid):
+    """A policy that works coordinate by coordinate was asked to judge by a Gram matrix alone."""
+
+    code = "needs-full-updates"
+
+
 class UnknownPolicy(NotFound):
     """No policy of this name. The message lists those that exist: nothing falls back to a default."""
 

@@ -10,7 +10,7 @@ import numpy as np
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
 from cohort_protocol.scoring.outcome import PolicyOutcome
-from cohort_protocol.scoring.policy import Policy
+from cohort_protocol.scoring.policy import CoordinatePolicy, Policy
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 from cohort_protocol.scoring.verdict import Verdict, verdicts
 
@@ -25,7 +25,8 @@ class RoundEvaluation:
     """Which those are."""
     outcome: PolicyOutcome
     step: np.ndarray
-    """m = sum w_a u_a, int64[d] in units of 2^(e-16): the next model is this one plus m."""
+    """m, int64[d] in units of 2^(e-16): the next model is this one plus m. The sum of w_a u_a, but for a
+    `CoordinatePolicy`, which makes its own."""
 
     def verdicts(
         self, trainers: Sequence[str], pays: Sequence[int] | None = None, pool: int | None = None
@@ -52,5 +53,9 @@ def evaluate_round(
         raise ScoringInputInvalid("past steps come as `past_steps`, not among the rows of the validation batch")
     vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)
     gram = gram_matrix(updates, vectors.rows())
-    outcome = policy.evaluate(gram, len(updates), vectors.layout)
-    return RoundEvaluation(gram, vectors.layout, outcome, weighted_sum(updates, outcome.weights))
+    if isinstance(policy, CoordinatePolicy):
+        outcome, step = policy.aggregate(updates, gram, vectors.layout)
+    else:
+        outcome = policy.evaluate(gram, len(updates), vectors.layout)
+        step = weighted_sum(updates, outcome.weights)
+    return RoundEvaluation(gram, vectors.layout, outcome, step)

@@ -12,11 +12,13 @@ class Reason(IntEnum):
     ACCEPTED = 0
     TOO_SMALL = 1
     OPPOSES_OTHERS = 2
+    # From 16 on: reasons of the named rules of the catalogue.
+    OUTLIER = 16
 
     @property
     def hostile(self) -> bool:
         """Whether the reason speaks of harm rather than of little work."""
-        return self is Reason.OPPOSES_OTHERS
+        return self in (Reason.OPPOSES_OTHERS, Reason.OUTLIER)
 
     @property
     def word(self) -> str:
@@ -59,6 +61,8 @@ class RowOutcome:
     clip: int
     """Factor by which its norm was clipped, already part of the weight, in units of 1/ONE."""
     figures: tuple[Figure, ...]
+    words: str = ""
+    """What the policy says of the row in its own words; empty: the verdict finds them from the figures."""
 
     @property
     def accepted(self) -> bool:

@@ -5,8 +5,10 @@ The hash is in the terms of a project on chain, so that trainers know before the
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
 
 from cohort_protocol.scoring.errors import UnknownPolicy
 from cohort_protocol.scoring.fedavg import FedAvgPolicy
@@ -39,6 +41,18 @@ class Policy(Protocol):
     def evaluate(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
         """Judges a round. gram: (updates + public.count) square, updates first, then the public rows in the order of
         `PublicRows`. Raises `ScoringInputInvalid`."""
+
+
+@runtime_checkable
+class CoordinatePolicy(Policy, Protocol):
+    """A policy whose step is no weighted sum of the updates: it reads them coordinate by coordinate. Its `evaluate`
+    raises `NeedsFullUpdates`; the weights of its outcome are 0."""
+
+    def aggregate(
+        self, updates: Sequence[np.ndarray], gram: Gram, public: PublicRows
+    ) -> tuple[PolicyOutcome, np.ndarray]:
+        """Judges a round and takes its step. updates: n arrays int16[d]; gram, public: as for `evaluate`.
+        Returns the outcome and m, int64[d], |m| <= 2^31, in units of 2^(e-16). Raises `ScoringInputInvalid`."""
 
 
 _POLICIES: dict[str, Callable[[Mapping[str, Any]], Policy]] = {

@@ -116,6 +116,8 @@ def percent(value: int) -> str:
 
 
 def _sentence(row: RowOutcome, effect: str, small: bool) -> str:
+    if row.words:
+        return f"accepted, {effect}: {row.words}" if row.accepted else f"rejected: {row.words}"
     if row.reason is Reason.TOO_SMALL:
         norm = _required(row, "norm")
         return (

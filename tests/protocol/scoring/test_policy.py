@@ -84,4 +84,5 @@ def test_reasons_are_stable_numbers_with_a_word():
         (0, "accepted", False),
         (1, "too-small", False),
         (2, "opposes-others", True),
+        (16, "outlier", True),
     ]
