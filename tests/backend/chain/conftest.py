@@ -13,11 +13,8 @@ from tests.fixtures.chain import Devnet
 @pytest.fixture(scope="package")
 def histories(devnet_session: Devnet) -> Iterator[dict[str, History]]:
     """By name. The chain stands where they ended while the tests of this folder run."""
-    snapshot = devnet_session.control.snapshot()
-    yield {"attested": live(devnet_session), "pending": live_with_pending_models(devnet_session)}
-    devnet_session.control.revert(snapshot)
-    devnet_session.market.forget()
-    devnet_session._senders.clear()
+    with devnet_session.undone():
+        yield {"attested": live(devnet_session), "pending": live_with_pending_models(devnet_session)}
 
 
 @pytest.fixture
