@@ -37,6 +37,10 @@ class Rule(StrEnum):
     """Below the limit the row earns in proportion, from the limit on in full."""
     COMPARED = "compared"
     """Earns in proportion to the limit, which is the mean of the accepted rows."""
+    AT_MOST = "at-most"
+    """Above the limit the row is rejected."""
+    CHOSEN_UP_TO = "chosen-up-to"
+    """Above the limit the row is not chosen: it neither enters the model nor earns."""
 
 
 @dataclass(frozen=True)
