@@ -179,7 +179,9 @@ def _venv_python() -> Path:
 
 def _python_fingerprint() -> str:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return _digest(version.encode(), str(ROOT).encode(), *_contents("requirements.lock", "pyproject.toml"))
+    native = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "protocol" / "native").iterdir())
+    wanted = _contents("requirements.lock", "pyproject.toml", *native)
+    return _digest(version.encode(), str(ROOT).encode(), *wanted)
 
 
 def _npm_fingerprint() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cohort_protocol.errors import InvalidInput, NotFound
+from cohort_protocol.errors import InvalidInput, NotFound, Unavailable
 
 
 class ScoringInputInvalid(InvalidInput):
@@ -27,3 +27,15 @@ class PolicyParametersInvalid(InvalidInput):
     """A policy was given a parameter it does not have, or a value out of its range."""
 
     code = "policy-parameters-invalid"
+
+
+class RowUnreadable(Unavailable):
+    """A row could not be read from this machine's disk. Nobody's update is at fault."""
+
+    code = "row-unreadable"
+
+
+class KernelUnavailable(Unavailable):
+    """A kernel that was asked for cannot run here. Another gives the same result."""
+
+    code = "kernel-unavailable"

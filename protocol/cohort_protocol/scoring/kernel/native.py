@@ -1,0 +1,146 @@
+"""The optional C extension (`protocol/native`): the same integers as numpy's, many times faster.
+
+It is built when Cohort is installed, if a compiler is there; if not, the installation goes on without it and
+everything runs on numpy. Loaded with ctypes, so that building it takes no Python headers and a call lets other threads
+run. `native_status` says what was found; `cohort doctor` shows it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from functools import cache
+from importlib.machinery import EXTENSION_SUFFIXES
+from pathlib import Path
+
+import numpy as np
+
+from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
+from cohort_protocol.scoring.kernel.block import NumpyKernel, out_of_range
+
+LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
+"""Instruction sets, by the number that the extension knows them by; the last that runs here is chosen."""
+
+_OUT_OF_MEMORY, _OUT_OF_RANGE, _OUT_OF_LIMBS = 1, 2, 3
+
+
+class NativeKernel:
+    """The extension at one level of instructions. Raises `KernelUnavailable` if it cannot run here."""
+
+    def __init__(self, level: int | None = None) -> None:
+        self._library = _library()
+        levels = native_levels()
+        self._level = levels[-1] if level is None else level
+        if self._level not in levels:
+            raise KernelUnavailable(
+                f"this machine runs the native kernel at {[LEVELS[i] for i in levels]}, not at level {level}"
+            )
+        self._exact = NumpyKernel()
+
+    @property
+    def name(self) -> str:
+        """Such as "native (AVX2)"."""
+        return f"native ({LEVELS[self._level]})"
+
+    def columns(self, rows: int) -> int:
+        """Enough for a call to cost nothing beside its work: at most 2^16 columns, 16 MiB of int16."""
+        return max(2048, min(1 << 16, (1 << 23) // rows))
+
+    def products(
+        self, narrow: Sequence[np.ndarray], wide: Sequence[np.ndarray], into: np.ndarray | None = None
+    ) -> np.ndarray:
+        """See `BlockKernel.products`."""
+        size = len(narrow) + 2 * len(wide)
+        _check(narrow, np.int16, narrow[0].size)
+        _check(wide, np.int64, narrow[0].size)
+        total = np.zeros((size, size), np.int64)
+        code = self._library.cohort_gram_block(
+            self._level,
+            _pointers(narrow),
+            len(narrow),
+            _pointers(wide),
+            len(wide),
+            narrow[0].size,
+            total.ctypes.data,
+            None if into is None else _sum_pointer(into, narrow[0].size),
+        )
+        if code == _OUT_OF_LIMBS:
+            # Upper limbs of 2^15, which no past step has: rare enough for the slow way.
+            return self._exact.products(narrow, wide, into)
+        if code == _OUT_OF_RANGE:
+            raise out_of_range(min(int(row.min()) for row in wide), max(int(row.max()) for row in wide))
+        _raise(code)
+        return np.triu(total) + np.triu(total, 1).T
+
+    def combine(self, rows: Sequence[np.ndarray], weights: Sequence[int], into: np.ndarray) -> None:
+        """See `BlockKernel.combine`."""
+        if len(rows) != len(weights):
+            raise ScoringInputInvalid(f"{len(weights)} weights for {len(rows)} rows")
+        _check(rows, np.int16, into.size)
+        factors = np.array(weights, np.int32)
+        _raise(
+            self._library.cohort_combine_block(
+                self._level, _pointers(rows), factors.ctypes.data, len(rows), into.size, _sum_pointer(into, into.size)
+            )
+        )
+
+
+def native_levels() -> tuple[int, ...]:
+    """The levels that run on this machine, slowest first. Raises `KernelUnavailable`."""
+    mask = _library().cohort_gram_levels()
+    return tuple(level for level in range(len(LEVELS)) if mask >> level & 1)
+
+
+def native_status() -> str:
+    """What was found, for people: "native (AVX2)", or why it is numpy."""
+    try:
+        return NativeKernel().name
+    except KernelUnavailable as error:
+        return f"{NumpyKernel.name}: {error}"
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    folder = Path(__file__).parent
+    found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_gram{suffix}").is_file()]
+    if not found:
+        raise KernelUnavailable(
+            "the C extension was not built (no compiler at install?); results are the same, only slower. Install gcc "
+            "or clang, then run `pip install -e .` again"
+        )
+    try:
+        library = ctypes.CDLL(str(found[0]))
+        library.cohort_gram_levels.restype = ctypes.c_int
+        rows, size, pointer = ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t, ctypes.c_void_p
+        library.cohort_gram_block.argtypes = [ctypes.c_int, rows, size, rows, size, size, pointer, pointer]
+        library.cohort_combine_block.argtypes = [ctypes.c_int, rows, pointer, size, size, pointer]
+    except (OSError, AttributeError) as error:
+        raise KernelUnavailable(
+            f"the C extension {found[0].name} does not load ({error}): run `pip install -e .` again"
+        ) from error
+    return library
+
+
+def _pointers(rows: Sequence[np.ndarray]) -> ctypes.Array[ctypes.c_void_p]:
+    return (ctypes.c_void_p * max(1, len(rows)))(*[row.ctypes.data for row in rows])
+
+
+def _sum_pointer(into: np.ndarray, columns: int) -> int:
+    _check([into], np.int32, columns)
+    return into.ctypes.data
+
+
+def _check(rows: Sequence[np.ndarray], dtype: type, columns: int) -> None:
+    """The extension reads raw memory, so nothing may be other than it says."""
+    for row in rows:
+        if row.dtype != dtype or row.shape != (columns,) or not row.flags.c_contiguous:
+            raise ScoringInputInvalid(
+                f"a block row is {row.dtype}{list(row.shape)}, it must be contiguous {np.dtype(dtype)}[{columns}]"
+            )
+
+
+def _raise(code: int) -> None:
+    if code == _OUT_OF_MEMORY:
+        raise KernelUnavailable("the native kernel found no memory for its tiles: use smaller blocks")
+    if code:
+        raise KernelUnavailable(f"the native kernel refused its input (code {code}): run `pip install -e .` again")

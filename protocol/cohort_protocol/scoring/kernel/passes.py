@@ -1,0 +1,232 @@
+"""The two passes of a round over its rows: everything model-sized that scoring does, in memory that does not grow with
+their number.
+
+Pass one gives the Gram matrix and, while the updates are at hand, their plain sum. Pass two makes the weighted sum. Most
+accepted updates have one common weight, so it starts from that weight times the plain sum and reads only the others:
+the rejected, the clipped, the less trusted.
+
+A pass may be cut into shards of columns, on several machines; the shards' results add up to the same integers.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+
+from cohort_protocol.scoring.errors import ScoringInputInvalid
+from cohort_protocol.scoring.kernel.block import LIMB, BlockKernel
+from cohort_protocol.scoring.kernel.sources import Row, RowSource, as_source
+
+Gram = tuple[tuple[int, ...], ...]
+"""Symmetric; row and column order: the updates as given, then the past steps as given."""
+
+MAX_DIMENSION = 1 << 28
+MAX_ROWS = 1 << 16
+"""Sums of more int16 leave int32."""
+MAX_BLOCK = 1 << 23
+MAX_THREADS = 64
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class GramShard:
+    """The Gram matrix of the columns start .. stop - 1."""
+
+    start: int
+    stop: int
+    gram: Gram
+
+
+@dataclass(frozen=True)
+class Pass:
+    """How a pass runs. Nothing in it changes a result."""
+
+    kernel: BlockKernel
+    threads: int = 1
+    """Blocks that are computed, and rows that are read, at the same time."""
+    block: int | None = None
+    """Columns; None: what the kernel works best on."""
+
+    def __post_init__(self) -> None:
+        """Raises `ScoringInputInvalid`."""
+        if self.block is not None and not 1 <= self.block <= MAX_BLOCK:
+            raise ScoringInputInvalid(
+                f"block {self.block} is outside 1 .. {MAX_BLOCK}, beyond which sums are not exact"
+            )
+        if not 1 <= self.threads <= MAX_THREADS:
+            raise ScoringInputInvalid(f"{self.threads} threads; allowed are 1 .. {MAX_THREADS}")
+
+
+def gram_shard(
+    how: Pass,
+    updates: Sequence[Row],
+    public: Sequence[Row] = (),
+    start: int = 0,
+    stop: int | None = None,
+    total: np.ndarray | None = None,
+) -> GramShard:
+    """Pass one over columns start .. stop - 1 (None: to the end).
+
+    updates: n >= 1 rows int16[d]; public: p rows int64[d] with -2^31 <= x < 2^31.
+    total: int32[stop - start] of zeros, which becomes the plain sum of the updates; None: not wanted.
+    Raises `ScoringInputInvalid`, and what reading the rows raises."""
+    narrow, wide = [as_source(row) for row in updates], [as_source(row) for row in public]
+    dimension = check_rows(narrow, wide)
+    stop = dimension if stop is None else stop
+    if not 0 <= start < stop <= dimension:
+        raise ScoringInputInvalid(f"columns {start} .. {stop - 1} of a row with {dimension}")
+    if total is not None and (total.dtype != np.int32 or total.shape != (stop - start,)):
+        raise ScoringInputInvalid(f"the sum of {stop - start} columns goes into {total.dtype}{list(total.shape)}")
+    n, p = len(narrow), len(wide)
+    sums = np.zeros((n + 2 * p, n + 2 * p), np.int64)
+
+    def work(at: int, rows: list[np.ndarray]) -> np.ndarray:
+        into = None if total is None else total[at - start : at - start + rows[0].size]
+        return how.kernel.products(rows[:n], rows[n:], into)
+
+    # |sums| <= 2^30 d <= 2^58: int64 holds them.
+    for products in _run(how, [*narrow, *wide], start, stop, how.block or how.kernel.columns(n + 2 * p), work):
+        sums += products
+    return GramShard(start, stop, _recombine(sums.tolist(), n, p))
+
+
+def merge(shards: Iterable[GramShard], dimension: int) -> Gram:
+    """The Gram matrix of all columns. Raises `ScoringInputInvalid` unless the shards cover each column once."""
+    parts = sorted(shards, key=lambda shard: shard.start)
+    ends = [0, *(shard.stop for shard in parts)]
+    starts = [*(shard.start for shard in parts), dimension]
+    sizes = {len(shard.gram) for shard in parts}
+    if ends != starts or len(sizes) != 1:
+        found = [(shard.start, shard.stop) for shard in parts]
+        raise ScoringInputInvalid(
+            f"shards {found[:16]} of {sorted(sizes)} rows: they must cover columns 0 .. {dimension - 1} once each, "
+            "with the same rows"
+        )
+    size = sizes.pop()
+    return tuple(tuple(sum(shard.gram[i][j] for shard in parts) for j in range(size)) for i in range(size))
+
+
+def weighted_total(
+    how: Pass,
+    updates: Sequence[Row],
+    weights: Sequence[int],
+    total: np.ndarray | None = None,
+    start: int = 0,
+    stop: int | None = None,
+) -> np.ndarray:
+    """Pass two: sum_a weights[a] * updates[a] over columns start .. stop - 1, as int32[stop - start].
+
+    weights: n integers >= 0 with a sum of at most 2^16, hence -2^31 <= result <= 2^31 - 2^16: sums that are exact
+    modulo 2^32 are exact.
+    total: the plain sum of the same columns from pass one; it is used up. Rows are read only if their weight is not
+    the base that was chosen. Raises as `gram_shard`."""
+    sources = [as_source(row) for row in updates]
+    dimension = check_rows(sources, [])
+    stop = dimension if stop is None else stop
+    base = _base(weights) if total is not None else 0
+    if base and total is not None:
+        result = total
+        result *= np.int32(base)
+    else:
+        result = np.zeros(stop - start, np.int32)
+    read = [row for row, weight in enumerate(weights) if weight != base]
+    if not read:
+        return result
+    factors = [weights[row] - base for row in read]
+
+    def work(at: int, rows: list[np.ndarray]) -> None:
+        how.kernel.combine(rows, factors, result[at - start : at - start + rows[0].size])
+
+    chosen = [sources[row] for row in read]
+    for _ in _run(how, chosen, start, stop, how.block or how.kernel.columns(len(read)), work):
+        pass
+    return result
+
+
+def rows_of_pass_two(weights: Sequence[int]) -> int:
+    """How many rows the second pass reads, given the plain sum of the first."""
+    base = _base(weights)
+    return sum(weight != base for weight in weights)
+
+
+def _base(weights: Sequence[int]) -> int:
+    """The commonest weight; among those, 0 or else the smallest."""
+    counts = Counter(weights)
+    return min(counts, key=lambda weight: (-counts[weight], weight))
+
+
+def check_rows(updates: Sequence[RowSource], public: Sequence[RowSource]) -> int:
+    """The common dimension. Raises `ScoringInputInvalid`."""
+    if not updates:
+        raise ScoringInputInvalid("a round without updates has nothing to evaluate")
+    if len(updates) > MAX_ROWS:
+        raise ScoringInputInvalid(f"{len(updates)} updates; at most {MAX_ROWS} add up in 32 bits")
+    dimension = updates[0].dimension
+    if not 1 <= dimension <= MAX_DIMENSION:
+        raise ScoringInputInvalid(f"dimension {dimension} is outside 1 .. {MAX_DIMENSION}")
+    for kind, rows, dtype in (("update", updates, np.int16), ("past step or public row", public, np.int64)):
+        for index, row in enumerate(rows):
+            if row.dtype != dtype or row.dimension != dimension:
+                raise ScoringInputInvalid(
+                    f"{kind} {index} is {row.dtype}[{row.dimension}], it must be {np.dtype(dtype)}[{dimension}]"
+                )
+    return dimension
+
+
+def _run(
+    how: Pass,
+    sources: Sequence[RowSource],
+    start: int,
+    stop: int,
+    block: int,
+    work: Callable[[int, list[np.ndarray]], Result],
+) -> Iterator[Result]:
+    """work(first column, rows) of each block. With more than one thread blocks are computed while the next are read
+    (and hashed, where reading does that), in any order; at most `threads` of them wait in memory."""
+    if how.threads == 1:
+        for at in range(start, stop, block):
+            end = min(at + block, stop)
+            yield work(at, [source.read(at, end) for source in sources])
+        return
+    running: deque[Future[Result]] = deque()
+    # Two pools: work that waits for a place among the readers would never let them finish.
+    with ThreadPoolExecutor(how.threads) as workers, ThreadPoolExecutor(how.threads) as readers:
+        for at in range(start, stop, block):
+            rows = _read(readers, sources, at, min(at + block, stop))
+            running.append(workers.submit(work, at, rows))
+            if len(running) > how.threads:
+                yield running.popleft().result()
+        while running:
+            yield running.popleft().result()
+
+
+def _read(readers: Executor, sources: Sequence[RowSource], start: int, stop: int) -> list[np.ndarray]:
+    """A block of every row; the slow ones at the same time. A source that is given twice is read once."""
+    waiting = {id(source): readers.submit(source.read, start, stop) for source in sources if source.slow}
+    return [
+        waiting[id(source)].result() if id(source) in waiting else source.read(start, stop) for source in sources
+    ]
+
+
+def _recombine(total: list[list[int]], n: int, p: int) -> Gram:
+    """The Gram matrix of n narrow rows and p wide ones from that of n narrow rows, p high and p low limbs."""
+
+    def product(i: int, j: int) -> int:
+        parts = 0
+        for row, shift_i in _pieces(i, n, p):
+            for column, shift_j in _pieces(j, n, p):
+                parts += total[row][column] << (shift_i + shift_j)
+        return parts
+
+    return tuple(tuple(product(i, j) for j in range(n + p)) for i in range(n + p))
+
+
+def _pieces(row: int, n: int, p: int) -> tuple[tuple[int, int], ...]:
+    """(index among the rows of limbs, shift in bits) of the pieces of a row."""
+    return ((row, 0),) if row < n else ((row, LIMB), (row + p, 0))

@@ -1,0 +1,216 @@
+"""Rows of a round by blocks of columns: from memory, memory maps, files, or streams of verified chunks.
+
+A source reads forwards. Reading the first column again starts over, so that a second pass needs nothing new. What a
+read returns stays valid, and none of them keeps more than one block.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from cohort_protocol.scoring.errors import RowUnreadable, ScoringInputInvalid
+
+
+class RowSource(Protocol):
+    """One row: int16[d] (an update) or int64[d] (a past step, a public row)."""
+
+    @property
+    def dimension(self) -> int:
+        """d."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """int16 or int64."""
+
+    @property
+    def slow(self) -> bool:
+        """Whether reading takes time (a disk, a network, a hash), so that it is worth a thread of its own."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """Columns start .. stop - 1, contiguous. Read-only for the caller."""
+
+
+Row = RowSource | np.ndarray
+
+
+def as_source(row: Row) -> RowSource:
+    """A source for an array, one that gives memory back for a memory map; a source as it is."""
+    if not isinstance(row, np.ndarray):
+        return row
+    if isinstance(row, np.memmap) and row.ndim == 1 and row.mode in ("r", "r+") and isinstance(row.base, mmap.mmap):
+        return MapRow(row)
+    return ArrayRow(row)
+
+
+def whole(row: Row) -> np.ndarray:
+    """All of a row in memory, for rules that need it."""
+    return row if isinstance(row, np.ndarray) else row.read(0, row.dimension)
+
+
+class ArrayRow:
+    """An array in memory: blocks are views of it."""
+
+    slow = False
+
+    def __init__(self, array: np.ndarray) -> None:
+        if array.ndim != 1:
+            raise ScoringInputInvalid(f"a row is {array.dtype}{list(array.shape)}, it must have one axis")
+        self._array = array
+        self.dimension, self.dtype = array.size, array.dtype
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`."""
+        return np.ascontiguousarray(self._array[start:stop])
+
+
+class MapRow:
+    """A shared memory map of a file (`np.memmap`, mode r or r+). Pages that were read are given back, since they would
+    count as this process's memory until somebody else needs it."""
+
+    slow = True
+
+    def __init__(self, array: np.memmap) -> None:
+        self._array = array
+        self.dimension, self.dtype = array.size, array.dtype
+        self._map: mmap.mmap = array.base
+        self._before = array.offset % mmap.ALLOCATIONGRANULARITY
+        """Bytes of the map before the array."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`."""
+        block = np.array(self._array[start:stop])
+        if hasattr(mmap, "MADV_DONTNEED"):
+            width = self.dtype.itemsize
+            first = (self._before + start * width) // mmap.PAGESIZE * mmap.PAGESIZE
+            length = self._before + stop * width - first
+            # The pages stay in the system's cache, changed ones too: the map is shared with the file.
+            self._map.madvise(mmap.MADV_DONTNEED, first, length)
+        return block
+
+
+class FileRow:
+    """`dimension` little-endian values of a file, from byte `offset` on, read block by block.
+
+    Raises `RowUnreadable` if the file cannot be read, `ScoringInputInvalid` if it is too short."""
+
+    slow = True
+
+    def __init__(self, path: Path, dimension: int, dtype: type = np.int16, offset: int = 0) -> None:
+        self._path, self._offset = path, offset
+        self.dimension, self.dtype = dimension, np.dtype(dtype)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`."""
+        width = self.dtype.itemsize
+        data = bytearray((stop - start) * width)
+        try:
+            # Opened for each block: a round of many rows would otherwise hold a file descriptor for each.
+            with open(self._path, "rb", buffering=0) as file:
+                os.lseek(file.fileno(), self._offset + start * width, os.SEEK_SET)
+                view, filled = memoryview(data), 0
+                while filled < len(data) and (count := file.readinto(view[filled:])):
+                    filled += count
+        except OSError as error:
+            raise RowUnreadable(f"{self._path} could not be read: {error}") from error
+        if filled < len(data):
+            raise ScoringInputInvalid(
+                f"{self._path} ends inside column {start + filled // width}, it must have {self.dimension} columns of "
+                f"{width} bytes from byte {self._offset} on"
+            )
+        return np.frombuffer(data, self.dtype.newbyteorder("<")).astype(self.dtype, copy=False)
+
+
+class StreamRow:
+    """A row that arrives as chunks of its little-endian bytes, such as from a block store.
+
+    open_stream: called for each pass from the first column on. Its iterator yields the bytes of `dimension` values and
+    nothing else; it is asked for more after the last value, so that it can check what it handed out (length, hash) and
+    raise. Raises what it raises, and `ScoringInputInvalid` if there are too few or too many bytes."""
+
+    slow = True
+
+    def __init__(self, open_stream: Callable[[], Iterator[bytes]], dimension: int, dtype: type = np.int16) -> None:
+        self._open = open_stream
+        self.dimension, self.dtype = dimension, np.dtype(dtype)
+        self._chunks: Iterator[bytes] = iter(())
+        self._rest = memoryview(b"")
+        """Of the last chunk, what was not handed out."""
+        self._next = dimension
+        """The column that comes next from the stream."""
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`. Columns that are skipped are read and dropped."""
+        if start < self._next:
+            self._chunks, self._rest, self._next = iter(self._open()), memoryview(b""), 0
+        while self._next < start:
+            # In pieces: a shard may begin far into the row.
+            self._take(min(start, self._next + (1 << 16)) - self._next)
+        block = self._take(stop - start)
+        if stop == self.dimension:
+            self._finish()
+        return np.frombuffer(block, self.dtype.newbyteorder("<")).astype(self.dtype, copy=False)
+
+    def _take(self, columns: int) -> bytearray:
+        data = bytearray(columns * self.dtype.itemsize)
+        filled = 0
+        while filled < len(data):
+            if not self._rest:
+                chunk = next(self._chunks, None)
+                if chunk is None:
+                    raise ScoringInputInvalid(
+                        f"a row ends after {self._next * self.dtype.itemsize + filled} bytes, it must have "
+                        f"{self.dimension * self.dtype.itemsize}"
+                    )
+                self._rest = memoryview(chunk)
+            part = self._rest[: len(data) - filled]
+            data[filled : filled + len(part)] = part
+            filled += len(part)
+            self._rest = self._rest[len(part) :]
+        self._next += columns
+        return data
+
+    def _finish(self) -> None:
+        if self._rest or any(len(chunk) for chunk in self._chunks):
+            raise ScoringInputInvalid(f"a row has more than {self.dimension * self.dtype.itemsize} bytes")
+
+
+class SharedRow:
+    """A row that several others are made of: what it read last is kept, so that they do not read it again."""
+
+    def __init__(self, row: Row) -> None:
+        self._row = as_source(row)
+        self.dimension, self.dtype, self.slow = self._row.dimension, self._row.dtype, self._row.slow
+        self._lock = threading.Lock()
+        self._range: tuple[int, int] | None = None
+        self._block = np.empty(0, self.dtype)
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`."""
+        with self._lock:
+            if self._range != (start, stop):
+                self._block = self._row.read(start, stop)
+                self._range = (start, stop)
+            return self._block
+
+
+class DifferenceRow:
+    """after - before, as `difference` computes it of two blocks; it may raise."""
+
+    def __init__(
+        self, before: SharedRow, after: SharedRow, difference: Callable[[np.ndarray, np.ndarray], np.ndarray]
+    ) -> None:
+        if before.dimension != after.dimension:
+            raise ScoringInputInvalid(f"a difference of rows of {before.dimension} and {after.dimension} columns")
+        self._before, self._after, self._difference = before, after, difference
+        self.dimension, self.dtype, self.slow = before.dimension, before.dtype, before.slow or after.slow
+
+    def read(self, start: int, stop: int) -> np.ndarray:
+        """See `RowSource.read`."""
+        return self._difference(self._before.read(start, stop), self._after.read(start, stop))
