@@ -39,3 +39,9 @@ class KernelUnavailable(Unavailable):
     """A kernel that was asked for cannot run here. Another gives the same result."""
 
     code = "kernel-unavailable"
+
+
+class PolicyNeedsUnmet(InvalidInput):
+    """A policy needs what the project does not give it, or cannot settle a round at all."""
+
+    code = "policy-needs-unmet"

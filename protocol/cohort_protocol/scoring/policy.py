@@ -1,20 +1,19 @@
-"""Policies by name. A policy is a pure integer function of the Gram matrix, with parameters that have a hash.
+"""Policies by name. A policy is a pure integer function of a round's rows, with parameters that have a hash.
 
 The hash is in the terms of a project on chain, so that trainers know before they join by which rule they are paid.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from cohort_protocol.scoring.errors import UnknownPolicy
-from cohort_protocol.scoring.fedavg import FedAvgPolicy
+from cohort_protocol.scoring.catalogue.entries import ENTRIES, CatalogueEntry, Need
+from cohort_protocol.scoring.errors import PolicyNeedsUnmet, UnknownPolicy
 from cohort_protocol.scoring.gram import Gram
 from cohort_protocol.scoring.outcome import PolicyOutcome
-from cohort_protocol.scoring.peer import PeerPolicy
 from cohort_protocol.scoring.rows import PublicRows
 
 
@@ -55,20 +54,45 @@ class CoordinatePolicy(Policy, Protocol):
         Returns the outcome and m, int64[d], |m| <= 2^31, in units of 2^(e-16). Raises `ScoringInputInvalid`."""
 
 
-_POLICIES: dict[str, Callable[[Mapping[str, Any]], Policy]] = {
-    "peer": PeerPolicy.from_params,
-    "fedavg": FedAvgPolicy.from_params,
-}
+_ENTRIES: dict[str, CatalogueEntry] = {entry.name: entry for entry in ENTRIES}
+
+
+def catalogue() -> tuple[CatalogueEntry, ...]:
+    """Every name that this program knows, those for reports included, in the order of the documentation."""
+    return tuple(_ENTRIES.values())
 
 
 def known_policies() -> tuple[str, ...]:
     """The names that `policy_by_name` accepts."""
-    return tuple(sorted(_POLICIES))
+    return tuple(sorted(entry.name for entry in ENTRIES if entry.settles))
 
 
 def policy_by_name(name: str, params: Mapping[str, Any] | None = None) -> Policy:
-    """The policy of a spec. Raises `UnknownPolicy` or `PolicyParametersInvalid`."""
-    build = _POLICIES.get(name)
-    if build is None:
+    """The policy of a spec. Raises `UnknownPolicy`, `PolicyParametersInvalid`, and `PolicyNeedsUnmet` for a score that
+    is for reports."""
+    return _settling(name).build(params or {})
+
+
+def check_needs(name: str, batches: bool) -> None:
+    """Refuses, when a project is created or joined, a policy that could never run there.
+
+    batches: whether the terms fix a validation root. Raises `UnknownPolicy` or `PolicyNeedsUnmet`."""
+    entry = _settling(name)
+    if Need.VALIDATION_ROWS in entry.needs and not batches:
+        free = [each.name for each in ENTRIES if each.settles and Need.VALIDATION_ROWS not in each.needs]
+        raise PolicyNeedsUnmet(
+            f"policy {name!r} needs validation batches and the terms have no validation root: fix a root of one batch "
+            f"per round, or take one of {', '.join(free)}"
+        )
+
+
+def _settling(name: str) -> CatalogueEntry:
+    entry = _ENTRIES.get(name)
+    if entry is None:
         raise UnknownPolicy(f"there is no policy {name!r}; known are: {', '.join(known_policies())}")
-    return build(params or {})
+    if not entry.settles:
+        raise PolicyNeedsUnmet(
+            f"{name!r} is a score for reports: it runs models, which settles no round; known policies are: "
+            f"{', '.join(known_policies())}"
+        )
+    return entry

@@ -20,13 +20,13 @@ from cohort_protocol.scoring import (
 
 
 def test_an_unknown_name_lists_the_known_ones():
-    with pytest.raises(UnknownPolicy, match="fedavg, peer") as unknown:
+    with pytest.raises(UnknownPolicy, match="peer") as unknown:
         policy_by_name("Peer")
     assert isinstance(unknown.value, CohortError)
-    assert known_policies() == ("fedavg", "peer")
+    assert all(name in str(unknown.value) for name in known_policies())
 
 
-@pytest.mark.parametrize("name", ["peer", "fedavg"])
+@pytest.mark.parametrize("name", known_policies())
 def test_the_hash_is_of_the_description_and_rebuilds_the_policy(name):
     policy = policy_by_name(name)
     described = policy.description()
@@ -73,7 +73,7 @@ def test_fedavg_counts_everybody_the_same():
     assert result.step.tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("name", ["peer", "fedavg"])
+@pytest.mark.parametrize("name", known_policies())
 def test_what_is_no_gram_matrix_is_refused(name):
     with pytest.raises(ScoringInputInvalid):
         policy_by_name(name).evaluate(((1, 0), (0, 1)), 1, PublicRows())
