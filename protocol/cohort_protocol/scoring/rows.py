@@ -1,7 +1,8 @@
 """Which rows a Gram matrix holds besides the updates, and in which order.
 
 Rows of a round: the n updates, then the public rows: past global steps (most recent first), u0, g0, g1, the half-batch
-gradients h0, h1, then g0 and g1 of each class. Every public row may be missing; those that are there keep this order.
+gradients h0, h1, the value rows v and v', then g0 and g1 of each class. Every public row may be missing; those that
+are there keep this order.
 """
 
 from __future__ import annotations
@@ -28,15 +29,19 @@ class PublicRows:
     """g0, g1: gradients of the validation loss at the round's model and at the model moved by `probe` weights."""
     halves: bool = False
     """h0, h1: the same two gradients on the first half of the batch, for the uncertainty of a score."""
+    values: int = 0
+    """1: v, the least row whose inner product with every update is its measured value on the batch (`learning.
+    validation`); 2: also v', the same on the first half of the batch."""
     classes: int = 0
     """Pairs g0, g1 on the examples of one class each (or group of classes), class by class."""
 
     def __post_init__(self) -> None:
         """Raises `ScoringInputInvalid` for a layout that no round has."""
-        if self.past_steps < 0 or self.classes < 0 or self.count > MAX_PUBLIC_ROWS:
+        fits = self.past_steps >= 0 and self.classes >= 0 and 0 <= self.values <= 2
+        if not fits or self.count > MAX_PUBLIC_ROWS:
             raise ScoringInputInvalid(
-                f"{self.past_steps} past steps and {self.classes} classes make {self.count} public rows: "
-                f"0 .. {MAX_PUBLIC_ROWS} are possible"
+                f"{self.past_steps} past steps, {self.values} value rows (0 .. 2) and {self.classes} classes make "
+                f"{self.count} public rows: 0 .. {MAX_PUBLIC_ROWS} are possible"
             )
         if self.halves and not self.gradients:
             raise ScoringInputInvalid("gradients of half a batch without those of the batch")
@@ -44,7 +49,7 @@ class PublicRows:
     @property
     def count(self) -> int:
         """p, the number of public rows."""
-        return self.past_steps + self.trainable + 2 * (self.gradients + self.halves + self.classes)
+        return self.past_steps + self.trainable + 2 * (self.gradients + self.halves + self.classes) + self.values
 
     def step_rows(self, n: int) -> tuple[int, ...]:
         """Indices of the past steps, most recent first, after n updates."""
@@ -64,21 +69,27 @@ class PublicRows:
         start = n + self.past_steps + self.trainable + 2 * self.gradients
         return (start, start + 1) if self.halves else None
 
+    def value_rows(self, n: int) -> tuple[int, ...]:
+        """Indices of v and v', as many as are there."""
+        start = n + self.past_steps + self.trainable + 2 * (self.gradients + self.halves)
+        return tuple(range(start, start + self.values))
+
     def class_rows(self, n: int) -> tuple[tuple[int, int], ...]:
         """Indices of g0 and g1 of each class."""
-        start = n + self.past_steps + self.trainable + 2 * (self.gradients + self.halves)
+        start = n + self.count - 2 * self.classes
         return tuple((start + 2 * k, start + 2 * k + 1) for k in range(self.classes))
 
 
 @dataclass(frozen=True)
 class PublicVectors:
     """The public rows themselves: int64[d] each, |x| < 2^31. Steps in the unit of a step, 2^(e-16); u0 like an update;
-    the gradients all in one unit of their own, which no score depends on."""
+    the gradients all in one unit of their own, and the value rows in another, on which no score depends."""
 
     past_steps: tuple[np.ndarray, ...] = ()
     trainable: np.ndarray | None = None
     gradients: tuple[np.ndarray, np.ndarray] | None = None
     halves: tuple[np.ndarray, np.ndarray] | None = None
+    values: tuple[np.ndarray, ...] = ()
     classes: tuple[tuple[np.ndarray, np.ndarray], ...] = field(default=())
 
     @property
@@ -89,6 +100,7 @@ class PublicVectors:
             trainable=self.trainable is not None,
             gradients=self.gradients is not None,
             halves=self.halves is not None,
+            values=len(self.values),
             classes=len(self.classes),
         )
 
@@ -97,7 +109,7 @@ class PublicVectors:
         rows = list(self.past_steps)
         if self.trainable is not None:
             rows.append(self.trainable)
-        for pair in (self.gradients, self.halves, *self.classes):
+        for pair in (self.gradients, self.halves, self.values, *self.classes):
             rows.extend(pair or ())
         return rows
 
@@ -108,5 +120,6 @@ class PublicVectors:
             trainable=self.trainable if needs.trainable else None,
             gradients=self.gradients if needs.gradients else None,
             halves=self.halves if needs.halves else None,
+            values=self.values[: needs.values],
             classes=self.classes if needs.classes else (),
         )

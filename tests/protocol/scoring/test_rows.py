@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 layouts = st.builds(
-    lambda steps, trainable, gradients, halves, classes: PublicRows(
-        steps, trainable, gradients, halves and gradients, classes
+    lambda steps, trainable, gradients, halves, values, classes: PublicRows(
+        steps, trainable, gradients, halves and gradients, values, classes
     ),
     st.integers(0, 5),
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.integers(0, 2),
     st.integers(0, 10),
 )
 
@@ -35,6 +36,7 @@ def vectors(layout: PublicRows) -> PublicVectors:
         trainable=row() if layout.trainable else None,
         gradients=pair() if layout.gradients else None,
         halves=pair() if layout.halves else None,
+        values=tuple(row() for _ in range(layout.values)),
         classes=tuple(pair() for _ in range(layout.classes)),
     )
 
@@ -44,7 +46,7 @@ def test_indices_name_every_public_row_once_in_order(layout, n):
     indices = list(layout.step_rows(n))
     if layout.trainable:
         indices.append(layout.trainable_row(n))
-    for pair in (layout.gradient_rows(n), layout.half_rows(n), *layout.class_rows(n)):
+    for pair in (layout.gradient_rows(n), layout.half_rows(n), layout.value_rows(n), *layout.class_rows(n)):
         indices.extend(pair or ())
     assert indices == list(range(n, n + layout.count))
 
@@ -62,12 +64,14 @@ def test_a_policy_reads_what_it_needs_of_what_is_there(there, needs):
     assert read.past_steps == min(there.past_steps, needs.past_steps)
     assert read.trainable == (there.trainable and needs.trainable)
     assert read.gradients == (there.gradients and needs.gradients)
+    assert read.values == min(there.values, needs.values)
     assert read.halves == (there.halves and needs.halves)
     assert read.classes == (there.classes if needs.classes else 0)
 
 
 @pytest.mark.parametrize(
-    "layout", [{"past_steps": -1}, {"classes": -1}, {"past_steps": 33}, {"classes": 17}, {"halves": True}]
+    "layout",
+    [{"past_steps": -1}, {"classes": -1}, {"past_steps": 33}, {"classes": 17}, {"halves": True}, {"values": 3}],
 )
 def test_layouts_that_no_round_has_are_refused(layout):
     with pytest.raises(ScoringInputInvalid):
