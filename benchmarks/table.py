@@ -10,6 +10,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+LOG_WIDTH = 150
+
 
 @dataclass(frozen=True)
 class Row:
@@ -23,6 +25,10 @@ class Row:
     goal: float | None = None
     at_most: bool = True
     """Whether the goal is an upper bound; else a lower one."""
+    interval: tuple[float, float] | None = None
+    """95% confidence interval of the value, where there is one."""
+    worst: float | None = None
+    """The worst seed, where the value is a mean over seeds."""
 
     @property
     def met(self) -> bool | None:
@@ -34,6 +40,9 @@ class Row:
     def as_json(self) -> dict:
         row = asdict(self)
         del row["at_most"]
+        for name in ("interval", "worst"):
+            if row[name] is None:
+                del row[name]
         return row | {"met": self.met}
 
 
@@ -45,9 +54,13 @@ def ordered(rows: Sequence[Row]) -> list[Row]:
 def print_table(title: str, rows: Sequence[Row], console: Console | None = None) -> None:
     """Prints the rows, missed goals first."""
     console = console or Console()
+    if not console.is_terminal and console.width < LOG_WIDTH:
+        # A log has no width of its own, and names folded letter by letter help nobody.
+        console = Console(file=console.file, width=LOG_WIDTH)
     table = Table(title=title, title_justify="left", header_style="bold")
     table.add_column("what", overflow="fold")
-    for head in ("value", "anchor", "goal"):
+    spread = any(row.interval is not None for row in rows)
+    for head in ("value", *(("95% interval", "worst seed") if spread else ()), "anchor", "goal"):
         table.add_column(head, justify="right")
     table.add_column("unit")
     table.add_column("met")
@@ -57,6 +70,7 @@ def print_table(title: str, rows: Sequence[Row], console: Console | None = None)
         table.add_row(
             row.name,
             _number(row.value),
+            *(_spread(row) if spread else ()),
             _number(row.anchor) if row.anchor is not None else "",
             f"{sign} {_number(row.goal)}" if row.goal is not None else "",
             row.unit,
@@ -67,8 +81,13 @@ def print_table(title: str, rows: Sequence[Row], console: Console | None = None)
 
 
 def write_json(path: Path, rows: Sequence[Row]) -> None:
-    """A list of {"name", "value", "unit", "anchor", "goal", "met"}."""
+    """A list of {"name", "value", "unit", "anchor", "goal", "met"}, with "interval" and "worst" where known."""
     path.write_text(json.dumps([row.as_json() for row in rows], indent=1) + "\n")
+
+
+def _spread(row: Row) -> tuple[str, str]:
+    interval = "" if row.interval is None else f"{_number(row.interval[0])} .. {_number(row.interval[1])}"
+    return interval, "" if row.worst is None else _number(row.worst)
 
 
 def _number(value: float) -> str:

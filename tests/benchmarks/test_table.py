@@ -46,3 +46,19 @@ def test_the_json_has_exactly_the_agreed_fields(tmp_path: Path) -> None:
         {"name": "fast", "value": 1.0, "unit": "s", "anchor": 5.0, "goal": 3.0, "met": True},
         {"name": "poor", "value": 0.85, "unit": "part", "anchor": None, "goal": 0.9, "met": False},
     ]
+
+
+def test_means_over_seeds_show_their_interval_and_their_worst_seed(tmp_path: Path) -> None:
+    spread = Row("mean", 0.5, "of honest pay", goal=1.0, interval=(0.25, 0.75), worst=0.875)
+    out = io.StringIO()
+    print_table("Title", [spread, PLAIN], Console(file=out, width=160))
+    assert any("0.25 .. 0.75" in line and "0.875" in line for line in out.getvalue().splitlines())
+    write_json(tmp_path / "rows.json", [spread])
+    (row,) = json.loads((tmp_path / "rows.json").read_text())
+    assert (row["interval"], row["worst"], row["met"]) == ([0.25, 0.75], 0.875, True)
+
+
+def test_a_log_is_wide_enough_for_names() -> None:
+    out = io.StringIO()
+    print_table("Title", [Row("a name that is longer than a narrow terminal lets it be", 1.0, "s")], Console(file=out))
+    assert "a name that is longer than a narrow terminal lets it be" in out.getvalue()

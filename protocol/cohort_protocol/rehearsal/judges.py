@@ -79,9 +79,28 @@ class ShapleyJudge:
         return Decision(scores, (0,) * n, weighted_sum(round.updates, [TOTAL_WEIGHT // n] * n))
 
 
+@dataclass(frozen=True)
+class AverageJudge:
+    """Federated averaging weighted by the number of examples that each trainer claims, no filter, equal pay (McMahan et
+    al., AISTATS 2017). Without cheats it is the clean baseline."""
+
+    name: str = "fedavg-by-examples"
+
+    def score_floor(self, slots: int) -> int:
+        return 1
+
+    def decide(self, round: Round) -> Decision:
+        sizes = round.world.sizes
+        weights = [TOTAL_WEIGHT * size // sum(sizes) for size in sizes]
+        return Decision((ONE,) * len(sizes), (0,) * len(sizes), weighted_sum(round.updates, weights))
+
+
 def judge_by_name(name: str) -> Judge:
-    """`exact-shapley`, or a policy's judge. Raises `UnknownPolicy`."""
-    return ShapleyJudge() if name == "exact-shapley" else PolicyJudge(policy_by_name(name))
+    """`exact-shapley`, `fedavg-by-examples`, or a policy's judge. Raises `UnknownPolicy`."""
+    for judge in (ShapleyJudge(), AverageJudge()):
+        if judge.name == name:
+            return judge
+    return PolicyJudge(policy_by_name(name))
 
 
 def public_vectors(round: Round, policy: Policy | None = None) -> PublicVectors:

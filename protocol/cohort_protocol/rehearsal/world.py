@@ -215,6 +215,12 @@ class World:
         """What each honest trainer holds."""
         return self._honest
 
+    @property
+    def sizes(self) -> list[int]:
+        """Examples that each trainer says it has, in row order: cheats claim an average number."""
+        own = [len(one) for one in self._honest]
+        return own + [sum(own) // len(own)] * self.scenario.cheating
+
     def _share_out(self) -> tuple[list[Dataset], list[list[Dataset]]]:
         scenario, classes = self.scenario, self.task.data.classes
         held = [group.attack.holdings(group.members) for group in scenario.groups]
@@ -249,7 +255,9 @@ class World:
         updates = [quantise(row, self.task.exponent) for row in np.concatenate(rows)]
         revealed = _joined(self._batches) if self._batches else None
         result = Round(self, number, self.model, updates, list(self._steps), batch, revealed)
-        self._batches.append(batch)
+        # Once the owner's examples are used up, later batches show nothing new.
+        if number <= len(self.task.public) // self.scenario.batch:
+            self._batches.append(batch)
         self._earlier = result.real_updates
         return result
 

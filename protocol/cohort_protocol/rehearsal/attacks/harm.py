@@ -81,9 +81,9 @@ class LabelFlip(Attack):
     def datasets(self, shards: Sequence[Dataset], members: int, random: np.random.Generator) -> list[Dataset]:
         most = max(int(shard.labels.max()) for shard in shards)
         # With an odd number of classes the middle one would stay right.
+        middle = 0 if most else 1
         return [
-            Dataset(shard.inputs, np.where(2 * shard.labels == most, (most + 1) % (most + 1), most - shard.labels))
-            for shard in shards
+            Dataset(shard.inputs, np.where(2 * shard.labels == most, middle, most - shard.labels)) for shard in shards
         ]
 
     def craft(self, view: View) -> np.ndarray:

@@ -1,0 +1,215 @@
+"""What cheating pays: the pay of every cheat over the mean honest pay, in simulated markets.
+
+    python -m benchmarks.fairness [--quick] [--seeds N] [--policy NAME] [--task NAME] [--json FILE]
+
+Eight honest trainers and a group of cheats share a project for eight rounds; pay follows the contract's rule with a
+share cap of 4/n. "Each" is one cheat's pay, "together" all of a group's. Copies and clones are held against what the
+same data owner earns in the same market under one name (ratio of the means over seeds). Beside the default policy:
+equal split (FedAvg), multi-Krum, and the exact Shapley values of the round's batch.
+
+A full run takes long; it remembers every market it has played under .cohort/ and can be broken off. Rows without a goal
+are what the protocol knows as weak, and cells of the grid.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import mean
+
+import numpy as np
+from cohort_protocol.rehearsal import Scenario
+from cohort_protocol.scoring import known_policies
+
+from benchmarks.rehearsals import interval, outcome
+from benchmarks.table import Row, print_table, write_json
+
+HONEST = 8
+ROUNDS = 8
+MOST_SHAPLEY = 12
+"""Players for whom 2^n models are evaluated."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to cheat and what it may pay."""
+
+    attack: str
+    members: int
+    goal: float | None = None
+    measure: str = "each"
+    """each, together, alone (together, over what the group's data owner earns under one name), victim (the first
+    honest trainer's pay over what it earns without the copier)."""
+
+    @property
+    def label(self) -> str:
+        names = f"{self.members} x " if self.members > 1 else ""
+        words = {
+            "each": "each",
+            "together": "together",
+            "alone": "together, of one honest name's pay",
+            "victim": "what is left to the copied trainer",
+        }
+        return f"{names}{self.attack}: {words[self.measure]}"
+
+
+CASES = (
+    Case("replay", 1, 0.02),
+    Case("replay-average", 1, 0.02),
+    Case("step-noise", 1, 0.1),
+    Case("noise", 2, 0.05),
+    Case("zeros", 2, 0.05),
+    Case("sign-flip", 2, 0.05),
+    Case("label-flip", 3, 0.05),
+    Case("random-group", 3, 0.05),
+    Case("copy", 1, 1.05, "alone"),
+    Case("clones", 2, 1.05, "alone"),
+    Case("clones", 4, 1.05, "alone"),
+    Case("clones", 8, 1.05, "alone"),
+    Case("reseeded-clones", 2, 1.05, "alone"),
+    Case("reseeded-clones", 4, 1.05, "alone"),
+    Case("reseeded-clones", 8, 1.05, "alone"),
+    Case("alie", 3, 0.2),
+    Case("scaling:factor=2", 1, 1.0),
+    Case("step-training", 1, 0.6),
+    Case("leaked-batch", 1, 1.2),
+    # Known as weak, measured without a goal.
+    Case("copy", 1, None, "victim"),
+    Case("masked-clones", 4, None, "alone"),
+    Case("shard-clones", 4, None, "alone"),
+    Case("leaked-batch:train=1", 1),
+    Case("revealed-batches", 1),
+    Case("few-examples", 1),
+    Case("min-max", 3),
+    Case("min-sum", 3),
+    Case("ipm", 3),
+    Case("mpaf", 3),
+    Case("back-door", 2),
+)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Where the cases are played."""
+
+    task: str
+    partition: str
+    judges: tuple[str, ...]
+
+
+def grid(quick: bool, policy: str, tasks: Sequence[str] | None) -> list[Cell]:
+    """The cells of a run. CNNs are played under the policy alone: the others take hours."""
+    beside = ("fedavg", *(("multi-krum",) if "multi-krum" in known_policies() else ()))
+    chosen = list(tasks or (["digits-mlp"] if quick else ["digits-mlp", "patterns-mlp", "digits-cnn", "patterns-cnn"]))
+    cells = []
+    for task in chosen:
+        for partition in ("iid-unequal", "dirichlet-0.5"):
+            judges: tuple[str, ...] = (policy,)
+            if task.endswith("mlp") and (not quick or partition == "iid-unequal"):
+                judges += beside if quick else (*beside, "exact-shapley")
+            cells.append(Cell(task, partition, judges))
+    return cells
+
+
+def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, float]:
+    """(pay of the cheats, what it is held against), both over the mean honest pay of their market."""
+    attack = case.attack.partition(":")[0]
+    owns = attack in ("clones", "reseeded-clones", "masked-clones", "shard-clones")
+    shards = HONEST + (1 if owns else case.members)
+    market = {"task": cell.task, "partition": cell.partition, "rounds": ROUNDS, "seed": seed, "shards": shards}
+    run = outcome(Scenario(honest=HONEST, cheats=((case.attack, case.members),), **market), judge)
+    cheats = range(HONEST, HONEST + case.members)
+    if case.measure == "each":
+        return run.pay(cheats) / case.members, 1.0
+    if case.measure == "together":
+        return run.pay(cheats), 1.0
+    if owns:
+        alone = outcome(Scenario(honest=HONEST + 1, **market), judge)
+        return run.pay(cheats), alone.pay([HONEST], range(HONEST))
+    others = range(1, HONEST)
+    without = outcome(Scenario(honest=HONEST, **market), judge).pay([0], others)
+    copied = [0] if case.measure == "victim" else [0, *cheats]
+    return run.pay(copied, others), without
+
+
+def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int], goal: bool) -> Row | None:
+    """The case over all cells and seeds that are played under a judge."""
+    if judge == "exact-shapley" and HONEST + case.members > MOST_SHAPLEY:
+        return None
+    pairs = np.array(
+        [measured(case, cell, judge, seed) for cell in cells if judge in cell.judges for seed in seeds], np.float64
+    )
+    if not len(pairs):
+        return None
+    # A data owner who earns next to nothing alone would make a single ratio anything.
+    worst = float((pairs[:, 0] / np.maximum(pairs[:, 1], 0.25)).max())
+    return Row(
+        f"{judge}, {case.label}",
+        float(pairs[:, 0].mean() / pairs[:, 1].mean()),
+        "of honest pay",
+        goal=case.goal if goal else None,
+        interval=interval(pairs[:, 0], lambda drawn: float(pairs[drawn, 0].mean() / pairs[drawn, 1].mean())),
+        worst=worst,
+    )
+
+
+def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list[Row]:
+    """What the judge does to honest trainers when nobody cheats."""
+    runs = [
+        outcome(Scenario(cell.task, cell.partition, HONEST, rounds=ROUNDS, seed=seed), judge)
+        for cell in cells
+        if judge in cell.judges
+        for seed in seeds
+    ]
+    lowest = [min(run.earned) / max(1.0, run.honest_mean) for run in runs]
+    unpaid = [run.honest_unpaid for run in runs]
+    return [
+        Row(f"{judge}, nobody cheats: lowest pay", mean(lowest), "of honest pay", None, None, True, interval(lowest)),
+        Row(f"{judge}, nobody cheats: trainer-rounds unpaid", mean(unpaid), "", None, None, True, interval(unpaid)),
+    ]
+
+
+def measure(cells: Sequence[Cell], policy: str, seeds: Sequence[int], by_cell: bool) -> list[Row]:
+    """All cases under all judges, then the policy cell by cell."""
+    judges = list(dict.fromkeys(judge for cell in cells for judge in cell.judges))
+    found: list[Row] = []
+    for judge in sorted(judges, key=lambda name: name != policy):
+        for case in CASES:
+            row = rows_of(case, cells, judge, seeds, judge == policy)
+            if row is not None:
+                found.append(row)
+                low, high = row.interval or (0, 0)
+                print(f"{row.name}: {row.value:.3f} [{low:.3f}, {high:.3f}]", file=sys.stderr, flush=True)
+        found += honest_rows(cells, judge, seeds)
+    if by_cell:
+        for cell in cells:
+            for case in CASES:
+                row = rows_of(case, [cell], policy, seeds, False)
+                if row is not None:
+                    name = f"{cell.task}, {cell.partition}: {case.label}"
+                    found.append(Row(name, row.value, row.unit, interval=row.interval, worst=row.worst))
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
+    parser.add_argument("--quick", action="store_true", help="three seeds, digits and an MLP only; the same goals")
+    parser.add_argument("--seeds", type=int, help="number of seeds (3 with --quick, else 5)")
+    parser.add_argument("--first", type=int, default=100, help="first seed")
+    parser.add_argument("--policy", default="default", choices=known_policies(), help="the policy with the goals")
+    parser.add_argument("--task", action="append", help="only this task; may be repeated")
+    parser.add_argument("--json", type=Path, help="also write the rows to this file")
+    options = parser.parse_args()
+    seeds = range(options.first, options.first + (options.seeds or (3 if options.quick else 5)))
+    cells = grid(options.quick, options.policy, options.task)
+    rows = measure(cells, options.policy, seeds, not options.quick)
+    print_table(f"What cheating pays, {len(seeds)} seeds", rows)
+    if options.json:
+        write_json(options.json, rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""Rehearsals for benchmarks: each is played once and remembered under .cohort/, so that a long run can be broken off
+and taken up again; and means with confidence intervals.
+
+A remembered run is used again only if neither the scenario nor a line of the code that decides its result has changed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from statistics import mean
+
+import cohort_protocol
+import numpy as np
+from cohort_protocol.rehearsal import Scenario, judge_by_name, play
+
+ROOT = Path(__file__).resolve().parent.parent
+CACHE = ROOT / ".cohort" / "rehearsals"
+DECIDING = ("rehearsal", "scoring", "learning", "payout", "update")
+"""Packages of the protocol whose code decides what a rehearsal gives."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What is kept of one run."""
+
+    earned: tuple[int, ...]
+    """Base units by trainer, honest ones first."""
+    honest: int
+    accuracies: tuple[float, ...]
+    honest_unpaid: float
+    paid_out: float
+    backdoor_success: float | None
+
+    @property
+    def accuracy(self) -> float:
+        """Mean of the last three rounds."""
+        return mean(self.accuracies[-3:])
+
+    @property
+    def honest_mean(self) -> float:
+        """Mean pay of the honest, base units."""
+        return mean(self.earned[: self.honest])
+
+    def pay(self, places: Sequence[int], others: Sequence[int] | None = None) -> float:
+        """What those at `places` earned together, over the mean pay of `others` (all honest ones by default)."""
+        beside = mean(self.earned[one] for one in others) if others is not None else self.honest_mean
+        return sum(self.earned[place] for place in places) / max(1.0, beside)
+
+
+@cache
+def code_digest() -> str:
+    """Of every source file that decides a result."""
+    package = Path(next(iter(cohort_protocol.__path__)))
+    digest = sha256()
+    for name in DECIDING:
+        for file in sorted((package / name).rglob("*.py")):
+            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    return digest.hexdigest()
+
+
+def outcome(scenario: Scenario, judge: str) -> Outcome:
+    """Plays a scenario under a judge, or remembers how it went. The scenario names its task."""
+    key = {"judge": judge, "code": code_digest(), "task": scenario.task, "partition": scenario.partition}
+    key |= {name: getattr(scenario, name) for name in ("honest", "cheats", "rounds", "seed", "batch", "shards")}
+    file = CACHE / f"{sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:40]}.json"
+    if file.exists():
+        values = json.loads(file.read_text())
+    else:
+        run = play(scenario, judge_by_name(judge))
+        values = {
+            "earned": run.earned,
+            "honest": scenario.honest,
+            "accuracies": [each.accuracy for each in run.rounds],
+            "honest_unpaid": run.honest_unpaid,
+            "paid_out": run.paid_out,
+            "backdoor_success": run.backdoor_success,
+        }
+        CACHE.mkdir(parents=True, exist_ok=True)
+        part = file.with_suffix(f".{os.getpid()}")
+        part.write_text(json.dumps(values))
+        part.replace(file)
+    return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def interval(values: Sequence[float], of: Callable[[np.ndarray], float] | None = None) -> tuple[float, float]:
+    """95% bootstrap interval (Efron, 1979) of the mean, or of `of` over resampled indices; always the same for the same
+    values."""
+    random = np.random.default_rng(len(values))
+    data = np.asarray(values, np.float64)
+    drawn = random.integers(0, len(data), (2000, len(data)))
+    found = data[drawn].mean(1) if of is None else np.array([of(rows) for rows in drawn])
+    low, high = np.quantile(found, (0.025, 0.975))
+    return float(low), float(high)
