@@ -1,9 +1,9 @@
 """The two passes of a round over its rows: everything model-sized that scoring does, in memory that does not grow with
 their number.
 
-Pass one gives the Gram matrix and, while the updates are at hand, their plain sum. Pass two makes the weighted sum. Most
-accepted updates have one common weight, so it starts from that weight times the plain sum and reads only the others:
-the rejected, the clipped, the less trusted.
+Pass one gives the Gram matrix and, while the updates are at hand, their plain sum. Pass two makes the weighted sum.
+Most accepted updates have one common weight, so it starts from that weight times the plain sum and reads only the
+others: the rejected, the clipped, the less trusted.
 
 A pass may be cut into shards of columns, on several machines; the shards' results add up to the same integers.
 """
