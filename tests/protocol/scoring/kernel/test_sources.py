@@ -117,7 +117,7 @@ def test_streams_may_be_cut_anywhere(data, size, cuts):
 @pytest.mark.parametrize("size", [0, 1, 18, 19, 21, 22, 40])
 def test_a_stream_of_another_length_is_refused(size):
     row = StreamRow(lambda: iter([bytes(size)]), 10)
-    with pytest.raises(ScoringInputInvalid, match="ends after|more than"):
+    with pytest.raises(ScoringInputInvalid, match=r"ends after|more than"):
         gram_shard(Pass(NumpyKernel()), [row])
 
 
