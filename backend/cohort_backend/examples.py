@@ -176,7 +176,7 @@ STATE = m.ProjectState(
     ),
 )
 
-COMMIT = m.CommitIntake(trainer=TRAINER, member=1, commitment=_hash(0x18), expiry=1_760_000_200, signature=SIGNATURE)
+COMMIT = m.CommitIntake(trainer=TRAINER, member=1, commitment=_hash(0x18), signature=SIGNATURE)
 REVEAL = m.RevealIntake(trainer=TRAINER, member=1, update=_hash(0x15), salt=_hash(0x19), cid=_cid(0x23))
 RECEIPT = m.ReceiptIntake(
     witness=WITNESSES[0],
@@ -252,7 +252,7 @@ BUNDLE = RoundBundle(
     past_models=[],
     validation=m.NO_HASH,
     public_rows=m.NO_HASH,
-    rows=[BundleRow(row=0, member=1, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
+    rows=[BundleRow(row=0, first_row=0, member=1, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
     gram=[[81_920_000]],
     outcomes=[BundleOutcome(score=2**30, reason=0, weight=2**16, clip=2**30)],
     verdicts=[

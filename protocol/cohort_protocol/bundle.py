@@ -10,8 +10,9 @@ Canonical JSON, version 1. Amounts, scores and inner products are decimal string
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
@@ -19,7 +20,8 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cohort_protocol.canonical import canonical_json, parse_json
-from cohort_protocol.chain.types import Outcome, Row
+from cohort_protocol.chain.packed import AdmittedRow, by_admission
+from cohort_protocol.chain.types import Outcome
 from cohort_protocol.commitments import ZERO32, SettlementStatement, admitted_hash, encode_outcomes, outcomes_hash
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import (
@@ -35,18 +37,19 @@ from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.scoring import RoundEvaluation, Verdict, evaluate_round, policy_by_name
+from cohort_protocol.scoring.kernel import DifferenceRow, RowSource, SharedRow
 from cohort_protocol.spec import MAX_DIMENSION, PolicySpec, ProjectSpec
+from cohort_protocol.stored_rows import CommitmentMismatch, stored_model, stored_update
 from cohort_protocol.update import (
-    apply_step,
     decode_model,
     decode_update,
-    encode_model,
     model_commitment,
     model_size,
     step_between,
     update_commitment,
     update_size,
 )
+from cohort_protocol.update.stream import moved_model_file
 
 MAX_PAST = 10
 """Most past models that any policy reads."""
@@ -55,12 +58,8 @@ MAX_BUNDLE_BYTES = 1024 * 1024
 """32 rows with a long verdict each and a Gram matrix of 42 x 42 take about 200 KB."""
 
 _MAX_SHOWN = 120
-
-
-class CommitmentMismatch(InvalidInput):
-    """The bytes behind a CID are well formed, but not what was committed to on chain."""
-
-    code = "commitment-mismatch"
+_BLOCK = 1 << 16
+"""Parameters of a model at a time."""
 
 
 class BundleMalformed(InvalidInput):
@@ -119,6 +118,8 @@ class BundleRow(BundlePart):
     """An admitted update, in order of admission."""
 
     row: Annotated[int, Field(ge=0, lt=MAX_SLOTS)]
+    first_row: Annotated[int, Field(ge=0, lt=MAX_SLOTS)]
+    """First row that the same call of `reveal` admitted: the contract chains its rows call by call."""
     member: Annotated[int, Field(ge=1, lt=2**32)]
     """Number of the trainer in the project: what the contract's rows and claims speak of."""
     trainer: Address
@@ -206,6 +207,8 @@ class InputModel:
 class InputRow:
     """An admitted update: number and EIP-55 address of its trainer, commitment (32 bytes), CID of its file."""
 
+    first_row: int
+    """First row that the same call of `reveal` admitted."""
     member: int
     trainer: str
     update: bytes
@@ -247,14 +250,15 @@ def round_inputs(
     spec_cid: Cid,
     policy_hash: bytes,
     settled: Iterable[tuple[bytes, bytes]],
-    rows: Iterable[tuple[int, str, bytes, bytes]],
+    admissions: Iterable[Iterable[tuple[int, str, bytes, bytes]]],
     validation: bytes = ZERO32,
     public_rows: bytes = ZERO32,
 ) -> RoundInputs:
     """Puts the inputs together from the spec and from what the chain's events say.
 
     settled: (model commitment, raw CID) of every `RoundSettled` of the project before this round, in order.
-    rows: (member, trainer, update commitment, raw CID) of every row of the round's `UpdatesAdmitted`, in order.
+    admissions: for each `UpdatesAdmitted` of the round, in order, (member, trainer, update commitment, raw CID) of its
+    rows.
     validation, public_rows: of the round (`ValidationRevealed`, `PublicRowsPosted`), zeros if there are none.
     Raises `CidMalformed` for a CID that is none.
     """
@@ -271,10 +275,20 @@ def round_inputs(
         dimension=spec.model.dimension,
         exponent=spec.model.exponent,
         models=model_line([initial, *later]),
-        rows=tuple(InputRow(member, trainer, update, Cid.from_bytes(cid)) for member, trainer, update, cid in rows),
+        rows=tuple(_input_rows(admissions)),
         validation=validation,
         public_rows=public_rows,
     )
+
+
+def _input_rows(admissions: Iterable[Iterable[tuple[int, str, bytes, bytes]]]) -> list[InputRow]:
+    rows: list[InputRow] = []
+    for admitted in admissions:
+        first = len(rows)
+        rows += [
+            InputRow(first, member, trainer, update, Cid.from_bytes(cid)) for member, trainer, update, cid in admitted
+        ]
+    return rows
 
 
 def model_line(models: Sequence[InputModel]) -> tuple[InputModel, ...]:
@@ -340,16 +354,13 @@ class Recomputed:
         """What `settle` hands to the policy contract `SuppliedScores`."""
         return encode_outcomes(self.outcomes)
 
-    @property
-    def rows(self) -> list[Row]:
-        """What `settle` repeats, in order of admission."""
-        return [Row(row.member, parse_bytes32(row.update)) for row in self.bundle.rows]
 
-
-def recompute(inputs: RoundInputs, store: IpfsStore) -> Recomputed:
+def recompute(inputs: RoundInputs, store: IpfsStore, threads: int = 2) -> Recomputed:
     """Fetches the updates and past models, checks them, scores the round and computes the next model.
 
-    Pure but for reading `store`: the same inputs give the same bytes. Raises `RoundInputsInvalid`, `UnknownPolicy`
+    Rows are streamed from the store, so that memory grows with the dimension and not with their number. threads: blocks
+    that are computed while the next are fetched and hashed. Pure but for reading `store`: the same inputs give the same
+    bytes. Raises `RoundInputsInvalid`, `UnknownPolicy`
     and whatever `fetch_update`, `fetch_model` and `apply_step` raise.
     """
     policy = policy_by_name(inputs.policy.name, inputs.policy.params)
@@ -362,17 +373,25 @@ def recompute(inputs: RoundInputs, store: IpfsStore) -> Recomputed:
         raise RoundInputsInvalid(
             f"{len(inputs.rows)} admitted updates; a round that can be settled has 1 .. {MAX_SLOTS}"
         )
-    updates = [fetch_update(store, row.cid, row.update, inputs.dimension) for row in inputs.rows]
+    dimension = inputs.dimension
+    updates = [stored_update(store, row.cid, row.update, dimension) for row in inputs.rows]
     needed = inputs.models[-(min(policy.needs.past_steps, MAX_PAST) + 1) :]
-    line = [fetch_model(store, entry.cid, entry.commitment, inputs.dimension) for entry in needed]
-    steps = [step_between(before, after) for before, after in pairwise(line)]
-    evaluation = evaluate_round(updates, steps[::-1], policy)
-    model_bytes = encode_model(next_model := apply_step(line[-1], evaluation.step))
+    line = [SharedRow(stored_model(store, entry.cid, entry.commitment, dimension)) for entry in needed]
+    steps = [DifferenceRow(before, after, step_between) for before, after in pairwise(line)]
+    evaluation = evaluate_round(updates, steps[::-1], policy, threads=threads)
+    file = BytesIO()
+    commitment = moved_model_file(_blocks(line[-1]), evaluation.step, file.write)
+    model_bytes = file.getvalue()
     model_cid = cid_of(model_bytes)
-    published = PublishedModel(commitment=to_hex(model_commitment(next_model)), cid=str(model_cid))
+    published = PublishedModel(commitment=to_hex(commitment), cid=str(model_cid))
     bundle = _bundle(inputs, policy.description(), needed, evaluation, published)
     data = bundle.to_bytes()
     return Recomputed(bundle, data, cid_of(data), model_bytes, model_cid)
+
+
+def _blocks(row: RowSource) -> Iterator[np.ndarray]:
+    for start in range(0, row.dimension, _BLOCK):
+        yield row.read(start, min(start + _BLOCK, row.dimension))
 
 
 def _bundle(
@@ -397,7 +416,14 @@ def _bundle(
         validation=to_hex(inputs.validation),
         public_rows=to_hex(inputs.public_rows),
         rows=[
-            BundleRow(row=index, member=row.member, trainer=row.trainer, update=to_hex(row.update), cid=str(row.cid))
+            BundleRow(
+                row=index,
+                first_row=row.first_row,
+                member=row.member,
+                trainer=row.trainer,
+                update=to_hex(row.update),
+                cid=str(row.cid),
+            )
             for index, row in enumerate(inputs.rows)
         ],
         gram=[list(line) for line in evaluation.gram],
@@ -419,12 +445,20 @@ def outcomes_of(bundle: RoundBundle) -> list[Outcome]:
     return [Outcome(outcome.score, outcome.reason) for outcome in bundle.outcomes]
 
 
+def admissions_of(bundle: RoundBundle) -> list[list[AdmittedRow]]:
+    """The rows that each call of `reveal` admitted, in order: what `settle` repeats."""
+    return [
+        [AdmittedRow(row.row, row.member, parse_bytes32(row.update), bytes(Cid.parse(row.cid))) for row in rows]
+        for rows in by_admission(bundle.rows)
+    ]
+
+
 def statement_of(bundle: RoundBundle, bundle_cid: Cid) -> SettlementStatement:
     """What the quorum signs and the contract checks, for this bundle."""
     return SettlementStatement(
         project=bundle.project,
         round=bundle.round,
-        admitted_hash=admitted_hash([(row.member, parse_bytes32(row.update)) for row in bundle.rows]),
+        admitted_hash=admitted_hash(admissions_of(bundle)),
         validation=parse_bytes32(bundle.validation),
         public_rows=parse_bytes32(bundle.public_rows),
         policy_hash=parse_bytes32(bundle.policy.hash),

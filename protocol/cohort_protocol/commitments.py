@@ -8,10 +8,10 @@ forms that go on chain. Sources: EIP-712 (typed data), EIP-2098 (compact signatu
 from __future__ import annotations
 
 import hmac
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from eth_abi import encode
 from eth_account import Account
@@ -22,13 +22,7 @@ from eth_utils import keccak
 from cohort_protocol.errors import InvalidInput, SignatureInvalid
 from cohort_protocol.identifiers import parse_address
 
-if TYPE_CHECKING:
-    from cohort_protocol.chain.types import ClaimItem
-
-COMMITMENT_TYPEHASH = keccak(
-    text="CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round,"
-    "uint32 member,bytes32 update,uint8 codec,bytes32 digest,bytes32 salt)"
-)
+COMMITMENT_TYPEHASH = keccak(text="CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round)")
 
 MARKET_DOMAIN = ("CohortMarket", "1")
 VERIFIER_DOMAIN = ("CohortAttestedVerifier", "1")
@@ -38,7 +32,6 @@ COMMIT_TYPE = [
     ("uint32", "round"),
     ("uint32", "member"),
     ("bytes32", "commitment"),
-    ("uint64", "expiry"),
 ]
 RECEIPT_TYPE = [
     ("uint256", "project"),
@@ -155,7 +148,78 @@ def full_signature(r: bytes, vs: bytes) -> bytes:
     return r + (word % _PARITY).to_bytes(32, "big") + bytes([27 + word // _PARITY])
 
 
+# --- packed rows and leaves -------------------------------------------------------------------------------------------
+
+
+def pack_row(member: int, update: bytes, cid: bytes) -> bytes:
+    """What a commitment opens to, 69 bytes: member (4, big endian), codec (1), update commitment (32), digest of the
+    CID (32). `cid`: 36 bytes. The same bytes in commitments, receipts, events and the chain of admitted rows.
+
+    Raises `InvalidInput` for what does not fit.
+    """
+    codec, digest = cid_parts(cid)
+    return _packed_member(member) + bytes([codec]) + _word(update, "update") + digest
+
+
+class PackedRow(Protocol):
+    """What 69 bytes say: an opening without its salt, or an admitted row."""
+
+    @property
+    def member(self) -> int: ...
+    @property
+    def update(self) -> bytes:
+        """keccak256 of the canonical bytes of the update."""
+        ...
+
+    @property
+    def cid(self) -> bytes:
+        """36 bytes."""
+        ...
+
+
+def pack_rows(rows: Iterable[PackedRow]) -> bytes:
+    """69 bytes per row, see `pack_row`. Raises `InvalidInput`."""
+    return b"".join(pack_row(row.member, row.update, row.cid) for row in rows)
+
+
+def pack_leaf(member: int, commitment: bytes) -> bytes:
+    """An entry of a batch, 36 bytes: member (4, big endian), commitment (32). Raises `InvalidInput`."""
+    return _packed_member(member) + _word(commitment, "commitment")
+
+
+def pack_members(members: Iterable[int]) -> bytes:
+    """4 bytes each, big endian. Raises `InvalidInput`."""
+    return b"".join(_packed_member(member) for member in members)
+
+
+def _packed_member(member: int) -> bytes:
+    if not 0 <= member < 2**32:
+        raise InvalidInput(f"member numbers have 32 bits, this one is {member}")
+    return member.to_bytes(4, "big")
+
+
+def _word(value: bytes, what: str) -> bytes:
+    if not isinstance(value, bytes) or len(value) != 32:
+        raise InvalidInput(f"{what} is exactly 32 bytes, got {value!r:.80}")
+    return value
+
+
 # --- hashes -----------------------------------------------------------------------------------------------------------
+
+
+def commitment_domain(chain_id: int, market: str, project: int, round: int) -> bytes:
+    """What every commitment of a round begins with, 32 bytes."""
+    return keccak(
+        encode(
+            ["bytes32", "uint256", "address", "uint256", "uint32"],
+            [COMMITMENT_TYPEHASH, chain_id, market, project, round],
+        )
+    )
+
+
+def commitment_in(domain: bytes, member: int, update: bytes, cid: bytes, salt: bytes) -> bytes:
+    """The commitment in the round of `domain`, 32 bytes: keccak256(domain || row || salt)."""
+    return keccak(domain + pack_row(member, update, cid) + _word(salt, "salt"))
 
 
 def commitment(
@@ -163,24 +227,7 @@ def commitment(
 ) -> bytes:
     """The 32 bytes that a trainer commits to: binds the update and its CID (36 bytes) to the chain, market, round and
     member, so that a copied commitment can be opened by nobody else and no CID can be swapped."""
-    codec, digest = cid_parts(cid)
-    return keccak(
-        encode(
-            ["bytes32", "uint256", "address", "uint256", "uint32", "uint32", "bytes32", "uint8", "bytes32", "bytes32"],
-            [
-                COMMITMENT_TYPEHASH,
-                market.chain_id,
-                market.market,
-                project,
-                round,
-                member,
-                update,
-                codec,
-                digest,
-                salt,
-            ],
-        )
-    )
+    return commitment_in(commitment_domain(market.chain_id, market.market, project, round), member, update, cid, salt)
 
 
 def derive_salt(private_key: bytes, market: MarketId, project: int, round: int) -> bytes:
@@ -192,19 +239,18 @@ def derive_salt(private_key: bytes, market: MarketId, project: int, round: int) 
     return hmac.new(private_key, label, sha256).digest()
 
 
-def openings_hash(openings: Sequence[tuple[int, bytes, bytes]]) -> bytes:
-    """What a receipt speaks of. `openings`: (member, update commitment, raw CID) in the order of the call; four words
-    each."""
-    words = ["uint32", "bytes32", "uint8", "bytes32"]
-    return keccak(b"".join(encode(words, [member, update, *cid_parts(cid)]) for member, update, cid in openings))
+def openings_hash(openings: Sequence[PackedRow]) -> bytes:
+    """What a receipt speaks of: keccak256 of the packed rows, in the order of the call."""
+    return keccak(pack_rows(openings))
 
 
-def admitted_hash(rows: Sequence[tuple[int, bytes]]) -> bytes:
-    """The chain over the admitted rows (member, update commitment), in order of admission."""
-    digest = ZERO32
-    for member, update in rows:
-        digest = keccak(encode(["bytes32", "uint32", "bytes32"], [digest, member, update]))
-    return digest
+def admitted_hash(admissions: Sequence[Sequence[PackedRow]]) -> bytes:
+    """The chain over the calls of `reveal` that admitted rows, in order; for each the rows that it admitted. A link is
+    keccak256(previous, keccak256(members), keccak256(rows)), the first one begins with zeros."""
+    link = ZERO32
+    for rows in admissions:
+        link = keccak(link + keccak(pack_members(row.member for row in rows)) + openings_hash(rows))
+    return link
 
 
 def outcomes_hash(outcomes: Sequence[tuple[int, int]]) -> bytes:
@@ -225,14 +271,13 @@ def _outcome_words(outcomes: Sequence[tuple[int, int]]) -> list[int]:
 
 
 def batch_hash(leaves: Sequence[tuple[int, bytes]]) -> bytes:
-    """keccak256 of two words per leaf (member, commitment)."""
-    return keccak(b"".join(encode(["uint32", "bytes32"], list(leaf)) for leaf in leaves))
+    """keccak256 of the packed leaves (member, commitment)."""
+    return keccak(b"".join(pack_leaf(*leaf) for leaf in leaves))
 
 
-def claim_items_hash(items: Sequence[ClaimItem]) -> bytes:
-    """keccak256(abi.encode(items)): what a `ClaimTo` signature speaks of."""
-    rows = [(item.round, item.row, item.amount, list(item.proof)) for item in items]
-    return keccak(encode(["(uint32,uint8,uint112,bytes32[])[]"], [rows]))
+def claim_items_hash(items: Sequence[int]) -> bytes:
+    """What a `ClaimTo` signature speaks of: keccak256 of the words of the claim (`chain.packed.pack_claims`)."""
+    return keccak(b"".join(item.to_bytes(32, "big") for item in items))
 
 
 # --- messages ---------------------------------------------------------------------------------------------------------
@@ -252,11 +297,10 @@ def _market_message(market: MarketId, name: str, fields: list[tuple[str, str]], 
     return _typed_data(MARKET_DOMAIN, market.chain_id, market.market, name, fields, message)
 
 
-def commit_message(
-    market: MarketId, project: int, round: int, member: int, commitment: bytes, expiry: int
-) -> SignableMessage:
-    """EIP-712 `Commit`, by the trainer or its delegate: lets the aggregator post the commitment in a batch."""
-    fields = {"project": project, "round": round, "member": member, "commitment": commitment, "expiry": expiry}
+def commit_message(market: MarketId, project: int, round: int, member: int, commitment: bytes) -> SignableMessage:
+    """EIP-712 `Commit`, by the trainer or its delegate: lets the aggregator post the commitment in a batch. Good for
+    the commit phase of this very round."""
+    fields = {"project": project, "round": round, "member": member, "commitment": commitment}
     return _market_message(market, "Commit", COMMIT_TYPE, fields)
 
 

@@ -9,7 +9,6 @@ from hashlib import sha256
 import structlog
 from cohort_protocol.chain import TransactionSender
 from cohort_protocol.chain.events import (
-    AdmittedRow,
     Claimed,
     RoundDefaulted,
     RoundSettled,
@@ -17,7 +16,7 @@ from cohort_protocol.chain.events import (
     UpdatesAdmitted,
     decode_receipt,
 )
-from cohort_protocol.chain.types import ClaimItem, Row
+from cohort_protocol.chain.packed import AdmittedRow, ClaimItem
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.payout import PayoutTree, payout_leaf, verify_proof
 from cohort_protocol.phases import Phase
@@ -27,7 +26,6 @@ from cohort_protocol.service.messages import RewardItem
 from cohort_trainer.chain_events import find_events, round_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import ClaimUnproven
-from cohort_trainer.rounds.results import admitted_rows
 
 log = structlog.get_logger(__name__)
 
@@ -96,13 +94,12 @@ def _from_service(
     if missing:
         log.info("rewards-incomplete", project=project, missing=sorted(missing), next="asking the chain")
         return None
+    paid_out = connection.market.claimed_among(project, member, {item.round for item in rewards.items})
     found = []
     for item in sorted(rewards.items, key=lambda item: item.round):
-        if item.amount == 0:
+        if item.amount == 0 or item.round in paid_out:
             continue
         problem = _check_reward(connection, project, member, item)
-        if problem == "claimed":
-            continue
         if problem is not None:
             log.error("reward-unproven", project=project, round=item.round, why=problem, next="asking the chain")
             return None
@@ -112,12 +109,10 @@ def _from_service(
 
 
 def _check_reward(connection: Connection, project: int, member: int, item: RewardItem) -> str | None:
-    """None if the chain's root proves the item, "claimed", or what is wrong with it."""
+    """None if the chain's root proves the item, or what is wrong with it."""
     view = connection.market.round_of(project, item.round)
     if not view.closed:
         return "the round's money has not been moved yet"
-    if view.claimed(item.row):
-        return "claimed"
     leaf = payout_leaf(project, item.round, item.row, member, item.amount)
     if not verify_proof(view.payout_root, leaf, [parse_bytes32(sibling) for sibling in item.proof]):
         return "its proof does not lead to the payout root on chain"
@@ -128,9 +123,10 @@ def _from_chain(connection: Connection, project: int, member: int) -> list[Claim
     """Rebuilds payout trees from the events of all rounds; a tree that does not give the root on chain is not used."""
     paid = _paid_rounds(connection, project)
     admitted = _admitted(connection, project)
-    progress = connection.market.progress_of(project)
+    numbers = range(1, connection.market.progress_of(project).round + 1)
+    paid_out = connection.market.claimed_among(project, member, numbers)
     found, problems = [], []
-    for number in range(1, progress.round + 1):
+    for number in numbers:
         rows = admitted.get(number, [])
         mine = [row.row for row in rows if row.member == member]
         view = connection.market.round_of(project, number) if mine or number not in paid else None
@@ -139,7 +135,7 @@ def _from_chain(connection: Connection, project: int, member: int) -> list[Claim
         if number not in paid or len(paid[number]) != len(rows):
             # The node has left out logs; without them nothing can be said of this round.
             problem = f"round {project}/{number}: {len(rows)} admitted rows, {len(paid.get(number, []))} paid ones"
-        elif not mine or view is None or view.claimed(mine[0]) or paid[number][mine[0]] == 0:
+        elif not mine or view is None or number in paid_out or paid[number][mine[0]] == 0:
             continue
         else:
             tree = PayoutTree(project, number, list(zip((row.member for row in rows), paid[number], strict=True)))
@@ -190,9 +186,9 @@ def close_if_due(connection: Connection, project: int, sender: TransactionSender
     if view.closed or view.phase not in (Phase.VOID, Phase.DEFAULTED):
         return False
     events = round_events(connection.chain, config.market, project, number, config.start_block)
-    rows = [Row(row.member, row.update) for row in admitted_rows(events)]
-    sender.execute(market.close_round(project, number, rows), f"close {project}/{number}")
-    log.info("round-closed", project=project, round=number, phase=view.phase.name, rows=len(rows))
+    admissions = [event.rows for event in events if isinstance(event, UpdatesAdmitted)]
+    sender.execute(market.close_round(project, number, admissions), f"close {project}/{number}")
+    log.info("round-closed", project=project, round=number, phase=view.phase.name, rows=sum(map(len, admissions)))
     return True
 
 

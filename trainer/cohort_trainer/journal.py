@@ -51,8 +51,6 @@ class RoundRecord(BaseModel):
     cid: CidText
     """Where the update will be published: bound by the commitment, computed before anything is published."""
     commitment: Bytes32
-    expiry: int
-    """Of the signature, unix seconds."""
     signature: HexData
     """EIP-712 `Commit` over the commitment, by the trainer or its delegate."""
     train_reference: str
@@ -78,7 +76,7 @@ class RoundRecord(BaseModel):
     """How the round ended for this trainer, in words."""
 
 
-_FIXED = ("project", "round", "trainer", "member", "model", "update", "cid", "commitment", "expiry", "signature")
+_FIXED = ("project", "round", "trainer", "member", "model", "update", "cid", "commitment", "signature")
 
 
 class RoundJournal:

@@ -53,6 +53,8 @@ class ProjectBook:
     aggregator_fee: int = 0
     protocol_fee: int = 0
     """Of each settled round."""
+    bond: int = 0
+    """Behind each round."""
     deposited: int = 0
     free: int = 0
     held: int = 0
@@ -108,6 +110,7 @@ class ProjectBook:
             case ProjectCreated():
                 self.token = event.token
                 self.aggregator_fee, self.protocol_fee = event.terms.aggregator_fee, event.protocol_fee
+                self.bond = event.terms.bond
             case ProjectFunded():
                 self.deposited += event.amount
                 self.received += event.amount
@@ -174,7 +177,7 @@ class ProjectBook:
                 self._close(event.round, [row.pay for row in event.rows], event.paid, self._fees, event.burned)
                 self.fees += self._fees
                 self.protocol_fees += self.protocol_fee
-                self.bond_accounts[event.settler].free += self.aggregator_fee + self._to_settler.pop(event.round, 0)
+                self._pay_settler(event)
             case RoundVoided():
                 pays = [event.share] * len(event.members)
                 self._close(event.round, pays, sum(pays), 0, 0)
@@ -186,6 +189,16 @@ class ProjectBook:
                 for item in event.items:
                     self._take_claim(event.member, item)
                 self.sent[event.to] += sum(item.amount for item in event.items)
+
+    def _pay_settler(self, event: RoundSettled) -> None:
+        """The fee, and the acceptor's own bond again; of one that was slashed just before, the settler's part."""
+        account = self.bond_accounts[event.settler]
+        if event.round in self._to_settler:
+            account.free += self._to_settler.pop(event.round)
+        else:
+            account.locked -= self.bond
+            account.free += self.bond
+        account.free += self.aggregator_fee
 
     @property
     def _fees(self) -> int:

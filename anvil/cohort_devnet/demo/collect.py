@@ -53,7 +53,6 @@ SKIPPED_LEAVES = {
     LeafSkip.NOT_ELIGIBLE: "its trainer may not commit in this round",
     LeafSkip.ALREADY_COMMITTED: "its trainer had posted another one",
     LeafSkip.NO_COMMITMENT: "it is empty",
-    LeafSkip.EXPIRED: "its signature had expired",
     LeafSkip.NOT_SIGNED: "neither the trainer nor its delegate signed it",
     LeafSkip.NO_SLOT: "every slot was taken",
 }

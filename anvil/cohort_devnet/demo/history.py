@@ -52,10 +52,9 @@ class RoundEvents:
     def commitments(self) -> dict[int, bytes]:
         """Member -> the commitment that counts; one's own posting replaces the leaf of the batch."""
         found = {
-            leaf.member: leaf.commitment
+            member: commitment
             for event in self.of(CommitsPosted)
-            for position, leaf in enumerate(event.leaves)
-            if event.batch_bits >> position & 1
+            for member, commitment in event.batch.counting().items()
         }
         return found | {event.member: event.commitment for event in self.of(CommittedSelf)}
 

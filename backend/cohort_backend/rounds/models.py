@@ -103,8 +103,8 @@ class Round(Base):
     """Base units for the settler."""
     protocol_fee: Mapped[int] = mapped_column(ExactInteger, default=0)
     """Base units for the protocol."""
-    bond_to_settler: Mapped[int] = mapped_column(ExactInteger, default=0)
-    """Base units of the acceptor's slashed bond for whoever settled in its place."""
+    bond_to_settler: Mapped[int | None] = mapped_column(ExactInteger)
+    """Base units of the acceptor's slashed bond for whoever settled in its place; None: the bond was not slashed."""
     burned: Mapped[int] = mapped_column(ExactInteger, default=0)
     """Base units of the budget left undistributed for ever."""
 
@@ -167,6 +167,8 @@ class Row(Base):
     """Round."""
     row: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     """Position in order of admission, from 0."""
+    first_row: Mapped[int] = mapped_column()
+    """First row that the same call of `reveal` admitted: the contract chains its rows call by call."""
     member: Mapped[int] = mapped_column(BigInteger)
     """Number of the trainer in the project."""
     trainer: Mapped[str] = mapped_column(String(42))

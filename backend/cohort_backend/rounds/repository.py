@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from cohort_protocol.chain.types import CommitLeaf
+from cohort_protocol.chain.packed import AdmittedRow, Batch, CommitLeaf, by_admission
+from cohort_protocol.ipfs.cid import Cid
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -40,11 +41,12 @@ def commits(session: Session, project: int, number: int) -> list[Commit]:
     return list(session.scalars(query.order_by(Commit.member)))
 
 
-def batch_leaves(session: Session, project: int, number: int) -> list[CommitLeaf]:
+def batch(session: Session, project: int, number: int) -> Batch:
     """The batch as it was posted, skipped leaves included: what later calls have to repeat. Empty if none was."""
     posted = [commit for commit in commits(session, project, number) if commit.leaf is not None]
     posted.sort(key=lambda commit: commit.leaf)
-    return [CommitLeaf(commit.member, commit.batch_commitment) for commit in posted]
+    leaves = tuple(CommitLeaf(commit.member, commit.batch_commitment) for commit in posted)
+    return Batch(leaves, sum(1 << position for position, commit in enumerate(posted) if commit.leaf_counts))
 
 
 def unresolved(session: Session, project: int, number: int) -> list[Commit]:
@@ -67,6 +69,14 @@ def rows(session: Session, project: int, number: int) -> list[Row]:
     """Admitted updates in order of admission."""
     query = select(Row).where(Row.project == project, Row.round == number).order_by(Row.row)
     return list(session.scalars(query))
+
+
+def admissions(session: Session, project: int, number: int) -> list[list[AdmittedRow]]:
+    """The rows that each call of `reveal` admitted, in order: what `settle` and `closeRound` repeat."""
+    return [
+        [AdmittedRow(row.row, row.member, row.update, bytes(Cid.parse(row.cid))) for row in admitted]
+        for admitted in by_admission(rows(session, project, number))
+    ]
 
 
 def gas(session: Session, project: int, number: int) -> list[tuple[str, bytes, int]]:

@@ -135,5 +135,5 @@ def _settlement(session: Session, here: RoundInProject | None) -> SettlementProp
 
 def _facts(session: Session, here: RoundInProject) -> tuple[bytes, bytes, bytes]:
     """What the chain holds of the round: rows, validation batch, public rows."""
-    rows = [(row.member, row.update) for row in rounds.rows(session, here.project.id, here.round.number)]
-    return admitted_hash(rows), here.round.validation or ZERO32, here.round.public_rows or ZERO32
+    admitted = admitted_hash(rounds.admissions(session, here.project.id, here.round.number))
+    return admitted, here.round.validation or ZERO32, here.round.public_rows or ZERO32

@@ -22,7 +22,7 @@ class Proposal(Base):
     round: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
     """Round."""
     admitted_hash: Mapped[bytes] = mapped_column(LargeBinary(32))
-    """`commitments.admitted_hash` of the rows that it speaks of."""
+    """`commitments.admitted_hash` of the admissions that it speaks of."""
     validation: Mapped[bytes] = mapped_column(LargeBinary(32), default=ZERO32)
     """Digest of the round's validation batch; zeros: none."""
     public_rows: Mapped[bytes] = mapped_column(LargeBinary(32), default=ZERO32)

@@ -55,12 +55,6 @@ class RoundFull(Conflict):
     code = "round-full"
 
 
-class ExpiryTooEarly(InvalidInput):
-    """The signature ends before the batch has to be posted."""
-
-    code = "expiry-too-early"
-
-
 class NotCommitted(Conflict):
     """There is no commitment of this trainer on chain."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, BigInteger, Float, ForeignKeyConstraint, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from cohort_backend.database import Base, ExactInteger
+from cohort_backend.database import Base
 
 
 class CommitIntent(Base):
@@ -29,8 +29,6 @@ class CommitIntent(Base):
     """The trainer, or the delegate that it had when this came in."""
     commitment: Mapped[bytes] = mapped_column(LargeBinary(32))
     """`cohort_protocol.commitments.commitment`."""
-    expiry: Mapped[int] = mapped_column(ExactInteger)
-    """Unix seconds, uint64: last second at which the batch may be posted."""
     signature: Mapped[bytes] = mapped_column(LargeBinary(65))
     """EIP-712 `Commit`."""
     received_at: Mapped[float] = mapped_column(Float(53))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Collection, Sequence
 
-from cohort_protocol.chain.types import Opening
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.commitments import openings_hash
 from cohort_protocol.ipfs.cid import Cid
 from sqlalchemy import delete, select
@@ -88,7 +88,7 @@ def opening(intent: RevealIntent) -> Opening:
 
 def set_hash(reveals: Sequence[RevealIntent]) -> bytes:
     """What a receipt on these reveals, in this order, signs."""
-    return openings_hash([(reveal.member, reveal.update, bytes(Cid.parse(reveal.cid))) for reveal in reveals])
+    return openings_hash([opening(reveal) for reveal in reveals])
 
 
 def recorded_set(session: Session, project: int, round: int, digest: bytes) -> RecordedSet | None:

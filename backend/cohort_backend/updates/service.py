@@ -27,7 +27,6 @@ from cohort_backend.updates.errors import (
     BatchTooLate,
     CommitmentDiffers,
     DuplicateCommitment,
-    ExpiryTooEarly,
     MemberDiffers,
     NotAMember,
     NotCommitted,
@@ -43,11 +42,11 @@ def record_commit(database: Database, market: MarketId, project: int, round: int
     """Records a commitment for the batch of the round, signed by the trainer or by its delegate.
 
     Raises `SignatureInvalid`, `UnknownProject`, `UnknownRound`, `PhaseNotAllowed`, `NotAMember`, `MemberDiffers`,
-    `CommitmentDiffers`, `DuplicateCommitment`, `BatchPosted`, `BatchTooLate`, `RoundFull`, `ExpiryTooEarly`.
+    `CommitmentDiffers`, `DuplicateCommitment`, `BatchPosted`, `BatchTooLate`, `RoundFull`.
     """
     digest = parse_bytes32(intake.commitment)
     signature = parse_signature(intake.signature)
-    message = commit_message(market, project, round, intake.member, digest, intake.expiry)
+    message = commit_message(market, project, round, intake.member, digest)
     with database.read() as session:
         here = find_round(session, project, round)
         signers = _require_known(session, here, intake.trainer, intake.member).signers()
@@ -61,11 +60,6 @@ def record_commit(database: Database, market: MarketId, project: int, round: int
         _require_eligible(session, here, intake, signer)
         _require_batch_open(here, gate)
         _require_new(session, here, intake.trainer, digest)
-        if intake.expiry < here.round.commit_end:
-            raise ExpiryTooEarly(
-                f"the signature ends at {intake.expiry}, the batch may be posted until {here.round.commit_end}: sign "
-                f"with the end of settlement ({here.round.settle_end}) or later"
-            )
         session.add(
             CommitIntent(
                 project=project,
@@ -74,7 +68,6 @@ def record_commit(database: Database, market: MarketId, project: int, round: int
                 member=intake.member,
                 signer=signer,
                 commitment=digest,
-                expiry=intake.expiry,
                 signature=signature,
                 received_at=time.time(),
             )

@@ -7,7 +7,7 @@ ABI, or a node that lies.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, fields, is_dataclass
 from typing import Any, ClassVar, NamedTuple
 
@@ -17,21 +17,18 @@ from cohort_protocol.chain.errors import LogMalformed
 from cohort_protocol.chain.logs import fetch_logs
 from cohort_protocol.chain.packed import (
     AdmittedRow,
+    Batch,
     ClaimedItem,
+    CommitLeaf,
     SettledRow,
     admitted_rows,
     claimed_items,
+    commit_leaves,
     settled_rows,
 )
 from cohort_protocol.chain.structs import cid_from_abi, snake_case
 from cohort_protocol.chain.transactions import RawLog, TransactionReceipt
-from cohort_protocol.chain.types import (
-    CommitLeaf,
-    LeafSkip,
-    NextModel,
-    ProjectTerms,
-    SkipReason,
-)
+from cohort_protocol.chain.types import LeafSkip, NextModel, ProjectTerms, SkipReason
 from cohort_protocol.identifiers import parse_address, to_hex
 
 
@@ -73,10 +70,6 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, bool) or not isinstance(value, int):
         return value
     return str(int(value))
-
-
-def _commit_leaves(items: Iterable[dict[str, Any]]) -> tuple[CommitLeaf, ...]:
-    return tuple(CommitLeaf.from_abi(item) for item in items)
 
 
 # -- projects
@@ -207,6 +200,9 @@ class AcceptanceWithdrawn(MarketEvent):
 
 @dataclass(frozen=True)
 class BondReleased(MarketEvent):
+    """By a withdrawn acceptance or the end of a void round. `RoundSettled` frees the acceptor's bond too, with the fee,
+    if the acceptor itself settled in time: then no `BondSlashed` of the round comes before it."""
+
     project: int
     round: int
     aggregator: str
@@ -242,14 +238,18 @@ class RoundOpened(MarketEvent):
 
 @dataclass(frozen=True)
 class CommitsPosted(MarketEvent):
-    _convert: ClassVar = {"leaves": _commit_leaves}
+    _convert: ClassVar = {"leaves": commit_leaves}
 
     project: int
     round: int
-    batch_hash: bytes
     batch_bits: int
     """Bit i: leaf i counts."""
     leaves: tuple[CommitLeaf, ...]
+
+    @property
+    def batch(self) -> Batch:
+        """With the leaves that counted when it was posted."""
+        return Batch(self.leaves, self.batch_bits)
 
 
 @dataclass(frozen=True)
@@ -284,6 +284,8 @@ class DeadlinesMoved(MarketEvent):
 
 @dataclass(frozen=True)
 class UpdatesAdmitted(MarketEvent):
+    """What one call of `reveal` admitted."""
+
     project: int
     round: int
     first_row: int

@@ -5,28 +5,30 @@ Builders return what to sign and hold no key.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from cohort_protocol.chain.errors import ArgumentInvalid
-from cohort_protocol.chain.reads import MarketReads
-from cohort_protocol.chain.transactions import TransactionRequest
-from cohort_protocol.chain.types import (
-    ZERO_ADDRESS,
+from cohort_protocol.chain.packed import (
+    Batch,
     ClaimItem,
     CommitLeaf,
-    CommitSignature,
-    NextModel,
     Opening,
-    ProjectTerms,
-    Receipt,
-    Row,
-    WitnessSignature,
+    admission,
+    pack_claims,
+    pack_leaves,
+    pack_signatures,
 )
-from cohort_protocol.commitments import cid_parts
+from cohort_protocol.chain.reads import MarketReads
+from cohort_protocol.chain.transactions import TransactionRequest
+from cohort_protocol.chain.types import ZERO_ADDRESS, NextModel, ProjectTerms, Receipt, WitnessSignature
+from cohort_protocol.commitments import PackedRow, cid_parts, commitment_domain, commitment_in, pack_rows
 from cohort_protocol.errors import InvalidInput
 
 __all__ = ["Market", "MarketReads"]
+
+_NO_BATCH = Batch()
 
 
 class Market(MarketReads):
@@ -143,20 +145,17 @@ class Market(MarketReads):
         return self._build(f"open the next round of project {project}", "openRound", project)
 
     def commit_batch(
-        self, project: int, round: int, leaves: Sequence[CommitLeaf], signatures: Sequence[CommitSignature]
+        self, project: int, round: int, leaves: Sequence[CommitLeaf], signatures: Sequence[bytes]
     ) -> TransactionRequest:
-        """`leaves` strictly increasing by member, `signatures[i]` for `leaves[i]`."""
+        """`leaves` strictly increasing by member, `signatures[i]` (EIP-712 `Commit`, 65 bytes) for `leaves[i]`."""
+        with _arguments_of("commitBatch"):
+            packed = pack_leaves(leaves), pack_signatures(signatures)
         return self._build(
-            f"post {len(leaves)} commitments for round {project}/{round}",
-            "commitBatch",
-            project,
-            round,
-            list(leaves),
-            list(signatures),
+            f"post {len(leaves)} commitments for round {project}/{round}", "commitBatch", project, round, *packed
         )
 
     def commit_self(
-        self, project: int, round: int, member: int, commitment: bytes, batch: Sequence[CommitLeaf] = ()
+        self, project: int, round: int, member: int, commitment: bytes, batch: Batch = _NO_BATCH
     ) -> TransactionRequest:
         """By the trainer or its delegate. `batch` as posted, empty if none was."""
         return self._build(
@@ -166,45 +165,43 @@ class Market(MarketReads):
             round,
             member,
             commitment,
-            list(batch),
+            _whole(batch, "commitSelf"),
         )
 
     def reveal(
-        self,
-        project: int,
-        round: int,
-        batch: Sequence[CommitLeaf],
-        openings: Sequence[Opening],
-        receipts: Sequence[Receipt],
+        self, project: int, round: int, batch: Batch, openings: Sequence[Opening], receipts: Sequence[Receipt]
     ) -> TransactionRequest:
-        """`batch` as posted (empty if every opening is of a self-posted commitment); `openings` strictly increasing
-        by member, `receipts` by witness."""
+        """`batch` as posted, of which only the leaves are sent that are not opened here (it may be empty if every
+        opening is of a self-posted commitment); `openings` strictly increasing by member, `receipts` by witness."""
         return self._build(
             f"reveal {len(openings)} updates of round {project}/{round}",
             "reveal",
             project,
             round,
-            list(batch),
-            list(openings),
+            *self._opened(project, round, batch, openings, "reveal"),
             list(receipts),
         )
 
-    def rescue(
-        self, project: int, round: int, batch: Sequence[CommitLeaf], openings: Sequence[Opening]
-    ) -> TransactionRequest:
+    def rescue(self, project: int, round: int, batch: Batch, openings: Sequence[Opening]) -> TransactionRequest:
         """Saves the stakes of commitments that were not admitted. `batch` and `openings` as for `reveal`."""
         return self._build(
             f"open {len(openings)} commitments of round {project}/{round} to save their stakes",
             "rescue",
             project,
             round,
-            list(batch),
-            list(openings),
+            *self._opened(project, round, batch, openings, "rescue"),
         )
 
-    def slash_no_reveal(
-        self, project: int, round: int, member: int, batch: Sequence[CommitLeaf] = ()
-    ) -> TransactionRequest:
+    def _opened(
+        self, project: int, round: int, batch: Batch, openings: Sequence[Opening], where: str
+    ) -> tuple[bytes, bytes, list[bytes]]:
+        """Leaves, rows and salts of a call that opens commitments."""
+        with _arguments_of(where):
+            domain = commitment_domain(self.client.chain_id, self.address, project, round)
+            opened = {one.member: commitment_in(domain, one.member, one.update, one.cid, one.salt) for one in openings}
+            return batch.beside(opened), pack_rows(openings), [one.salt for one in openings]
+
+    def slash_no_reveal(self, project: int, round: int, member: int, batch: Batch = _NO_BATCH) -> TransactionRequest:
         """A tenth of the stake goes to the signer. `batch` as posted (empty if the commitment was self-posted)."""
         return self._build(
             f"slash member {member}, who opened nothing in round {project}/{round}",
@@ -212,7 +209,7 @@ class Market(MarketReads):
             project,
             round,
             member,
-            list(batch),
+            _whole(batch, "slashNoReveal"),
         )
 
     def reveal_validation(self, project: int, round: int, digest: bytes, proof: Sequence[bytes]) -> TransactionRequest:
@@ -244,37 +241,37 @@ class Market(MarketReads):
         self,
         project: int,
         round: int,
-        rows: Sequence[Row],
+        admissions: Sequence[Sequence[PackedRow]],
         policy_input: bytes,
         next_model: NextModel,
         bundle_cid: bytes,
         evidence: bytes,
     ) -> TransactionRequest:
-        """`rows` in order of admission; `policy_input` as the project's policy and `evidence` as its verifier want
-        them (`commitments.encode_outcomes`, `commitments.encode_evidence`); `bundle_cid`: 36 bytes."""
-        try:
+        """`admissions`: for each call of `reveal` that admitted any, in order, the rows that it admitted (see
+        `packed.by_admission`); `policy_input` as the project's policy and `evidence` as its verifier want them
+        (`commitments.encode_outcomes`, `commitments.encode_evidence`); `bundle_cid`: 36 bytes."""
+        with _arguments_of("settle.bundle"):
             codec, digest = cid_parts(bundle_cid)
-        except InvalidInput as error:
-            raise ArgumentInvalid(f"settle.bundle: {error}") from error
         return self._build(
             f"settle round {project}/{round}",
             "settle",
             project,
             round,
-            list(rows),
+            _admissions(admissions, "settle"),
             policy_input,
             next_model,
             {"codec": codec, "digest": digest},
             evidence,
         )
 
-    def close_round(self, project: int, round: int, rows: Sequence[Row]) -> TransactionRequest:
+    def close_round(self, project: int, round: int, admissions: Sequence[Sequence[PackedRow]]) -> TransactionRequest:
+        """`admissions` as for `settle`; none if nothing was admitted."""
         return self._build(
             f"close round {project}/{round}, which nobody can settle any more",
             "closeRound",
             project,
             round,
-            list(rows),
+            _admissions(admissions, "closeRound"),
         )
 
     def receipt_model(self, project: int, signatures: Sequence[WitnessSignature]) -> TransactionRequest:
@@ -295,7 +292,7 @@ class Market(MarketReads):
             "claim",
             project,
             member,
-            list(items),
+            *_claims(items, "claim"),
         )
 
     def claim_to(
@@ -307,14 +304,15 @@ class Market(MarketReads):
         expiry: int = 0,
         signature: bytes = b"",
     ) -> TransactionRequest:
-        """By the trainer itself (no signature), or by anyone with its EIP-712 `ClaimTo`."""
+        """By the trainer itself (no signature), or by anyone with its EIP-712 `ClaimTo` over the words of these items
+        (`packed.pack_claims`)."""
         return self._build(
             f"pay {_total(items)} base units, earned by member {member} in {len(items)} rounds of project {project}, "
             f"to {to}",
             "claimTo",
             project,
             member,
-            list(items),
+            *_claims(items, "claimTo"),
             to,
             expiry,
             signature,
@@ -346,3 +344,27 @@ class Market(MarketReads):
 
 def _total(items: Sequence[ClaimItem]) -> int:
     return sum(item.amount for item in items)
+
+
+def _whole(batch: Batch, where: str) -> bytes:
+    with _arguments_of(where):
+        return batch.packed
+
+
+def _admissions(admissions: Sequence[Sequence[PackedRow]], where: str) -> list[Any]:
+    with _arguments_of(where):
+        return [admission(rows) for rows in admissions]
+
+
+def _claims(items: Sequence[ClaimItem], where: str) -> tuple[list[int], list[bytes]]:
+    with _arguments_of(where):
+        return pack_claims(items)
+
+
+@contextmanager
+def _arguments_of(where: str) -> Iterator[None]:
+    """What cannot be packed is an argument that the call cannot take."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise ArgumentInvalid(f"{where}: {error}") from error

@@ -7,25 +7,24 @@ mines only on demand stands still between transactions.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from cohort_protocol.chain.client import BlockRef, ChainClient
 from cohort_protocol.chain.codec import contract_abi
 from cohort_protocol.chain.errors import NoContract
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.chain.types import (
     Bond,
-    CommitLeaf,
     Ledger,
     Member,
-    Opening,
     Profile,
     Progress,
     ProjectTerms,
     Record,
     RoundView,
 )
-from cohort_protocol.commitments import MarketId
+from cohort_protocol.commitments import MarketId, pack_rows
 from cohort_protocol.identifiers import parse_address
 from cohort_protocol.phases import Phase
 
@@ -137,6 +136,21 @@ class MarketReads:
         number 1 once it was resolved. Kept for the newest round, and for older ones until it is resolved."""
         return self._read("selfCommitOf", project, round, member, ref=ref)
 
+    # -- pay
+
+    def claimed_rounds(self, project: int, member: int, word: int, ref: BlockRef = "latest") -> int:
+        """Bit r % 256 of word r // 256: what the member earned in round r has been paid out."""
+        return self._read("claimedRounds", project, member, word, ref=ref)
+
+    def claimed_among(
+        self, project: int, member: int, rounds: Collection[int], ref: BlockRef = "latest"
+    ) -> frozenset[int]:
+        """Those of `rounds` for which the member has been paid out. A read for every 256 rounds."""
+        words = {
+            word: self.claimed_rounds(project, member, word, ref) for word in sorted({one // 256 for one in rounds})
+        }
+        return frozenset(one for one in rounds if words[one // 256] >> one % 256 & 1)
+
     # -- standing
 
     def record_of(self, project: int, member: int, ref: BlockRef = "latest") -> Record:
@@ -156,14 +170,9 @@ class MarketReads:
 
     # -- the contract's own computations, for comparison with `commitments` and `payout`
 
-    def commitment_of(self, project: int, round: int, opening: Opening) -> bytes:
-        return self._read("commitmentOf", project, round, opening)
-
-    def openings_hash_of(self, openings: Sequence[Opening]) -> bytes:
-        return self._read("openingsHashOf", list(openings))
-
-    def batch_hash_of(self, leaves: Sequence[CommitLeaf]) -> bytes:
-        return self._read("batchHashOf", list(leaves))
+    def commitments_of(self, project: int, round: int, openings: Sequence[Opening]) -> tuple[bytes, ...]:
+        salts = [opening.salt for opening in openings]
+        return self._read("commitmentsOf", project, round, pack_rows(openings), salts)
 
     def payout_leaf_of(self, project: int, round: int, row: int, member: int, amount: int) -> bytes:
         return self._read("payoutLeafOf", project, round, row, member, amount)

@@ -108,9 +108,13 @@ TEXTS = {
     ),
     "BatchTooLong": "a batch of {leaves} commitments is longer than the {most} that a round takes",
     "BatchNotIncreasing": "the batch must be strictly increasing by member; entry {index} is not",
-    "BatchMismatch": "the batch given hashes to {found}, the posted one to {stored}",
+    "BatchMismatch": (
+        "the batch given, or made from what is opened and the leaves beside it, hashes to {found}, the posted one to "
+        "{stored}"
+    ),
     "EmptyBatch": "a batch must hold at least one commitment",
-    "SignaturesMismatch": "{signatures} signatures for {leaves} commitments: there must be one each",
+    "LeavesMalformed": "{length} bytes are no whole number of commitments: each has 36",
+    "SignaturesMismatch": "{signatures} bytes of signatures where {leaves} are needed: 64 for each commitment",
     "NotEligible": (
         "member {member} may not take part in round {round} of project {project}: joined too late, left, or without "
         "stake"
@@ -119,6 +123,8 @@ TEXTS = {
     "AlreadyCommitted": "member {member} has committed in round {round} of project {project} already",
     "CommitmentReserved": "the commitment {commitment} of member {member} begins with 27 zero bytes, which means none",
     "NoOpenings": "the call opens nothing",
+    "RowsMalformed": "{length} bytes are no whole number of rows: each has 69",
+    "SaltsMismatch": "{salts} salts for {rows} openings: there must be one each",
     "TooManyOpenings": "{openings} openings are more than the {most} that one call takes",
     "OpeningsNotIncreasing": "openings must be strictly increasing by member; entry {index} is not",
     "ReceiptInvalid": "receipt {index} is signed by {recovered}, expected was witness {expected}",
@@ -133,7 +139,7 @@ TEXTS = {
     "NotYours": (
         "round {round} of project {project} is for {acceptor} to settle until {until} (unix seconds), not for {caller}"
     ),
-    "RowsMismatch": "the rows given hash to {found}, the admitted ones to {stored}",
+    "RowsMismatch": "the admissions given hash to {found}, those of the round to {stored}",
     "OutcomesMismatch": "{outcomes} outcomes for {rows} rows: there must be one per row",
     "OutcomeTooLarge": "the outcome of row {row} is {outcome}: a score has 64 bits, a reason 8",
     "RejectedRowHasScore": "row {row} is rejected and has score {score}: a rejected row scores 0",
@@ -142,8 +148,9 @@ TEXTS = {
     "NoModelPending": "no model of project {project} waits for receipts",
     "InputMalformed": "the policy's input has {found} bytes or entries, {needed} are needed",
     # payouts
-    "AlreadyClaimed": "row {row} of round {round} of project {project} has been claimed already",
+    "AlreadyClaimed": "member {member} of project {project} has been paid for round {round} already",
     "ProofInvalid": "the proof for row {row} of round {round} of project {project} does not lead to its payout root",
+    "ProofsTooShort": "the claim has {nodes} nodes of proofs, its items need {needed} or more",
     "NothingToClaim": "there is nothing to claim",
     "ClaimNotSigned": "{trainer} has not signed that its pay goes to {to}",
     "ClaimExpired": "the signature of this claim expired at {expiry}, it is {time} now (unix seconds)",

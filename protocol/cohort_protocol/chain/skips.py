@@ -15,10 +15,9 @@ class LeafSkip(IntEnum):
     """Has posted a commitment itself."""
     NO_COMMITMENT = 3
     """Zero."""
-    EXPIRED = 4
-    NOT_SIGNED = 5
+    NOT_SIGNED = 4
     """Neither by the trainer nor by its delegate."""
-    NO_SLOT = 6
+    NO_SLOT = 5
 
 
 class SkipReason(IntEnum):

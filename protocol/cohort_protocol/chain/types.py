@@ -3,7 +3,8 @@ structs in `contracts/src/interfaces/` (a test compares names, order and types w
 
 Amounts are in base units of the project's token, times in unix seconds, addresses in EIP-55 form. Two things look
 different on chain and are converted where a call is encoded or an answer decoded: a CID is 36 bytes here and
-(codec, digest) there, a signature 65 bytes here and compact (EIP-2098: r, vs) there.
+(codec, digest) there, a signature 65 bytes here and compact (EIP-2098: r, vs) there. What calls take as packed bytes
+or words is in `packed`.
 """
 
 from __future__ import annotations
@@ -174,36 +175,6 @@ class Profile(AbiStruct):
 
 
 @dataclass(frozen=True)
-class CommitLeaf(AbiStruct):
-    """One entry of a batch of commitments."""
-
-    member: int
-    commitment: bytes
-
-
-@dataclass(frozen=True)
-class CommitSignature(Signed):
-    """The consent of a trainer, or of its delegate, to one entry of a batch."""
-
-    expiry: int
-    """Last second at which the batch may be posted."""
-    signature: bytes
-    """EIP-712 `Commit`, 65 bytes."""
-
-
-@dataclass(frozen=True)
-class Opening(Located):
-    """What opens a commitment."""
-
-    member: int
-    update: bytes
-    """keccak256 of the canonical bytes of the update."""
-    cid: bytes
-    """36-byte CIDv1 where the update can be fetched."""
-    salt: bytes
-
-
-@dataclass(frozen=True)
 class Receipt(Signed):
     """One witness's word on a set of openings: bit i speaks of opening i of the call."""
 
@@ -226,11 +197,13 @@ class WitnessSignature(Signed):
 
 
 @dataclass(frozen=True)
-class Row(AbiStruct):
-    """An admitted update, in order of admission."""
+class Admission(AbiStruct):
+    """What one call of `reveal` admitted. The market keeps a chain over these (`commitments.admitted_hash`)."""
 
-    member: int
-    update: bytes
+    members: bytes
+    """4 bytes for each row."""
+    rows: bytes
+    """keccak256 of the rows, 69 bytes each."""
 
 
 class Outcome(NamedTuple):
@@ -250,17 +223,6 @@ class NextModel(Located):
     """keccak256 of its canonical bytes."""
     cid: bytes
     """36-byte CIDv1."""
-
-
-@dataclass(frozen=True)
-class ClaimItem(AbiStruct):
-    """A claim on one round."""
-
-    round: int
-    row: int
-    """Of the trainer in that round."""
-    amount: int
-    proof: tuple[bytes, ...]
 
 
 # -- what reads give
@@ -395,7 +357,7 @@ class Progress(AbiStruct):
 @dataclass(frozen=True)
 class RoundView(AbiStruct):
     """One round as of a block. Of a round that is neither the newest nor has unresolved commitments the market keeps
-    only `phase`, `payout_root` and `claimed_bits`; its events have the rest."""
+    only `phase` and `payout_root`; its events have the rest."""
 
     _convert = {"phase": Phase}  # noqa: RUF012
 
@@ -439,10 +401,10 @@ class RoundView(AbiStruct):
     """Bit i: leaf i of the batch counts."""
     resolved_bits: int
     """Bit i: leaf i was admitted, refused, rescued or slashed."""
-    claimed_bits: int
-    """Bit i: row i has been claimed."""
     batch_hash: bytes
+    """keccak256 of the leaves, 36 bytes each."""
     admitted_hash: bytes
+    """See `commitments.admitted_hash`."""
     model: bytes
     """Commitment of the model this round starts from; once the round is settled, of the model that the next one starts
     from (`RoundOpened` keeps the other)."""
@@ -486,7 +448,3 @@ class RoundView(AbiStruct):
     def everyone_revealed(self) -> bool:
         """Whether the reveal phase can end now."""
         return self.unresolved == 0
-
-    def claimed(self, row: int) -> bool:
-        """Whether the pay of `row` has been taken out."""
-        return bool(self.claimed_bits >> row & 1)

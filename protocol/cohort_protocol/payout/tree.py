@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from eth_abi import encode
 from eth_utils import keccak
 
-from cohort_protocol.chain.types import ClaimItem
+from cohort_protocol.chain.packed import ClaimItem
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import MAX_SLOTS
 

@@ -298,7 +298,6 @@ class CommitIntake(Message):
     trainer: Address
     member: MemberNumber
     commitment: Bytes32
-    expiry: Annotated[int, Field(ge=0, lt=2**64)]
     signature: Signature
 
 

@@ -14,8 +14,9 @@ from enum import StrEnum
 import structlog
 from cohort_protocol.chain.errors import BroadcastRefused, InsufficientFunds, TransactionReverted
 from cohort_protocol.chain.events import RevealSkipped, UpdateRescued, decode_receipt
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.chain.sender import TransactionSender
-from cohort_protocol.chain.types import Opening, RoundView, SkipReason
+from cohort_protocol.chain.types import RoundView, SkipReason
 from cohort_protocol.commitments import commitment
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid

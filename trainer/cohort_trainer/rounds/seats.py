@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from cohort_protocol.chain.events import CommitsPosted
-from cohort_protocol.chain.types import CommitLeaf, RoundView
-from cohort_protocol.commitments import ZERO32, batch_hash
+from cohort_protocol.chain.packed import Batch, CommitLeaf
+from cohort_protocol.chain.types import RoundView
+from cohort_protocol.commitments import ZERO32
 from cohort_protocol.errors import Unavailable
 
 from cohort_trainer.chain_events import find_events
@@ -27,6 +28,9 @@ class BatchUnavailable(Unavailable):
     code = "batch-unavailable"
 
 
+_NO_BATCH = Batch()
+
+
 @dataclass(frozen=True)
 class Seat:
     """Where a commitment stands."""
@@ -35,8 +39,8 @@ class Seat:
     """The commitment, 32 bytes; of a self-posted one the market keeps 27. None if it is resolved and was forgotten."""
     resolved: bool
     """Admitted, refused, rescued or slashed."""
-    batch: tuple[CommitLeaf, ...] = ()
-    """What calls that speak of it must pass along: the batch as posted, empty for a self-posted commitment."""
+    batch: Batch = _NO_BATCH
+    """What calls that speak of it must know: the batch as posted, empty for a self-posted commitment."""
 
     def is_of(self, commitment: bytes) -> bool:
         """Whether this commitment (32 bytes) stands here, as far as the market can tell."""
@@ -60,15 +64,16 @@ class Seats:
         if own != ZERO32:
             return Seat(own[:SELF_POSTED_BYTES], resolved=False)
         batch = self.batch(round, view)
-        for position, leaf in enumerate(batch):
+        for position, leaf in enumerate(batch.leaves):
             if leaf.member == member and view.batch_bits >> position & 1:
                 return Seat(leaf.commitment, bool(view.resolved_bits >> position & 1), batch)
         return None
 
-    def batch(self, round: int, view: RoundView) -> tuple[CommitLeaf, ...]:
-        """The leaves as posted, empty if no batch was; checked against the hash on chain. Raises `BatchUnavailable`."""
-        if not view.batch_posted:
-            return ()
+    def batch(self, round: int, view: RoundView) -> Batch:
+        """The batch as posted, empty if none was; checked against the hash on chain. Raises `BatchUnavailable`."""
+        return Batch(self._leaves(round, view), view.batch_bits) if view.batch_posted else Batch()
+
+    def _leaves(self, round: int, view: RoundView) -> tuple[CommitLeaf, ...]:
         known = self._batches.get((round, view.batch_hash))
         if known is not None:
             return known
@@ -82,7 +87,7 @@ class Seats:
             first_hit=True,
         )
         for event in reversed(posted):
-            if batch_hash([(leaf.member, leaf.commitment) for leaf in event.leaves]) == view.batch_hash:
+            if event.batch.hash == view.batch_hash:
                 self._batches[round, view.batch_hash] = event.leaves
                 for old in list(self._batches)[:-BATCHES_KEPT]:
                     del self._batches[old]

@@ -6,7 +6,7 @@ because it is cheap; what it does not do, or not in time, this trainer does on c
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -15,7 +15,7 @@ import structlog
 from cohort_protocol.chain import TransactionReverted, TransactionSender
 from cohort_protocol.chain.errors import BroadcastRefused, InsufficientFunds
 from cohort_protocol.chain.events import LeafSkipped, RoundOpened
-from cohort_protocol.chain.types import CommitLeaf
+from cohort_protocol.chain.packed import Batch
 from cohort_protocol.commitments import commit_message, commitment, derive_salt, sign
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32, to_hex
@@ -131,8 +131,7 @@ class RoundSteps:
         promised = commitment(
             identity, project, facts.number, member, update_hash, bytes(cid), self.salt_of(facts.number)
         )
-        expiry = facts.view.commit_end  # no batch can come later
-        message = commit_message(identity, project, facts.number, member, promised, expiry)
+        message = commit_message(identity, project, facts.number, member, promised)
         record = RoundRecord(
             project=project,
             round=facts.number,
@@ -142,7 +141,6 @@ class RoundSteps:
             update=to_hex(update_hash),
             cid=str(cid),
             commitment=to_hex(promised),
-            expiry=expiry,
             signature=to_hex(sign(message, self.account)),
             train_reference=self.training.reference,
             seed=self.training.seed,
@@ -186,7 +184,6 @@ class RoundSteps:
             trainer=record.trainer,
             member=record.member,
             commitment=record.commitment,
-            expiry=record.expiry,
             signature=record.signature,
         )
         try:
@@ -232,11 +229,11 @@ class RoundSteps:
         log.info("committed-on-chain", project=record.project, round=record.round, commitment=record.commitment)
         return Step.DONE
 
-    def _why_self(self, record: RoundRecord, facts: RoundFacts, batch: Sequence[CommitLeaf]) -> str:
+    def _why_self(self, record: RoundRecord, facts: RoundFacts, batch: Batch) -> str:
         assert facts.view is not None
         if not facts.view.batch_posted:
             return "the service is late"
-        if all(leaf.member != record.member for leaf in batch):
+        if all(leaf.member != record.member for leaf in batch.leaves):
             return "the batch left us out"
         config = self.connection.config
         events = find_events(

@@ -20,6 +20,7 @@ from cohort_backend.rounds.phase import phase_of
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import Proposal
 from cohort_protocol.bundle import Recomputed, RoundInputs, recompute, round_inputs
+from cohort_protocol.chain.packed import by_admission
 from cohort_protocol.commitments import ZERO32
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
@@ -83,7 +84,7 @@ def gather_inputs(parts: WorkerParts, project: Project, number: int) -> RoundInp
     spec = load_spec(parts.database, parts.store, project)
     with parts.database.read() as session:
         settled = projects.models_before(session, project.id, number, limit=number)
-        admitted = rounds.rows(session, project.id, number)
+        admitted = by_admission(rounds.rows(session, project.id, number))
         current = rounds.get(session, project.id, number)
         return round_inputs(
             chain_id=parts.settings.chain_id,
@@ -94,7 +95,9 @@ def gather_inputs(parts: WorkerParts, project: Project, number: int) -> RoundInp
             spec_cid=Cid(RAW, project.spec_digest),
             policy_hash=project.policy_hash,
             settled=[(model.commitment, bytes(Cid.parse(model.cid))) for model in settled if model.cid is not None],
-            rows=[(row.member, row.trainer, row.update, bytes(Cid.parse(row.cid))) for row in admitted],
+            admissions=[
+                [(row.member, row.trainer, row.update, bytes(Cid.parse(row.cid))) for row in rows] for rows in admitted
+            ],
             validation=(current.validation if current is not None else None) or ZERO32,
             public_rows=(current.public_rows if current is not None else None) or ZERO32,
         )

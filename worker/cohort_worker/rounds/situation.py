@@ -34,9 +34,6 @@ from cohort_worker.rounds.planner import (
     UnresolvedSituation,
 )
 
-EXPIRY_MARGIN = 15
-"""Seconds that a signed commitment must still be valid for: a transaction may wait for a block or two."""
-
 
 @dataclass(frozen=True)
 class Viewer:
@@ -123,7 +120,7 @@ def _round_situation(session: Session, project: Project, current: Round, now: in
         settle_end=current.settle_end,
         expected=current.expected,
         batch_posted=current.batch_posted,
-        signed=len(postable_commits(session, project, current, now)) if phase is Phase.COMMIT else 0,
+        signed=len(postable_commits(session, project, current)) if phase is Phase.COMMIT else 0,
         committed=current.committed,
         unresolved=current.unresolved,
         handed_in=len(openable(session, market, current)) if in_reveal else 0,
@@ -137,16 +134,15 @@ def _round_situation(session: Session, project: Project, current: Round, now: in
 # --- commitments ------------------------------------------------------------------------------------------------------
 
 
-def postable_commits(session: Session, project: Project, current: Round, now: int) -> list[CommitIntent]:
+def postable_commits(session: Session, project: Project, current: Round) -> list[CommitIntent]:
     """Signed commitments that a batch posted now may hold, first come first: of eligible members who have posted none
-    themselves, still valid for a while, and by somebody who may still sign for the member."""
+    themselves, and by somebody who may still sign for the member."""
     posted = {one.member for one in rounds.commits(session, project.id, current.number) if one.counts}
     members = {member.number: member for member in trainers.members(session, project.id)}
     found = [
         intent
         for intent in updates.commit_intents(session, project.id, current.number)
         if intent.member not in posted
-        and intent.expiry >= now + EXPIRY_MARGIN
         and intent.member in members
         and members[intent.member].may_commit_in(current.number)
         and intent.signer in members[intent.member].signers()
@@ -259,7 +255,7 @@ def _sets(session: Session, market: MarketId, project: Project, current: Round) 
 
 def admitted_now(session: Session, current: Round) -> bytes:
     """`commitments.admitted_hash` of the round's rows as indexed."""
-    return admitted_hash([(row.member, row.update) for row in rounds.rows(session, current.project, current.number)])
+    return admitted_hash(rounds.admissions(session, current.project, current.number))
 
 
 def current_proposal(session: Session, current: Round) -> Proposal | None:

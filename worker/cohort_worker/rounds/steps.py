@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from cohort_backend.chain.repository import chain_now
 from cohort_backend.jobs.service import EVALUATE_ROUND, enqueue
 from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates import repository as updates
 from cohort_protocol.chain import TransactionRequest, TransactionReverted
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, Receipt, Row
+from cohort_protocol.chain.packed import CommitLeaf
+from cohort_protocol.chain.types import Receipt
 from cohort_protocol.identifiers import RoundKey, to_hex
 from eth_utils import keccak
 
@@ -86,8 +86,9 @@ def open_round(parts: WorkerParts, step: OpenRound) -> None:
 def close_round(parts: WorkerParts, step: CloseRound) -> None:
     """Ends a round that is void or that nobody settled in time."""
     with parts.database.read() as session:
-        rows = [Row(row.member, row.update) for row in rounds.rows(session, step.project, step.round)]
-    send(parts, RoundKey(step.project, step.round), "close", parts.market.close_round(step.project, step.round, rows))
+        admissions = rounds.admissions(session, step.project, step.round)
+    request = parts.market.close_round(step.project, step.round, admissions)
+    send(parts, RoundKey(step.project, step.round), "close", request)
 
 
 def ask_for_evaluation(parts: WorkerParts, step: Evaluate) -> None:
@@ -117,8 +118,7 @@ def post_commits(parts: WorkerParts, step: PostCommits) -> None:
         if project is None or current is None or current.batch_posted:
             return
         updates.close_batch(session, step.project, step.round)
-        now = chain_now(session)
-        batch = postable_commits(session, project, current, now)[: project.slots - current.committed]
+        batch = postable_commits(session, project, current)[: project.slots - current.committed]
     leaves = sorted(batch, key=lambda intent: intent.member)
     if not leaves:
         return
@@ -126,7 +126,7 @@ def post_commits(parts: WorkerParts, step: PostCommits) -> None:
         step.project,
         step.round,
         [CommitLeaf(intent.member, intent.commitment) for intent in leaves],
-        [CommitSignature(intent.expiry, intent.signature) for intent in leaves],
+        [intent.signature for intent in leaves],
     )
     try:
         send(parts, key, "commit", request, leaves=len(leaves))
@@ -156,7 +156,7 @@ def post_reveals(parts: WorkerParts, step: PostReveals) -> None:
         chosen = enough_receipts(found[0], project.quorum)
         opened = {intent.member: intent for intent in updates.reveal_intents(session, *key)}
         openings = [updates.opening(opened[member]) for member in found[0].recorded.members]
-        batch = rounds.batch_leaves(session, *key)
+        batch = rounds.batch(session, *key)
     receipts = sorted(
         (Receipt(project.witnesses.index(one.witness), one.endorsed, one.refused, one.signature) for one in chosen),
         key=lambda receipt: receipt.witness,
@@ -176,7 +176,7 @@ def rescue(parts: WorkerParts, step: Rescue) -> None:
             return
         handed_in = openable(session, parts.viewer.identity(project), current)
         openings = [updates.opening(intent) for intent in handed_in if intent.member in step.members]
-        batch = rounds.batch_leaves(session, *key)
+        batch = rounds.batch(session, *key)
     if openings:
         request = parts.market.rescue(step.project, step.round, batch, openings)
         send(parts, key, "rescue", request, _named(step.members), members=list(step.members))
@@ -186,7 +186,7 @@ def slash_no_reveal(parts: WorkerParts, step: SlashNoReveal) -> None:
     """Takes the stakes of trainers who opened nothing: a tenth is ours, the rest is burned."""
     key = RoundKey(step.project, step.round)
     with parts.database.read() as session:
-        batch = rounds.batch_leaves(session, *key)
+        batch = rounds.batch(session, *key)
     requests = [parts.market.slash_no_reveal(*key, member, batch) for member in step.members]
     send(parts, key, "slash", _in_one(parts, requests), _named(step.members), members=list(step.members))
 

@@ -12,7 +12,7 @@ from cohort_backend.projects import repository as projects
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import ProposalSignature
-from cohort_protocol.chain.types import NextModel, Row
+from cohort_protocol.chain.types import NextModel
 from cohort_protocol.commitments import encode_evidence, encode_outcomes
 from cohort_protocol.identifiers import RoundKey
 from cohort_protocol.ipfs.cid import Cid
@@ -42,16 +42,17 @@ def settle(parts: WorkerParts, project_id: int, round_number: int) -> None:
             return
         signatures = settlements.signatures(session, project_id, round_number, proposal.bundle_cid)
         evidence = evidence_of(project.witnesses, project.quorum, signatures)
-        rows = [Row(row.member, row.update) for row in rounds.rows(session, project_id, round_number)]
+        admissions = rounds.admissions(session, project_id, round_number)
     if evidence is None:
         return
     request = parts.market.settle(
         project_id,
         round_number,
-        rows,
+        admissions,
         encode_outcomes(proposal.outcome_pairs()),
         NextModel(proposal.next_model, bytes(Cid.parse(proposal.next_model_cid))),
         bytes(Cid.parse(proposal.bundle_cid)),
         evidence,
     )
-    send(parts, key, "settle", request, proposal.bundle_cid[-16:], rows=len(rows), bundle=proposal.bundle_cid)
+    rows = sum(map(len, admissions))
+    send(parts, key, "settle", request, proposal.bundle_cid[-16:], rows=rows, bundle=proposal.bundle_cid)

@@ -53,8 +53,8 @@ class RoundHistory:
     """Leaves of the batch that count."""
     own: dict[int, bytes] = field(default_factory=dict)
     """Posted by the trainers themselves: takes the place of the leaf in the batch."""
-    rows: list[AdmittedRow] = field(default_factory=list)
-    """In order of admission."""
+    admissions: list[tuple[AdmittedRow, ...]] = field(default_factory=list)
+    """For each call of `reveal` that admitted any, in order, the rows that it admitted."""
     refused: set[int] = field(default_factory=set)
     validation: bytes = ZERO32
     """Digest of the validation batch; zeros: not revealed."""
@@ -65,6 +65,11 @@ class RoundHistory:
     def commitments(self) -> dict[int, bytes]:
         """The commitment that counts, by member."""
         return {**self.batch, **self.own}
+
+    @property
+    def rows(self) -> list[AdmittedRow]:
+        """In order of admission."""
+        return [row for admitted in self.admissions for row in admitted]
 
     def decided(self) -> set[int]:
         """Members whose opening the chain has admitted or refused."""
@@ -107,14 +112,13 @@ class ProjectHistory:
     def _apply_to(self, current: RoundHistory, event: MarketEvent) -> None:
         match event:
             case CommitsPosted():
-                counting = (leaf for bit, leaf in enumerate(event.leaves) if event.batch_bits >> bit & 1)
-                current.batch = {leaf.member: leaf.commitment for leaf in counting}
+                current.batch = event.batch.counting()
             case CommittedSelf():
                 current.own[event.member] = event.commitment
             case DeadlinesMoved():
                 current.reveal_start, current.reveal_end = event.commit_end + self.guard, event.reveal_end
             case UpdatesAdmitted():
-                current.rows.extend(event.rows)
+                current.admissions.append(event.rows)
             case UpdateRefused():
                 current.refused.add(event.member)
             case ValidationRevealed():
@@ -131,9 +135,12 @@ class ProjectHistory:
         """(model commitment, CID) that the settled rounds before `round` left, oldest first."""
         return [(model, cid) for number, model, cid in self.settled if number < round]
 
-    def rows_of(self, current: RoundHistory) -> list[tuple[int, str, bytes, bytes]]:
-        """(member, trainer, update commitment, CID) of a round's rows, in order of admission."""
-        return [(row.member, self.trainers[row.member], row.update, row.cid) for row in current.rows]
+    def admissions_of(self, current: RoundHistory) -> list[list[tuple[int, str, bytes, bytes]]]:
+        """(member, trainer, update commitment, CID) of the rows that each call of `reveal` admitted, in order."""
+        return [
+            [(row.member, self.trainers[row.member], row.update, row.cid) for row in admitted]
+            for admitted in current.admissions
+        ]
 
 
 class ChainHistory:

@@ -18,6 +18,7 @@ from enum import Enum
 from itertools import pairwise
 
 from cohort_protocol.bundle import CommitmentMismatch, fetch_update
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.commitments import MarketId, commitment, openings_hash, receipt_message, sign
 from cohort_protocol.errors import InvalidInput, Unavailable
 from cohort_protocol.identifiers import MAX_SLOTS, RoundKey, parse_bytes32, to_hex
@@ -100,10 +101,13 @@ def check_set(reveals: RevealSet, trainers: Mapping[int, str]) -> bytes:
                 f"{trainers.get(item.member, 'nobody')}"
             )
     try:
-        items = [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in reveals.reveals]
+        openings = [
+            Opening(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid)), parse_bytes32(item.salt))
+            for item in reveals.reveals
+        ]
+        digest = openings_hash(openings)
     except InvalidInput as error:
         raise RevealSetInvalid(f"the set holds a reveal that cannot be one: {error}") from error
-    digest = openings_hash(items)
     if to_hex(digest) != reveals.openings_hash:
         raise RevealSetInvalid(f"the set has the hash {to_hex(digest)}, the service says {reveals.openings_hash}")
     return digest

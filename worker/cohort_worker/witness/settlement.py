@@ -83,7 +83,7 @@ def gather_inputs(
         spec_cid=spec[1],
         policy_hash=terms.policy_hash,
         settled=history.settled_before(current.number),
-        rows=history.rows_of(current),
+        admissions=history.admissions_of(current),
         validation=current.validation,
         public_rows=current.public_rows,
     )

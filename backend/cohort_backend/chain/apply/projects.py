@@ -96,9 +96,7 @@ def acceptance_withdrawn(session: Session, event: AcceptanceWithdrawn) -> None:
 
 
 def bond_released(session: Session, event: BondReleased) -> None:
-    bond = session.get_one(Bond, (event.project, event.aggregator))
-    bond.locked -= event.bond
-    bond.free += event.bond
+    unlock_bond(session, event.project, event.aggregator, event.bond)
 
 
 def bond_slashed(session: Session, event: BondSlashed) -> None:
@@ -109,6 +107,13 @@ def bond_slashed(session: Session, event: BondSlashed) -> None:
     project.bonds -= slashed
     project.bonds_burned += event.burned
     session.get_one(Round, (event.project, event.round)).bond_to_settler = event.to_settler
+
+
+def unlock_bond(session: Session, project: int, aggregator: str, amount: int) -> None:
+    """From an aggregator's locked balance to its free one."""
+    bond = session.get_one(Bond, (project, aggregator))
+    bond.locked -= amount
+    bond.free += amount
 
 
 def credit_bond(session: Session, project: int, aggregator: str, amount: int) -> None:

@@ -16,7 +16,7 @@ from cohort_protocol.phases import Phase
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from cohort_backend.chain.apply.projects import credit_bond
+from cohort_backend.chain.apply.projects import credit_bond, unlock_bond
 from cohort_backend.chain.apply.rounds import note_transaction
 from cohort_backend.projects.models import Project, ProjectModel
 from cohort_backend.rewards.models import Claim
@@ -40,7 +40,9 @@ def round_settled(session: Session, event: RoundSettled) -> None:
     note_transaction(session, event, "settle")
     round.fee, round.protocol_fee = project.aggregator_fee, project.protocol_fee
     project.protocol_fees += round.protocol_fee
-    credit_bond(session, event.project, event.settler, round.fee + round.bond_to_settler)
+    if round.bond_to_settler is None:  # the acceptor settled in time, or BondSlashed would have come before
+        unlock_bond(session, event.project, event.settler, project.bond)
+    credit_bond(session, event.project, event.settler, round.fee + (round.bond_to_settler or 0))
     _close(session, round, Phase.FINAL, event.payout_root, paid=event.paid, burned=event.burned)
 
 

@@ -71,7 +71,7 @@ def leaf_skipped(session: Session, event: LeafSkipped) -> None:
 
 def commits_posted(session: Session, event: CommitsPosted) -> None:
     round = session.get_one(Round, (event.project, event.round))
-    round.batch_posted, round.batch_hash, round.batch_bits = True, event.batch_hash, event.batch_bits
+    round.batch_posted, round.batch_hash, round.batch_bits = True, event.batch.hash, event.batch_bits
     for position, leaf in enumerate(event.leaves):
         commit = _commit(session, event.project, event.round, leaf.member)
         commit.leaf, commit.batch_commitment = position, leaf.commitment
@@ -110,6 +110,7 @@ def updates_admitted(session: Session, event: UpdatesAdmitted) -> None:
                 project=event.project,
                 round=event.round,
                 row=row.row,
+                first_row=event.first_row,
                 member=row.member,
                 trainer=session.get_one(Member, (event.project, row.member)).trainer,
                 update=row.update,
