@@ -9,6 +9,7 @@ import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
+from cohort_protocol.scoring.kernel import Row, as_source, whole
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.policy import CoordinatePolicy, Policy
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
@@ -36,26 +37,34 @@ class RoundEvaluation:
 
 
 def evaluate_round(
-    updates: Sequence[np.ndarray],
-    past_steps: Sequence[np.ndarray],
+    updates: Sequence[Row],
+    past_steps: Sequence[Row],
     policy: Policy,
     validation: PublicVectors | None = None,
+    *,
+    threads: int = 1,
 ) -> RoundEvaluation:
     """Filters, scores and aggregates a round.
 
-    updates: n >= 1 arrays int16[d], the admitted updates in order of reveal.
-    past_steps: int64[d] arrays, differences of consecutive models, most recent first; those beyond
+    Every row may be an array or a source (`scoring.kernel`), which is read in blocks: then memory does not grow with
+    the number of rows, except for a `CoordinatePolicy`, which gets its updates as arrays.
+    updates: n >= 1 rows int16[d], the admitted updates in order of reveal.
+    past_steps: rows int64[d], differences of consecutive models, most recent first; those beyond
     `policy.needs.past_steps` are not read.
     validation: the other public rows (u0 and gradients; its own past steps must be none), None in a round without a
-    batch. Raises `ScoringInputInvalid`. Same inputs, same bytes, on any machine."""
+    batch. threads: for reading and computing at the same time.
+    Raises `ScoringInputInvalid`, and what reading a source raises. Same inputs, same bytes, on any machine."""
     given = validation or PublicVectors()
     if given.past_steps:
         raise ScoringInputInvalid("past steps come as `past_steps`, not among the rows of the validation batch")
     vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)
-    gram = gram_matrix(updates, vectors.rows())
     if isinstance(policy, CoordinatePolicy):
-        outcome, step = policy.aggregate(updates, gram, vectors.layout)
+        arrays = [whole(row) for row in updates]
+        gram = gram_matrix(arrays, vectors.rows(), threads=threads)
+        outcome, step = policy.aggregate(arrays, gram, vectors.layout)
     else:
+        total = np.zeros(as_source(updates[0]).dimension, np.int32) if updates else None
+        gram = gram_matrix(updates, vectors.rows(), threads=threads, total=total)
         outcome = policy.evaluate(gram, len(updates), vectors.layout)
-        step = weighted_sum(updates, outcome.weights)
+        step = weighted_sum(updates, outcome.weights, threads=threads, total=total)
     return RoundEvaluation(gram, vectors.layout, outcome, step)

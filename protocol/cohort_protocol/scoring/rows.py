@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from cohort_protocol.scoring.errors import ScoringInputInvalid
+from cohort_protocol.scoring.kernel.sources import Row
 
 MAX_PUBLIC_ROWS = 32
 """The per-class variant reads most of them; the default policy at most 10."""
@@ -82,15 +81,16 @@ class PublicRows:
 
 @dataclass(frozen=True)
 class PublicVectors:
-    """The public rows themselves: int64[d] each, |x| < 2^31. Steps in the unit of a step, 2^(e-16); u0 like an update;
-    the gradients all in one unit of their own, and the value rows in another, on which no score depends."""
+    """The public rows themselves: int64[d] each, arrays or sources, |x| < 2^31. Steps in the unit of a step, 2^(e-16);
+    u0 like an update; the gradients all in one unit of their own, and the value rows in another, on which no score
+    depends."""
 
-    past_steps: tuple[np.ndarray, ...] = ()
-    trainable: np.ndarray | None = None
-    gradients: tuple[np.ndarray, np.ndarray] | None = None
-    halves: tuple[np.ndarray, np.ndarray] | None = None
-    values: tuple[np.ndarray, ...] = ()
-    classes: tuple[tuple[np.ndarray, np.ndarray], ...] = field(default=())
+    past_steps: tuple[Row, ...] = ()
+    trainable: Row | None = None
+    gradients: tuple[Row, Row] | None = None
+    halves: tuple[Row, Row] | None = None
+    values: tuple[Row, ...] = ()
+    classes: tuple[tuple[Row, Row], ...] = field(default=())
 
     @property
     def layout(self) -> PublicRows:
@@ -104,7 +104,7 @@ class PublicVectors:
             classes=len(self.classes),
         )
 
-    def rows(self) -> list[np.ndarray]:
+    def rows(self) -> list[Row]:
         """In the order of `PublicRows`."""
         rows = list(self.past_steps)
         if self.trainable is not None:

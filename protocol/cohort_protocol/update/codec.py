@@ -83,22 +83,24 @@ def _header(name: str, dtype: str, dimension: int, width: int) -> bytes:
     return len(raw).to_bytes(8, "little") + raw
 
 
-def _update_header(dimension: int) -> bytes:
+def update_header(dimension: int) -> bytes:
+    """What the file of an update with `dimension` entries starts with."""
     return _header("update", "I16", _check_dimension(dimension), 2)
 
 
-def _model_header(dimension: int) -> bytes:
+def model_header(dimension: int) -> bytes:
+    """What the file of a model with `dimension` entries starts with."""
     return _header("model", "I64", _check_dimension(dimension), 8)
 
 
 def update_size(dimension: int) -> int:
     """Exact size in bytes of the file of an update with `dimension` entries: the bound of a fetch."""
-    return len(_update_header(dimension)) + 2 * dimension
+    return len(update_header(dimension)) + 2 * dimension
 
 
 def model_size(dimension: int) -> int:
     """Exact size in bytes of the file of a model with `dimension` entries: the bound of a fetch."""
-    return len(_model_header(dimension)) + 8 * dimension
+    return len(model_header(dimension)) + 8 * dimension
 
 
 def _check_vector(array: np.ndarray, dtype: np.dtype, malformed: type[CodecError], what: str) -> np.ndarray:
@@ -116,15 +118,25 @@ def _canonical(array: np.ndarray, dtype: np.dtype) -> bytes:
 
 def _decode(data: bytes, header: bytes, size: int, dtype: np.dtype, malformed: type[CodecError], what: str):
     if len(data) != size:
-        raise malformed("size", f"the file of {what} has {len(data)} bytes, it must have exactly {size}")
+        raise wrong_size(len(data), size, malformed, what)
     if data[: len(header)] != header:
-        found = bytes(data[8 : 8 + _MAX_HEADER_SHOWN])
-        raise malformed(
-            "header",
-            f"the file of {what} starts with {found!r}, its safetensors header must be {header[8:]!r}: "
-            "one tensor, no metadata; write it with cohort_protocol.update",
-        )
+        raise wrong_header(data[: len(header)], header, malformed, what)
     return np.frombuffer(data, dtype=dtype, offset=len(header)).astype(dtype.newbyteorder("="), copy=True)
+
+
+def wrong_size(found: int, size: int, malformed: type[CodecError], what: str) -> CodecError:
+    """The error of a file of another length than the only one possible."""
+    return malformed("size", f"the file of {what} has {found} bytes, it must have exactly {size}")
+
+
+def wrong_header(start: bytes, header: bytes, malformed: type[CodecError], what: str) -> CodecError:
+    """The error of a file that does not start with the one allowed header."""
+    found = bytes(start[8 : 8 + _MAX_HEADER_SHOWN])
+    return malformed(
+        "header",
+        f"the file of {what} starts with {found!r}, its safetensors header must be {header[8:]!r}: "
+        "one tensor, no metadata; write it with cohort_protocol.update",
+    )
 
 
 def quantise(delta: np.ndarray, exponent: int) -> np.ndarray:
@@ -157,25 +169,25 @@ def dequantise(update: np.ndarray, exponent: int) -> np.ndarray:
 def encode_update(update: np.ndarray) -> bytes:
     """The file of an update. update: int16[d]. Raises `UpdateMalformed` for another dtype or shape."""
     _check_vector(update, np.dtype(np.int16), UpdateMalformed, "an update")
-    return _update_header(update.size) + _canonical(update, _INT16)
+    return update_header(update.size) + _canonical(update, _INT16)
 
 
 def decode_update(data: bytes, dimension: int) -> np.ndarray:
     """The int16[dimension] in the file of an update. Raises `UpdateMalformed` unless the file is exactly what
     `encode_update` writes: any 16-bit content is an update, but there is one encoding of it."""
-    header = _update_header(dimension)
+    header = update_header(dimension)
     return _decode(data, header, len(header) + 2 * dimension, _INT16, UpdateMalformed, "an update")
 
 
 def encode_model(model: np.ndarray) -> bytes:
     """The file of a model. model: int64[d]. Raises `ModelMalformed` for another dtype or shape."""
     _check_vector(model, np.dtype(np.int64), ModelMalformed, "a model")
-    return _model_header(model.size) + _canonical(model, _INT64)
+    return model_header(model.size) + _canonical(model, _INT64)
 
 
 def decode_model(data: bytes, dimension: int) -> np.ndarray:
     """The int64[dimension] in the file of a model. Raises `ModelMalformed` as `decode_update` does."""
-    header = _model_header(dimension)
+    header = model_header(dimension)
     return _decode(data, header, len(header) + 8 * dimension, _INT64, ModelMalformed, "a model")
 
 

@@ -143,21 +143,24 @@ class StreamRow:
         self._rest = memoryview(b"")
         """Of the last chunk, what was not handed out."""
         self._next = dimension
-        """The column that comes next from the stream."""
+        """The column that comes next from the stream; the dimension if the stream is at its end, or failed."""
 
     def read(self, start: int, stop: int) -> np.ndarray:
         """See `RowSource.read`. Columns that are skipped are read and dropped."""
         if start < self._next:
             self._chunks, self._rest, self._next = iter(self._open()), memoryview(b""), 0
-        while self._next < start:
+        at, self._next = self._next, self.dimension
+        while at < start:
             # In pieces: a shard may begin far into the row.
-            self._take(min(start, self._next + (1 << 16)) - self._next)
-        block = self._take(stop - start)
+            self._take(columns := min(start - at, 1 << 16), at)
+            at += columns
+        block = self._take(stop - start, at)
         if stop == self.dimension:
             self._finish()
+        self._next = stop
         return np.frombuffer(block, self.dtype.newbyteorder("<")).astype(self.dtype, copy=False)
 
-    def _take(self, columns: int) -> bytearray:
+    def _take(self, columns: int, at: int) -> bytearray:
         data = bytearray(columns * self.dtype.itemsize)
         filled = 0
         while filled < len(data):
@@ -165,7 +168,7 @@ class StreamRow:
                 chunk = next(self._chunks, None)
                 if chunk is None:
                     raise ScoringInputInvalid(
-                        f"a row ends after {self._next * self.dtype.itemsize + filled} bytes, it must have "
+                        f"a row ends after {at * self.dtype.itemsize + filled} bytes, it must have "
                         f"{self.dimension * self.dtype.itemsize}"
                     )
                 self._rest = memoryview(chunk)
@@ -173,7 +176,6 @@ class StreamRow:
             data[filled : filled + len(part)] = part
             filled += len(part)
             self._rest = self._rest[len(part) :]
-        self._next += columns
         return data
 
     def _finish(self) -> None:

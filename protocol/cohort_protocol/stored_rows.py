@@ -1,0 +1,70 @@
+"""Updates and models of a round straight from a block store, a block of columns at a time.
+
+The store verifies every chunk against its CID. What a CID's file must hash to is on chain: that is checked at the end
+of the first pass that reads it. A second pass need not, since the same CID is the same bytes; a shard that stops before
+the last column cannot, and relies on whoever read the whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import to_hex
+from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.scoring.kernel.sources import StreamRow
+from cohort_protocol.update.codec import model_size, update_size
+from cohort_protocol.update.stream import model_stream, update_stream
+
+
+class CommitmentMismatch(InvalidInput):
+    """The bytes behind a CID are well formed, but not what was committed to on chain."""
+
+    code = "commitment-mismatch"
+
+
+class _StoredFile:
+    """Opens the canonical bytes of one file, again and again; hashes them until they were found right once."""
+
+    def __init__(self, store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> None:
+        self._store, self._cid, self._commitment, self._dimension = store, cid, commitment, dimension
+        self._verified = False
+
+    def update(self) -> Iterator[bytes]:
+        chunks = self._store.stream(self._cid, update_size(self._dimension))
+        return update_stream(chunks, self._dimension, None if self._verified else self._check_update)
+
+    def model(self) -> Iterator[bytes]:
+        chunks = self._store.stream(self._cid, model_size(self._dimension))
+        return model_stream(chunks, self._dimension, None if self._verified else self._check_model)
+
+    def _check_update(self, found: bytes) -> None:
+        if found != self._commitment:
+            raise CommitmentMismatch(
+                f"the update at {self._cid} has the commitment {to_hex(found)}, committed was "
+                f"{to_hex(self._commitment)}: publish the very update that was committed to"
+            )
+        self._verified = True
+
+    def _check_model(self, found: bytes) -> None:
+        if found != self._commitment:
+            raise CommitmentMismatch(
+                f"the model at {self._cid} has the commitment {to_hex(found)}, on chain is {to_hex(self._commitment)}"
+            )
+        self._verified = True
+
+
+def stored_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> StreamRow:
+    """The update int16[d] behind `cid`, at most the one size an update of this dimension has.
+
+    Reading it to the end raises `ContentTooLarge`, `ContentMalformed`, `UpdateMalformed`, `CommitmentMismatch` (the
+    publisher's fault); `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` (nobody's, or ours)."""
+    return StreamRow(_StoredFile(store, cid, commitment, dimension).update, dimension, np.int16)
+
+
+def stored_model(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> StreamRow:
+    """The model int64[d] behind `cid`. Raises as `stored_update`, with `ModelMalformed` for `UpdateMalformed`."""
+    return StreamRow(_StoredFile(store, cid, commitment, dimension).model, dimension, np.int64)
