@@ -26,6 +26,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "doctor": ("Check what this machine has and lacks for the demo.", "demo"),
     "trainer": ("Train on your own data for a project, and get paid.", "trainer"),
     "project": ("Create, fund, watch and end a project as its owner.", "trainer"),
+    "rehearse": ("Rehearse attacks on a project: accuracy lost, money earned.", "trainer"),
     "aggregator": ("See, add to and take out an aggregator's bond and fees.", "trainer"),
     "serve": ("Run the API.", "backend"),
     "db": ("Create or migrate the service's database.", "backend"),

@@ -7,6 +7,7 @@ seed. Owners reach it as `cohort rehearse`, the benchmarks and the tests of poli
 """
 
 from cohort_protocol.rehearsal.attacks import attack_by_name, known_attacks
+from cohort_protocol.rehearsal.campaign import AttackResult, Plan, Rules, SeedResult, rehearse
 from cohort_protocol.rehearsal.judges import Decision, Judge, PolicyJudge, ShapleyJudge, judge_by_name, public_vectors
 from cohort_protocol.rehearsal.partitions import known_partitions
 from cohort_protocol.rehearsal.play import Played, PlayedRound, play
@@ -14,13 +15,17 @@ from cohort_protocol.rehearsal.tasks import Task, known_tasks, project_task, tas
 from cohort_protocol.rehearsal.world import Round, Scenario, ShapleyTable, World
 
 __all__ = [
+    "AttackResult",
     "Decision",
     "Judge",
+    "Plan",
     "Played",
     "PlayedRound",
     "PolicyJudge",
     "Round",
+    "Rules",
     "Scenario",
+    "SeedResult",
     "ShapleyJudge",
     "ShapleyTable",
     "Task",
@@ -33,5 +38,6 @@ __all__ = [
     "play",
     "project_task",
     "public_vectors",
+    "rehearse",
     "task_by_name",
 ]

@@ -150,7 +150,7 @@ class Stacks:
                 correct[first : first + chunk] = (logits.argmax(2) == wanted).numpy()
         return losses, correct
 
-    def probabilities(self, models: np.ndarray, dataset: Dataset) -> np.ndarray:
+    def logits_on(self, models: np.ndarray, dataset: Dataset) -> np.ndarray:
         """Logits of every model on every example, float32[k, b, classes]."""
         inputs = torch.from_numpy(dataset.inputs)
         with repeatable(), torch.inference_mode():
