@@ -49,7 +49,7 @@ def test_a_kernel_that_was_not_built_is_told_and_is_no_problem(monkeypatch: pyte
         native._library.cache_clear()
     assert "numpy" in check.found
     assert "Install gcc" in check.found
-    assert check.problem is None
+    assert not check.problem
 
 
 def test_it_fails_when_something_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
