@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
-from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
+from cohort_protocol.scoring.gram import Gram, PlainSum, gram_matrix, weighted_sum
 from cohort_protocol.scoring.kernel import Row, as_source, whole
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.policy import CoordinatePolicy, Policy
@@ -63,7 +63,7 @@ def evaluate_round(
         gram = gram_matrix(arrays, vectors.rows(), threads=threads)
         outcome, step = policy.aggregate(arrays, gram, vectors.layout)
     else:
-        total = np.zeros(as_source(updates[0]).dimension, np.int32) if updates else None
+        total = PlainSum(as_source(updates[0]).dimension) if updates else None
         gram = gram_matrix(updates, vectors.rows(), threads=threads, total=total)
         outcome = policy.evaluate(gram, len(updates), vectors.layout)
         step = weighted_sum(updates, outcome.weights, threads=threads, total=total)

@@ -16,10 +16,30 @@ import numpy as np
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.kernel import BlockKernel, Gram, Pass, Row, default_kernel, gram_shard, weighted_total
 
-__all__ = ["TOTAL_WEIGHT", "Gram", "check_gram", "check_weights", "gram_matrix", "weighted_sum"]
+__all__ = ["TOTAL_WEIGHT", "Gram", "PlainSum", "check_gram", "check_weights", "gram_matrix", "weighted_sum"]
 
 TOTAL_WEIGHT = 1 << 16
 """Weights of a round are parts of this."""
+
+
+class PlainSum:
+    """The plain sum of a round's updates, which `gram_matrix` makes on the way and `weighted_sum` uses up.
+
+    int32[d] in the upper half of the memory that becomes the weighted sum int64[d]: of all that scoring holds, these
+    are the only arrays as long as the model."""
+
+    def __init__(self, dimension: int) -> None:
+        self._memory = np.zeros(dimension, np.int64)
+        self.values = self._memory.view(np.int32)[dimension:]
+
+    def widened(self, block: int = 1 << 16) -> np.ndarray:
+        """The values as int64[d], in the same memory."""
+        for start in range(0, self.values.size, block):
+            # Forwards, what is written ends at byte 8 (start + k) at most; what is still to be read begins at byte
+            # 4 d + 4 (start + k), which is not before it.
+            part = self.values[start : start + block].astype(np.int64)
+            self._memory[start : start + block] = part
+        return self._memory
 
 
 def gram_matrix(
@@ -29,15 +49,16 @@ def gram_matrix(
     *,
     threads: int = 1,
     kernel: BlockKernel | None = None,
-    total: np.ndarray | None = None,
+    total: PlainSum | None = None,
 ) -> Gram:
     """All inner products <r_i, r_j> of the rows `updates` + `past_steps`, as Python integers.
 
     updates: n >= 1 rows int16[d], arrays or sources; past_steps: p >= 0 rows int64[d] with -2^31 <= x < 2^31.
     block: columns at a time (None: what suits the kernel); threads; kernel (None: the fastest that is here): the
-    result depends on none of them. total: int32[d] of zeros that becomes the plain sum of the updates, for
-    `weighted_sum`. Raises `ScoringInputInvalid`, and what reading a source raises."""
-    return gram_shard(_pass(block, threads, kernel), updates, past_steps, total=total).gram
+    result depends on none of them. total: a new one, to be filled for `weighted_sum`.
+    Raises `ScoringInputInvalid`, and what reading a source raises."""
+    into = None if total is None else total.values
+    return gram_shard(_pass(block, threads, kernel), updates, past_steps, total=into).gram
 
 
 def weighted_sum(
@@ -47,15 +68,18 @@ def weighted_sum(
     *,
     threads: int = 1,
     kernel: BlockKernel | None = None,
-    total: np.ndarray | None = None,
+    total: PlainSum | None = None,
 ) -> np.ndarray:
     """m = sum_a weights[a] * updates[a], exact.
 
     updates: n >= 1 rows int16[d]; weights: n integers >= 0 that sum to at most 2^16 (hence -2^31 <= m < 2^31).
-    total: the plain sum of the updates from `gram_matrix`, used up; with it only rows whose weight is not the commonest
-    one are read. Returns int64[d]. Raises as `gram_matrix`."""
+    total: as `gram_matrix` filled it, used up; with it only rows whose weight is not the commonest one are read.
+    Returns int64[d]. Raises as `gram_matrix`."""
     check_weights(weights, len(updates))
-    return weighted_total(_pass(block, threads, kernel), updates, weights, total).astype(np.int64)
+    if total is None:
+        return weighted_total(_pass(block, threads, kernel), updates, weights).astype(np.int64)
+    weighted_total(_pass(block, threads, kernel), updates, weights, total.values)
+    return total.widened()
 
 
 def check_weights(weights: Sequence[int], count: int) -> None:

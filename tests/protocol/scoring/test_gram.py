@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohort_protocol.scoring.errors import ScoringInputInvalid
-from cohort_protocol.scoring.gram import check_gram, gram_matrix, weighted_sum
+from cohort_protocol.scoring.gram import PlainSum, check_gram, gram_matrix, weighted_sum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -79,6 +79,27 @@ def test_weighted_sum_equals_plain_integers(both, block, data):
 def test_weighted_sum_reaches_exactly_minus_2_to_31():
     update = np.array([-32768, 32767], np.int16)
     assert weighted_sum([update, update], [65536, 0]).tolist() == [-(2**31), 2**31 - 2**16]
+
+
+@settings(deadline=None)
+@given(rows(), st.data())
+def test_the_plain_sum_of_pass_one_becomes_the_weighted_sum(both, data):
+    updates, steps = both
+    weight = 65536 // len(updates)
+    weights = data.draw(st.lists(st.sampled_from([0, 1, weight]), min_size=len(updates), max_size=len(updates)))
+    total = PlainSum(updates[0].size)
+    assert gram_matrix(updates, steps, total=total) == plain_gram(updates, steps)
+    assert total.values.tolist() == np.sum(updates, axis=0, dtype=np.int64).tolist()
+    result = weighted_sum(updates, weights, total=total)
+    assert result.dtype == np.int64
+    assert result.tolist() == weighted_sum(updates, weights).tolist()
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 100])
+def test_widening_in_place_overwrites_nothing_unread(block):
+    total = PlainSum(50)
+    total.values[:] = values = np.random.default_rng(block).integers(-(2**31), 2**31, 50)
+    assert total.widened(block).tolist() == values.tolist()
 
 
 @pytest.mark.parametrize("weights", [[1], [1, 2, 3], [-1, 1], [65536, 1]])

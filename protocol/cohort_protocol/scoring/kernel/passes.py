@@ -124,17 +124,16 @@ def weighted_total(
 
     weights: n integers >= 0 with a sum of at most 2^16, hence -2^31 <= result <= 2^31 - 2^16: sums that are exact
     modulo 2^32 are exact.
-    total: the plain sum of the same columns from pass one; it is used up. Rows are read only if their weight is not
-    the base that was chosen. Raises as `gram_shard`."""
+    total: the plain sum of the same columns from pass one; it becomes the result. Rows are read only if their weight
+    is not the base that was chosen. Raises as `gram_shard`."""
     sources = [as_source(row) for row in updates]
     dimension = check_rows(sources, [])
     stop = dimension if stop is None else stop
-    base = _base(weights) if total is not None else 0
-    if base and total is not None:
-        result = total
-        result *= np.int32(base)
+    if total is None:
+        base, result = 0, np.zeros(stop - start, np.int32)
     else:
-        result = np.zeros(stop - start, np.int32)
+        base, result = _base(weights), total
+        result *= np.int32(base)
     read = [row for row, weight in enumerate(weights) if weight != base]
     if not read:
         return result
