@@ -28,7 +28,6 @@ from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.chain.terms import minimum_stake
 from cohort_protocol.chain.token import Token
 from cohort_protocol.chain.transactions import TransactionRequest
-from cohort_protocol.chain.types import Row as MarketRow
 from cohort_protocol.payout import pays
 from eth_account.signers.local import LocalAccount
 
@@ -146,10 +145,10 @@ def _measure_unresolved(gauge: Gauge, scene: Scene) -> list[Row]:
     rows = [Row("rescue of one", gauge.last.gas, "gas")]
     gauge.control.warp_to(view.rescue_end)
     member = scene.number_of(scene.trainers[7])
-    gauge.send(anyone, market.slash_no_reveal(scene.project, scene.round_number(), member, scene.leaves))
+    gauge.send(anyone, market.slash_no_reveal(scene.project, scene.round_number(), member, scene.batch))
     rows.append(Row("slashNoReveal of one", gauge.last.gas, "gas"))
     gauge.control.warp_to(view.settle_end)
-    gauge.send(anyone, market.close_round(scene.project, scene.round_number(), scene.rows))
+    gauge.send(anyone, market.close_round(scene.project, scene.round_number(), scene.admissions))
     rows.append(Row("closeRound, defaulted, 6 rows", gauge.last.gas, "gas"))
     return rows
 
@@ -172,8 +171,7 @@ def measure_claims(gauge: Gauge, n: int, rounds: int = 10) -> list[Row]:
 
 def _claim_item(scene: Scene, n: int):
     pay = pays([ONE] * n, [0] * n, DISTRIBUTABLE, scene.terms.score_floor, scene.terms.share_cap)
-    rows: list[MarketRow] = scene.rows
-    return scene.tree(scene.round_number(), rows, pay).claim_item(n // 2)
+    return scene.tree(scene.round_number(), scene.rows, pay).claim_item(n // 2)
 
 
 def measure_age(gauge: Gauge, departed: int, rounds: int) -> list[Row]:
@@ -222,7 +220,7 @@ def floor_of(n: int, found: RoundGas) -> dict[str, float]:
         "signature (ecrecover)": 3_000,
         "member slot (cold read)": 2_100,
         "standing record (four to a slot)": 5_000 * cells / n,
-        "events": 8 * (64 + 69 + 32),
+        "events": 8 * (36 + 69 + 32),
         "payout root (fresh slot)": 22_100 / n,
         "seven slots of the round that change": 7 * 5_000 / n,
         "four witness signatures": 4 * 3_000 / n,

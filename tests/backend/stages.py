@@ -84,16 +84,12 @@ class Stages:
 
     # -- what people hand in
 
-    def commit_intake(
-        self, trainer: LocalAccount, expiry: int | None = None, signer: LocalAccount | None = None
-    ) -> CommitIntake:
-        signature = self.scene.sign_commit(trainer, expiry or self.settle_end, signer)
+    def commit_intake(self, trainer: LocalAccount, signer: LocalAccount | None = None) -> CommitIntake:
         return CommitIntake(
             trainer=trainer.address,
             member=self.scene.number_of(trainer),
             commitment=to_hex(self.scene.commitment_of(trainer)),
-            expiry=signature.expiry,
-            signature=to_hex(signature.signature),
+            signature=to_hex(self.scene.sign_commit(trainer, signer)),
         )
 
     def reveal_intake(self, trainer: LocalAccount, **changes: str | int) -> RevealIntake:

@@ -18,6 +18,7 @@ from cohort_protocol.bundle import (
     RoundBundle,
     RoundInputs,
     RoundInputsInvalid,
+    admissions_of,
     compare,
     fetch_model,
     fetch_update,
@@ -26,7 +27,7 @@ from cohort_protocol.bundle import (
     statement_of,
 )
 from cohort_protocol.canonical import canonical_json
-from cohort_protocol.chain.types import Row
+from cohort_protocol.chain.packed import AdmittedRow
 from cohort_protocol.commitments import ZERO32, admitted_hash, outcomes_hash
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
@@ -73,7 +74,11 @@ def _inputs(store: EmbeddedStore, *, past: int = 7, trainers: int = 5) -> RoundI
     rows = []
     for member, trainer in enumerate(TRAINERS[:trainers], 21):
         update = np.rint(300 * (direction + 0.7 * random.normal(size=DIMENSION))).astype(np.int16)
-        rows.append(InputRow(member, trainer, update_commitment(update), store.put(encode_update(update))))
+        rows.append(
+            InputRow(
+                0 if member < 24 else 3, member, trainer, update_commitment(update), store.put(encode_update(update))
+            )
+        )
     return RoundInputs(
         chain_id=31337,
         market=MARKET,
@@ -121,7 +126,8 @@ def test_the_statement_follows_from_the_bundle(store: EmbeddedStore) -> None:
     done = recompute(inputs, store)
     statement = done.statement()
     assert statement == statement_of(RoundBundle.from_bytes(done.bundle_bytes), done.bundle_cid)
-    assert statement.admitted_hash == admitted_hash([(row.member, row.update) for row in inputs.rows])
+    rows = [AdmittedRow(row, one.member, one.update, bytes(one.cid)) for row, one in enumerate(inputs.rows)]
+    assert statement.admitted_hash == admitted_hash([rows[:3], rows[3:]])
     assert statement.outcomes_hash == outcomes_hash([(o.score, o.reason) for o in done.bundle.outcomes])
     assert (statement.validation, statement.public_rows) == (ZERO32, ZERO32)
     assert statement.previous_model == inputs.models[-1].commitment
@@ -133,7 +139,8 @@ def test_the_statement_follows_from_the_bundle(store: EmbeddedStore) -> None:
 def test_what_settle_takes_follows_from_the_bundle(store: EmbeddedStore) -> None:
     inputs = replace(_inputs(store), validation=b"v" * 32, public_rows=b"p" * 32)
     done = recompute(inputs, store)
-    assert done.rows == [Row(row.member, row.update) for row in inputs.rows]
+    rows = [AdmittedRow(row, one.member, one.update, bytes(one.cid)) for row, one in enumerate(inputs.rows)]
+    assert admissions_of(done.bundle) == [rows[:3], rows[3:]]
     assert done.outcomes == [(one.score, one.reason) for one in done.bundle.outcomes]
     words = decode(["uint256[]"], done.policy_input)[0]
     assert [(word >> 8, word & 255) for word in words] == done.outcomes

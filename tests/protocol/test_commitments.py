@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 from cohort_protocol import commitments
-from cohort_protocol.chain.types import ClaimItem
+from cohort_protocol.chain.packed import AdmittedRow, ClaimItem, pack_claims
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.errors import InvalidInput, SignatureInvalid
 from eth_abi import decode, encode
@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
 TRAINER, DELEGATE = Account.from_key(b"\x01" * 32), Account.from_key(b"\x02" * 32)
 CID = commitments.cid_from_parts(0x55, b"d" * 32)
-MESSAGE = commitments.commit_message(MARKET, 1, 2, 3, b"c" * 32, 99)
+MESSAGE = commitments.commit_message(MARKET, 1, 2, 3, b"c" * 32)
 
 
 @given(st.integers(1, 2**256 - 1), st.binary(min_size=32, max_size=32))
 def test_compact_signatures_lose_nothing(key: int, commitment: bytes) -> None:
     account = Account.from_key((key % (2**255) + 1).to_bytes(32, "big"))
-    message = commitments.commit_message(MARKET, 1, 2, 3, commitment, 99)
+    message = commitments.commit_message(MARKET, 1, 2, 3, commitment)
     signature = commitments.sign(message, account)
     assert commitments.full_signature(*commitments.compact_signature(signature)) == signature
     commitments.check_signature(message, signature, account.address)
@@ -99,7 +99,31 @@ def test_outcomes_are_words_of_score_and_reason() -> None:
             commitments.outcomes_hash([bad])
 
 
-def test_claims_are_hashed_as_the_contract_encodes_them() -> None:
+def test_claims_are_hashed_by_their_words() -> None:
     items = [ClaimItem(1, 2, 3, (b"p" * 32,)), ClaimItem(4, 5, 6, ())]
-    expected = encode(["(uint32,uint8,uint112,bytes32[])[]"], [[(1, 2, 3, [b"p" * 32]), (4, 5, 6, [])]])
-    assert commitments.claim_items_hash(items) == keccak(expected)
+    words, proofs = pack_claims(items)
+    assert proofs == [b"p" * 32]
+    assert words == [1 << 152 | 1 << 120 | 2 << 112 | 3, 4 << 120 | 5 << 112 | 6]
+    assert commitments.claim_items_hash(words) == keccak(encode(["uint256", "uint256"], words))
+
+
+def test_a_row_is_69_bytes_and_a_leaf_36() -> None:
+    row = commitments.pack_row(0x01020304, b"u" * 32, CID)
+    assert row == bytes((1, 2, 3, 4, 0x55)) + b"u" * 32 + b"d" * 32
+    assert commitments.pack_leaf(0x01020304, b"c" * 32) == bytes((1, 2, 3, 4)) + b"c" * 32
+    for bad in ((2**32, b"u" * 32), (-1, b"u" * 32), (1, b"u" * 31)):
+        with pytest.raises(InvalidInput):
+            commitments.pack_row(*bad, CID)
+        with pytest.raises(InvalidInput):
+            commitments.pack_leaf(*bad)
+
+
+def test_the_chain_of_admitted_rows_tells_calls_apart() -> None:
+    rows = [AdmittedRow(row, row + 1, bytes([row]) * 32, CID) for row in range(3)]
+    assert commitments.admitted_hash([]) == bytes(32)
+    one, parted = commitments.admitted_hash([rows]), commitments.admitted_hash([rows[:1], rows[1:]])
+    first = keccak(bytes(32) + keccak(bytes((0, 0, 0, 1))) + commitments.openings_hash(rows[:1]))
+    members = keccak(bytes((0, 0, 0, 2, 0, 0, 0, 3)))
+    assert parted == keccak(first + members + commitments.openings_hash(rows[1:]))
+    swapped = commitments.admitted_hash([rows[1:], rows[:1]])
+    assert len({one, parted, swapped}) == 3

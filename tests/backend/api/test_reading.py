@@ -13,7 +13,8 @@ from cohort_backend.updates.models import CommitIntent
 from cohort_backend.updates.receipts import record_receipt
 from cohort_backend.updates.service import record_commit, record_reveal
 from cohort_protocol.chain.events import AggregatorAdded, LogPosition, RoundOpened
-from cohort_protocol.chain.types import Opening, Receipt
+from cohort_protocol.chain.packed import Opening
+from cohort_protocol.chain.types import Receipt
 from cohort_protocol.commitments import openings_hash
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
@@ -56,7 +57,6 @@ def _late_commitment(project: int) -> CommitIntent:
         member=9,
         signer=examples.TRAINER,
         commitment=b"\5" * 32,
-        expiry=2**40,
         signature=bytes(65),
         received_at=1.0,
     )
@@ -171,8 +171,7 @@ class TestState:
         assert [item.trainer for item in state.reveal_set.reveals] == [one.address for one in wanted]
         assert [item.member for item in state.reveal_set.reveals] == [1, 2]
         assert state.round.revealed == [one.address for one in by_address(wanted)]
-        openings = [(one.member, one.update, one.cid) for one in stages.scene.openings_of(wanted)]
-        assert state.reveal_set.openings_hash == to_hex(openings_hash(openings))
+        assert state.reveal_set.openings_hash == to_hex(openings_hash(stages.scene.openings_of(wanted)))
         for item, trainer in zip(state.reveal_set.reveals, stages.scene.trainers, strict=False):
             assert item.commitment == to_hex(stages.scene.commitment_of(trainer))
             assert item.update == to_hex(keccak(stages.scene.update_of(trainer)))
@@ -189,7 +188,7 @@ class TestState:
         assert (state.round.phase, state.settlement) == (Phase.SETTLE, None)
         assert [row.trainer for row in state.round.rows] == [one.address for one in service.stages.scene.trainers]
         proposal = make_proposal(service.stages, b"right")
-        proposal.admitted_hash = admitted_hash([(row.member, row.update) for row in service.stages.scene.rows])
+        proposal.admitted_hash = admitted_hash(service.stages.scene.admissions)
         with service.parts.database.write() as session:
             save_proposal(session, proposal)
         shown = _state(service).settlement
@@ -302,7 +301,7 @@ def test_anybody_can_post_a_reveal_with_what_witnesses_signed(service: Service, 
     assert _get(service, f"{service.path}/rounds/1/receipts", ReceiptedSets).items == []
     for trainer in stages.scene.trainers:
         record_reveal(service.parts.database, stages.scene.identity, stages.project, 1, stages.reveal_intake(trainer))
-    digest = to_hex(openings_hash([(one.member, one.update, one.cid) for one in openings]))
+    digest = to_hex(openings_hash(openings))
     for index, witness in enumerate(stages.scene.witnesses[:2]):
         word = scene.receipt_of(index, openings, 0b111)
         intake = ReceiptIntake(
@@ -321,7 +320,7 @@ def test_anybody_can_post_a_reveal_with_what_witnesses_signed(service: Service, 
         Receipt(places.index(one.witness), one.endorsed, one.refused, unhex(one.signature[2:]))
         for one in sorted(found.receipts, key=lambda one: places.index(one.witness))
     ]
-    devnet.send(scene.trainers[0], devnet.market.reveal(scene.project, 1, scene.leaves, shown, receipts))
+    devnet.send(scene.trainers[0], devnet.market.reveal(scene.project, 1, scene.batch, shown, receipts))
     assert scene.view().admitted == 3
 
 

@@ -11,8 +11,8 @@ from cohort_devnet.node import repository_root
 from cohort_protocol import commitments
 from cohort_protocol.chain.events import MarketEvent, MarketLogs
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.packed import CommitLeaf
 from cohort_protocol.chain.transactions import TransactionRequest
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature
 from cohort_protocol.payout import pays
 from eth_abi.abi import encode
 from eth_account.signers.local import LocalAccount
@@ -151,7 +151,7 @@ def _self_committed_and_refused(scene: Scene) -> list[LocalAccount]:
     _batch_with_junk(scene, [early, late, third, *more], signers=[early, late, early, *more])
     scene.commit_self(late)
     request = scene.market.commit_self(
-        scene.project, round, scene.number_of(third), scene.commitment_of(third), scene.leaves
+        scene.project, round, scene.number_of(third), scene.commitment_of(third), scene.batch
     )
     _send(scene, delegate, request)
     scene.reveal([third], witnesses=(0,))
@@ -163,11 +163,10 @@ def _self_committed_and_refused(scene: Scene) -> list[LocalAccount]:
 
 def _batch_with_junk(scene: Scene, trainers: Sequence[LocalAccount], signers: Sequence[LocalAccount]) -> None:
     """Leaves of `trainers` (by number), one of a number that nobody has, signed by whom it says."""
-    expiry = scene.view().settle_end
     scene.leaves = [CommitLeaf(scene.number_of(one), scene.commitment_of(one)) for one in trainers]
-    signatures = [scene.sign_commit(one, expiry, signer) for one, signer in zip(trainers, signers, strict=True)]
+    signatures = [scene.sign_commit(one, signer) for one, signer in zip(trainers, signers, strict=True)]
     scene.leaves.append(CommitLeaf(99, keccak(b"nobody")))
-    signatures.append(CommitSignature(expiry, signatures[0].signature))
+    signatures.append(signatures[0])
     request = scene.market.commit_batch(scene.project, scene.round_number(), scene.leaves, signatures)
     _send(scene, scene.aggregator, request)
 
@@ -197,7 +196,7 @@ def _rescued_slashed_and_taken_over(scene: Scene) -> None:
     _send(scene, scene.owner, market.post_public_rows(project, round, rows, scene.witness_signatures(message)))
     scene.rescue([first, saved])
     scene.devnet.control.warp_to(scene.view().rescue_end)
-    _send(scene, substitute, market.slash_no_reveal(project, round, scene.number_of(silent), scene.leaves))
+    _send(scene, substitute, market.slash_no_reveal(project, round, scene.number_of(silent), scene.batch))
     scene.devnet.control.warp_to(scene.view().acceptor_end)
     scene.settle([ONE, ONE // 3], settler=substitute)
     _send(scene, scene.owner, market.stake_for(project, silent.address))
@@ -208,7 +207,7 @@ def _defaulted(scene: Scene) -> None:
     scene.commit(scene.trainers[:4])
     scene.reveal(scene.trainers[:4])
     scene.devnet.control.warp_to(scene.view().settle_end)
-    _send(scene, scene.owner, scene.market.close_round(scene.project, scene.round_number(), scene.rows))
+    _send(scene, scene.owner, scene.market.close_round(scene.project, scene.round_number(), scene.admissions))
 
 
 def _resolved_when_the_next_round_was_open(scene: Scene) -> None:
@@ -224,7 +223,7 @@ def _resolved_when_the_next_round_was_open(scene: Scene) -> None:
     scene.reveal([first, second])
     scene.devnet.control.warp_to(scene.view().reveal_end)
     scene.settle([ONE, ONE])
-    batch, opening, tG = scene.leaves, scene.openings_of([saved]), scene.view().rescue_end
+    batch, opening, tG = scene.batch, scene.openings_of([saved]), scene.view().rescue_end
     newer = scene.open()
     _send(scene, scene.owner, market.rescue(project, older, batch, opening))
     scene.commit([first, second, saved])
@@ -235,8 +234,8 @@ def _resolved_when_the_next_round_was_open(scene: Scene) -> None:
     scene.reveal([first])
     _send(scene, second, market.leave(project))
     scene.devnet.control.warp_to(scene.view().rescue_end)
-    _send(scene, scene.owner, market.slash_no_reveal(project, newer, scene.number_of(second), scene.leaves))
-    _send(scene, scene.owner, market.close_round(project, newer, scene.rows))
+    _send(scene, scene.owner, market.slash_no_reveal(project, newer, scene.number_of(second), scene.batch))
+    _send(scene, scene.owner, market.close_round(project, newer, scene.admissions))
 
 
 def _ended(scene: Scene) -> None:

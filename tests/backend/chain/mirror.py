@@ -14,14 +14,14 @@ from cohort_backend.trainers import repository as trainers
 from cohort_backend.trainers.models import TrainerLoss
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.types import ZERO_ADDRESS, Bond, Ledger, Member, Progress, Record, RoundView
-from cohort_protocol.commitments import ZERO32, admitted_hash, batch_hash
+from cohort_protocol.commitments import ZERO32, admitted_hash
 from cohort_protocol.phases import Phase
 from cohort_protocol.standing import standing_order
 from sqlalchemy.orm import Session
 
 State = dict[str, Any]
 RESOLVED = (1).to_bytes(32, "big")
-KEPT = ("phase", "closed", "payout_root", "claimed_bits")
+KEPT = ("phase", "closed", "payout_root")
 """What the market keeps of a round that is neither the newest nor has unresolved commitments."""
 
 
@@ -40,6 +40,7 @@ def on_chain(market: Market, project: int, people: list[str], block: int) -> Sta
         "members": {one: market.member_of(project, one, ref=block) for one in people},
         "numbered": {number: market.member_at(project, number, ref=block).trainer for number in numbers},
         "records": {number: market.record_of(project, number, ref=block) for number in numbers},
+        "claimed": {number: market.claimed_rounds(project, number, 0, ref=block) for number in numbers},
         "losses": {one: market.losses_of(one, ref=block) for one in people},
         "through": {one: market.losses_through(one, progress.owner, ref=block) for one in people},
         "reliability": {one: market.reliability_of(one, all_projects, ref=block) for one in people},
@@ -66,6 +67,7 @@ def in_database(session: Session, project: int, people: list[str], now: int) -> 
         "members": {one: _member(session, project, one) for one in people},
         "numbered": {member.number: member.trainer for member in members},
         "records": {member.number: member.record for member in members},
+        "claimed": {member.number: _claimed(session, found, member.number) for member in members},
         "losses": {one: trainers.standing(session, one).losses for one in people},
         "through": {one: _through(session, one, found.owner) for one in people},
         "reliability": {one: trainers.standing(session, one).reliability_bps for one in people},
@@ -147,6 +149,12 @@ def _through(session: Session, trainer: str, owner: str) -> int:
     return found.amount if found else 0
 
 
+def _claimed(session: Session, project: Project, member: int) -> int:
+    """Bit r: what the member earned in round r has been taken out."""
+    everything = (row for number in range(1, project.round + 1) for row in rounds.rows(session, project.id, number))
+    return sum(1 << row.round for row in everything if row.member == member and row.claimed)
+
+
 def _self_commit(session: Session, project: int, number: int, member: int) -> bytes:
     found = rounds.commit(session, project, number, member)
     if found is None or found.self_commitment is None:
@@ -156,9 +164,9 @@ def _self_commit(session: Session, project: int, number: int, member: int) -> by
 
 def _round(session: Session, project: Project, found: Round | None, now: int) -> RoundView:
     assert found is not None
-    rows = rounds.rows(session, project.id, found.number)
-    leaves = rounds.batch_leaves(session, project.id, found.number)
-    posted = batch_hash([(leaf.member, leaf.commitment) for leaf in leaves]) if leaves else ZERO32
+    batch = rounds.batch(session, project.id, found.number)
+    assert batch.bits == found.batch_bits
+    posted = batch.hash if batch.leaves else ZERO32
     assert posted == (found.batch_hash or ZERO32)
     counted = [commit for commit in rounds.commits(session, project.id, found.number) if commit.counts]
     assert len(counted) == found.committed
@@ -172,9 +180,8 @@ def _round(session: Session, project: Project, found: Round | None, now: int) ->
         phase=phase_of(found, now, project.min_trainers),
         budget=0 if closed else found.budget,
         closed=closed,
-        claimed_bits=sum(row.claimed << row.row for row in rows),
         batch_hash=posted,
-        admitted_hash=admitted_hash([(row.member, row.update) for row in rows]),
+        admitted_hash=admitted_hash(rounds.admissions(session, project.id, found.number)),
         model=project.model,
         validation=found.validation or ZERO32,
         public_rows=found.public_rows or ZERO32,

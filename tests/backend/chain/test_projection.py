@@ -176,7 +176,7 @@ class TestAgainstTheChain:
         scene = history.scene
         with database.read() as session:
             found = rounds.commits(session, scene.project, 2)
-            leaves = rounds.batch_leaves(session, scene.project, 2)
+            leaves = rounds.batch(session, scene.project, 2).leaves
         early, late, third, joined, staked_for, nobody = found
         assert [commit.member for commit in found] == [leaf.member for leaf in leaves] == [1, 2, 3, 4, 5, 99]
         assert [commit.trainer for commit in found] == [*(one.address for one in scene.trainers), None]

@@ -100,7 +100,8 @@ def test_the_ledger_balances_after_every_block(chain: Chain) -> None:
         (chain_events.StakeWithdrawn, "members"),
         (chain_events.LossRecorded, "losses"),
         (chain_events.UpdateRescued, "rounds"),
-        (chain_events.Claimed, "rounds"),
+        (chain_events.Claimed, "claimed"),
+        (chain_events.BondReleased, "bonds"),
     ],
 )
 def test_the_comparison_sees_a_missing_event(

@@ -18,7 +18,6 @@ from cohort_backend.updates.errors import (
     BatchTooLate,
     CommitmentDiffers,
     DuplicateCommitment,
-    ExpiryTooEarly,
     MemberDiffers,
     NotAMember,
     RoundFull,
@@ -49,16 +48,13 @@ def _post(database: Database, stages: Stages, intake: CommitIntake, round: int =
     return record_commit(database, stages.scene.identity, project or stages.project, round, intake)
 
 
-def _signed(
-    stages: Stages, trainer: LocalAccount, commitment: bytes, expiry: int | None = None, number: int | None = None
-) -> CommitIntake:
-    expiry, member = expiry or stages.settle_end, number or stages.scene.number_of(trainer)
-    message = commit_message(stages.scene.identity, stages.project, 1, member, commitment, expiry)
+def _signed(stages: Stages, trainer: LocalAccount, commitment: bytes, number: int | None = None) -> CommitIntake:
+    member = number or stages.scene.number_of(trainer)
+    message = commit_message(stages.scene.identity, stages.project, 1, member, commitment)
     return CommitIntake(
         trainer=trainer.address,
         member=member,
         commitment=to_hex(commitment),
-        expiry=expiry,
         signature=to_hex(sign(message, trainer)),
     )
 
@@ -91,7 +87,7 @@ def test_a_commitment_is_recorded_once_and_wakes_everybody(database: Database, s
     with database.read() as session:
         (intent,) = repository.commit_intents(session, stages_made.project, 1)
         assert version(session, stages_made.project) == before + 1
-    assert (intent.trainer, intent.expiry) == (trainer.address, stages_made.settle_end)
+    assert (intent.trainer, intent.member) == (trainer.address, 1)
     assert (intent.commitment, len(intent.signature)) == (stages_made.scene.commitment_of(trainer), 65)
 
 
@@ -139,14 +135,13 @@ class TestRefusals:
             "another-project",
             "another-market",
             "another-chain",
-            "another-expiry",
             "another-member",
         ],
     )
     def test_a_signature_binds_to_everything(self, database: Database, stages_made: Stages, forged: str) -> None:
         stages_made.fill(database, OPEN)
         trainer, other, _ = stages_made.scene.trainers
-        market, expiry = stages_made.scene.identity, stages_made.settle_end
+        market = stages_made.scene.identity
         commitment = stages_made.scene.commitment_of(trainer)
         message = commit_message(
             MarketId(
@@ -158,14 +153,12 @@ class TestRefusals:
             1 + (forged == "another-round"),
             1 + (forged == "another-member"),
             commitment,
-            expiry + (forged == "another-expiry"),
         )
         signature = sign(message, other if forged == "another-signer" else trainer)
         intake = CommitIntake(
             trainer=trainer.address,
             member=1,
             commitment=to_hex(commitment),
-            expiry=expiry,
             signature=to_hex(signature),
         )
         with pytest.raises(SignatureInvalid, match="expected"):
@@ -177,12 +170,11 @@ class TestRefusals:
         with pytest.raises(UnknownRound):
             _post(database, stages_made, intake)
         trainer = stages_made.scene.trainers[0]
-        message = commit_message(stages_made.scene.identity, 999, 1, 1, b"\x01" * 32, 2**40)
+        message = commit_message(stages_made.scene.identity, 999, 1, 1, b"\x01" * 32)
         stray = CommitIntake(
             trainer=trainer.address,
             member=1,
             commitment="0x" + "01" * 32,
-            expiry=2**40,
             signature=to_hex(sign(message, trainer)),
         )
         with pytest.raises(UnknownProject, match="999"):
@@ -299,13 +291,6 @@ class TestRefusals:
             lock_cursor(session).block_timestamp = last
         with pytest.raises(BatchTooLate, match="commitSelf"):
             _post(database, stages_made, stages_made.commit_intake(late))
-
-    def test_a_signature_that_ends_before_the_batch_must_be_posted(
-        self, database: Database, stages_made: Stages
-    ) -> None:
-        stages_made.fill(database, OPEN)
-        with pytest.raises(ExpiryTooEarly, match=str(stages_made.settle_end)):
-            _post(database, stages_made, stages_made.commit_intake(stages_made.scene.trainers[0], expiry=1_000))
 
     def test_nothing_is_recorded_by_a_refusal(self, database: Database, stages_made: Stages) -> None:
         stages_made.fill(database, OPEN)

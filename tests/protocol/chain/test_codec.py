@@ -7,9 +7,12 @@ from dataclasses import replace
 import pytest
 from cohort_protocol.chain.codec import contract_abi, decode_event, encode_values
 from cohort_protocol.chain.errors import AnswerMalformed, ArgumentInvalid, LogMalformed
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, Ledger, NextModel, Opening
+from cohort_protocol.chain.packed import Batch, CommitLeaf, Opening
+from cohort_protocol.chain.types import Admission, Ledger, NextModel, Receipt
 from cohort_protocol.errors import InvalidInput
 from eth_abi import encode
+
+from tests.fixtures.chain import Devnet
 
 MARKET = contract_abi("CohortMarket")
 ADDRESS = "0x52908400098527886E0F7030069857D2E4169EE7"
@@ -17,33 +20,33 @@ CID = b"\x01\x55\x12\x20" + b"c" * 32
 OPENING = Opening(7, b"u" * 32, CID, b"s" * 32)
 
 
-def encode_reveal(opening: object) -> bytes:
-    return MARKET.encode_call("reveal", 1, 2, [], [opening], [])
+LEAF = CommitLeaf(3, b"c" * 32)
+RECEIPT = Receipt(2, 0b1, 0b0, b"r" * 32 + (5).to_bytes(32, "big") + b"\x1c")
 
 
-def test_calldata_is_that_of_the_abi() -> None:
-    expected = encode(
-        ["uint256", "uint32", "(uint32,bytes32)[]", "(uint32,bytes32,(uint8,bytes32),bytes32)[]",
-         "(uint8,uint32,uint32,bytes32,bytes32)[]"],
-        [1, 2, [], [(7, b"u" * 32, (0x55, b"c" * 32), b"s" * 32)], []],
-    )  # fmt: skip
-    assert encode_reveal(OPENING) == MARKET.functions["reveal"].selector + expected
+def encode_reveal(devnet: Devnet, opening: Opening = OPENING, receipt: Receipt = RECEIPT) -> bytes:
+    return devnet.market.reveal(1, 2, Batch((LEAF,), 0b1), [opening], [receipt]).data
 
 
-def test_signatures_are_compact_on_chain() -> None:
+def test_calldata_is_that_of_the_abi(devnet: Devnet) -> None:
     """EIP-2098: the parity of v is the top bit of s."""
-    s = (5).to_bytes(32, "big")
-    calldata = MARKET.encode_call(
-        "commitBatch", 1, 2, [CommitLeaf(3, b"c" * 32)], [CommitSignature(9, b"r" * 32 + s + b"\x1c")]
-    )
+    leaf, row = bytes((0, 0, 0, 3)) + b"c" * 32, bytes((0, 0, 0, 7, 0x55)) + b"u" * 32 + b"c" * 32
+    vs = (5 | 1 << 255).to_bytes(32, "big")
     expected = encode(
-        ["uint256", "uint32", "(uint32,bytes32)[]", "(uint64,bytes32,bytes32)[]"],
-        [1, 2, [(3, b"c" * 32)], [(9, b"r" * 32, b"\x80" + s[1:])]],
+        ["uint256", "uint32", "bytes", "bytes", "bytes32[]", "(uint8,uint32,uint32,bytes32,bytes32)[]"],
+        [1, 2, leaf, row, [b"s" * 32], [(2, 1, 0, b"r" * 32, vs)]],
     )
-    assert calldata[4:] == expected
-    for bad in (b"", b"r" * 64, b"r" * 32 + s + b"\0", b"r" * 32 + b"\xff" * 32 + b"\x1b"):
-        with pytest.raises(ArgumentInvalid, match="signature"):
-            MARKET.encode_call("commitBatch", 1, 2, [], [CommitSignature(9, bad)])
+    assert encode_reveal(devnet) == MARKET.functions["reveal"].selector + expected
+    expected = encode(["uint256", "uint32", "bytes", "bytes"], [1, 2, leaf, b"r" * 32 + vs])
+    assert devnet.market.commit_batch(1, 2, [LEAF], [RECEIPT.signature]).data[4:] == expected
+
+
+@pytest.mark.parametrize("bad", [b"", b"r" * 64, RECEIPT.signature[:-1] + b"\0", b"r" * 32 + b"\xff" * 32 + b"\x1b"])
+def test_signatures_in_another_form_are_refused(devnet: Devnet, bad: bytes) -> None:
+    with pytest.raises(ArgumentInvalid, match="signature"):
+        devnet.market.commit_batch(1, 2, [LEAF], [bad])
+    with pytest.raises(ArgumentInvalid, match="signature"):
+        encode_reveal(devnet, receipt=replace(RECEIPT, signature=bad))
 
 
 def test_cids_are_36_bytes_here_and_two_words_there() -> None:
@@ -59,20 +62,35 @@ def test_cids_are_36_bytes_here_and_two_words_there() -> None:
         replace(OPENING, update=b"u" * 33),
         replace(OPENING, update="0x" + "00" * 32),
         replace(OPENING, member=2**32),
-        replace(OPENING, member=ADDRESS),
+        replace(OPENING, member=-1),
+        replace(OPENING, salt=b"s" * 31),
         replace(OPENING, cid=None),
         replace(OPENING, cid=CID[:-1]),
         replace(OPENING, cid=b"\x02" + CID[1:]),
         replace(OPENING, cid=CID[:2] + b"\x13" + CID[3:]),
-        CommitLeaf(1, b"u" * 32),
-        (7, b"u" * 32, CID, b"s" * 32),
+    ],
+    ids=repr,
+)
+def test_openings_that_do_not_pack_are_refused(devnet: Devnet, bad: Opening) -> None:
+    with pytest.raises(ArgumentInvalid, match=r"^reveal"):
+        encode_reveal(devnet, bad)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        Admission(b"", b"r" * 31),
+        Admission(b"", "0x" + "00" * 32),
+        Admission(7, b"r" * 32),
+        NextModel(b"m" * 32, CID),
+        (b"", b"r" * 32),
         None,
     ],
     ids=repr,
 )
 def test_structs_of_the_wrong_shape_are_refused(bad: object) -> None:
-    with pytest.raises(ArgumentInvalid, match=r"^reveal"):
-        encode_reveal(bad)
+    with pytest.raises(ArgumentInvalid, match=r"^closeRound"):
+        MARKET.encode_call("closeRound", 1, 2, [bad])
 
 
 @pytest.mark.parametrize("number", [-1, 2**32, True, 1.0, "1", None])

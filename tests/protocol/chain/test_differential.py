@@ -12,8 +12,9 @@ import pytest
 from cohort_protocol import commitments
 from cohort_protocol.chain.errors import ArgumentInvalid, TransactionReverted
 from cohort_protocol.chain.events import LeafSkipped, RoundSettled, decode_receipt
+from cohort_protocol.chain.packed import CommitLeaf, Opening
 from cohort_protocol.chain.terms import TermsOutOfBounds, check_terms, minimum_bond, minimum_stake
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, LeafSkip, Opening, Record
+from cohort_protocol.chain.types import LeafSkip, Record
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.payout import PayoutTree, payout_leaf, pays, undistributed
 from cohort_protocol.standing import (
@@ -50,17 +51,13 @@ def test_what_the_market_hashes(devnet: Devnet) -> None:
     rng = random.Random(1)
     identity = MarketId(devnet.client.chain_id, devnet.market.address, devnet.deployment.verifier)
     for count in range(CASES):
-        project, round, opening = rng.randrange(2**256), rng.randrange(2**32), random_opening(rng)
-        ours = commitments.commitment(
-            identity, project, round, opening.member, opening.update, opening.cid, opening.salt
-        )
-        assert ours == devnet.market.commitment_of(project, round, opening)
-        openings = [random_opening(rng) for _ in range(count)]
-        ours = commitments.openings_hash([(one.member, one.update, one.cid) for one in openings])
-        assert ours == devnet.market.openings_hash_of(openings)
-        leaves = [CommitLeaf(rng.randrange(2**32), rng.randbytes(32)) for _ in range(count)]
-        ours = commitments.batch_hash([(leaf.member, leaf.commitment) for leaf in leaves])
-        assert ours == devnet.market.batch_hash_of(leaves)
+        project, round = rng.randrange(2**256), rng.randrange(2**32)
+        openings = [random_opening(rng) for _ in range(1 + count)]
+        ours = [
+            commitments.commitment(identity, project, round, one.member, one.update, one.cid, one.salt)
+            for one in openings
+        ]
+        assert tuple(ours) == devnet.market.commitments_of(project, round, openings)
         leaf = (project, round, rng.randrange(256), rng.randrange(2**32), rng.randrange(2**256))
         assert payout_leaf(*leaf) == devnet.market.payout_leaf_of(*leaf)
 
@@ -77,7 +74,6 @@ def test_commit_digests(devnet: Devnet) -> None:
         "round": 1,
         "member": 1,
         "commitment": scene.commitment_of(trainer),
-        "expiry": scene.view().settle_end,
     }
     wrong = [
         {"identity": replace(scene.identity, chain_id=1)},
@@ -86,17 +82,16 @@ def test_commit_digests(devnet: Devnet) -> None:
         {"round": 2},
         {"member": 2},
         {"commitment": rng.randbytes(32)},
-        {"expiry": right["expiry"] + 1},
     ]
     # A second leaf that counts, so that the batch is not empty whatever becomes of the first.
     second = scene.trainers[1]
     leaves = [leaf_of(scene, trainer), leaf_of(scene, second)]
-    good = scene.sign_commit(second, right["expiry"])
+    good = scene.sign_commit(second)
 
     def skipped(changes: dict) -> list[tuple[int, LeafSkip]]:
         fields = right | changes
         signature = commitments.sign(commitments.commit_message(*fields.values()), trainer)
-        signatures = [CommitSignature(right["expiry"], signature), good]
+        signatures = [signature, good]
         with devnet.undone():
             receipt = devnet.send(scene.aggregator, devnet.market.commit_batch(scene.project, 1, leaves, signatures))
             events = decode_receipt(receipt, devnet.market.address)
@@ -126,11 +121,11 @@ def test_receipt_digests(devnet: Devnet) -> None:
         replace(right, signature=bytes(64) + b"\x1b"),
     ]
     for receipt in wrong:
-        request = devnet.market.reveal(scene.project, 1, scene.leaves, openings, [receipt])
+        request = devnet.market.reveal(scene.project, 1, scene.batch, openings, [receipt])
         with pytest.raises(TransactionReverted) as refused:
             devnet.market.simulate(request, scene.aggregator.address)
         assert refused.value.name == "ReceiptInvalid"
-    request = devnet.market.reveal(scene.project, 1, scene.leaves, openings, [right])
+    request = devnet.market.reveal(scene.project, 1, scene.batch, openings, [right])
     devnet.market.simulate(request, scene.aggregator.address)
 
 
@@ -323,7 +318,7 @@ def test_a_tree_of_any_size_is_claimed_on_chain(devnet: Devnet, rows: int) -> No
     scene.commit()
     scene.reveal()
     devnet.control.warp_to(scene.view().settle_end)
-    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.rows))
+    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.admissions))
     amount = devnet.market.distributable_of(scene.project) // rows
     tree = PayoutTree(scene.project, 1, [(row.member, amount) for row in scene.rows])
     for row, trainer in enumerate(scene.trainers):
@@ -344,15 +339,11 @@ def test_a_high_s_signature_is_refused(devnet: Devnet) -> None:
     scene = Scene.create(devnet)
     scene.open()
     trainer = scene.trainers[0]
-    signed = scene.sign_commit(trainer, scene.view().settle_end)
+    signed = scene.sign_commit(trainer)
     order = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
-    s = int.from_bytes(signed.signature[32:64], "big")
-    flipped = signed.signature[:32] + (order - s).to_bytes(32, "big") + bytes([55 - signed.signature[64]])
-    message = commitments.commit_message(
-        scene.identity, scene.project, 1, 1, scene.commitment_of(trainer), signed.expiry
-    )
+    s = int.from_bytes(signed[32:64], "big")
+    flipped = signed[:32] + (order - s).to_bytes(32, "big") + bytes([55 - signed[64]])
+    message = commitments.commit_message(scene.identity, scene.project, 1, 1, scene.commitment_of(trainer))
     assert Account.recover_message(message, signature=flipped) == trainer.address
     with pytest.raises(ArgumentInvalid, match="high s"):
-        devnet.market.commit_batch(
-            scene.project, 1, [leaf_of(scene, trainer)], [CommitSignature(signed.expiry, flipped)]
-        )
+        devnet.market.commit_batch(scene.project, 1, [leaf_of(scene, trainer)], [flipped])

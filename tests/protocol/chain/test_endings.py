@@ -75,7 +75,7 @@ def test_void_for_lack_of_reveals_pays_a_slot_to_who_revealed(devnet: Devnet) ->
     devnet.control.warp_to(scene.view().reveal_end)
     assert scene.view().phase is Phase.VOID
     free = devnet.market.ledger_of(scene.project).free
-    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.rows))
+    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.admissions))
     pay = void_pay(D, scene.terms.slots)
     tree = scene.tree(1, scene.rows, [pay])
     assert devnet.market.round_of(scene.project, 1).payout_root == tree.root
@@ -100,7 +100,7 @@ def test_default_splits_the_round_and_burns_fees_and_bond(devnet: Devnet) -> Non
     assert late.value.name == "WrongPhase"
     assert late.value.arguments["found"] is Phase.DEFAULTED
     free = devnet.market.ledger_of(scene.project).free
-    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.rows))
+    devnet.send(devnet.account("anyone"), devnet.market.close_round(scene.project, 1, scene.admissions))
     pay = default_pay(D, 3)
     tree = scene.tree(1, scene.rows, [pay] * 3)
     assert devnet.market.round_of(scene.project, 1).payout_root == tree.root
@@ -174,10 +174,10 @@ def test_a_stake_is_saved_by_rescue_and_lost_by_silence(devnet: Devnet) -> None:
     devnet.control.warp_to(market.round_of(scene.project, 1).rescue_end)
     for member, name in ((3, "NothingToSlash"), (1, "NothingToSlash")):
         with pytest.raises(TransactionReverted) as refused:
-            devnet.send(anyone, market.slash_no_reveal(scene.project, 1, member, scene.leaves))
+            devnet.send(anyone, market.slash_no_reveal(scene.project, 1, member, scene.batch))
         assert refused.value.name == name
     before = devnet.token.balance_of(anyone.address)
-    receipt = devnet.send(anyone, market.slash_no_reveal(scene.project, 1, 4, scene.leaves))
+    receipt = devnet.send(anyone, market.slash_no_reveal(scene.project, 1, 4, scene.batch))
     slashed = next(e for e in decode_receipt(receipt, market.address) if isinstance(e, StakeSlashed))
     silent = scene.trainers[3].address
     assert (slashed.trainer, slashed.reward, slashed.burned) == (silent, STAKE // 10, STAKE - STAKE // 10)

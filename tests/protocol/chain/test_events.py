@@ -11,8 +11,8 @@ from cohort_protocol.chain.errors import LogMalformed, RangeTooLarge
 from cohort_protocol.chain.events import (
     EVENT_TYPES,
     AdmittedRow,
+    Batch,
     BondDeposited,
-    BondReleased,
     Claimed,
     ClaimedItem,
     CommitsPosted,
@@ -70,7 +70,7 @@ def test_the_story_of_a_round(played: tuple[Scene, int]) -> None:
     kinds = [type(event) for event in events]
     assert kinds == [
         ProjectCreated, ProjectFunded, *[MemberJoined, Staked] * 3, BondDeposited, RoundAccepted, RoundOpened,
-        CommitsPosted, DeadlinesMoved, UpdatesAdmitted, DeadlinesMoved, BondReleased, RoundSettled, Claimed,
+        CommitsPosted, DeadlinesMoved, UpdatesAdmitted, DeadlinesMoved, RoundSettled, Claimed,
     ]  # fmt: skip
     of = {type(event): event for event in events}
     created, opened, posted, settled = of[ProjectCreated], of[RoundOpened], of[CommitsPosted], of[RoundSettled]
@@ -80,10 +80,11 @@ def test_the_story_of_a_round(played: tuple[Scene, int]) -> None:
     third = scene.trainers[2].address
     assert (of[MemberJoined].member, of[MemberJoined].trainer) == (3, third)
     assert (of[Staked].member, of[Staked].sender, of[Staked].amount) == (3, third, STAKE)
-    assert (of[RoundAccepted].bond, of[BondReleased].bond) == (BOND, BOND)
+    assert of[RoundAccepted].bond == BOND
     assert (opened.budget, opened.model, opened.expected) == (BUDGET, scene.terms.initial_model, 3)
     assert opened.commit_end == opened.opened_at + scene.terms.windows.commit
-    assert (posted.leaves, posted.batch_bits) == (tuple(scene.leaves), 0b111)
+    assert posted.batch == Batch(tuple(scene.leaves), 0b111)
+    assert posted.batch.hash == scene.market.round_of(scene.project, 1).batch_hash
     assert of[UpdatesAdmitted].rows == tuple(
         AdmittedRow(row, row + 1, keccak(scene.update_of(one)), some_cid(scene.update_of(one)))
         for row, one in enumerate(scene.trainers)

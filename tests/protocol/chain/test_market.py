@@ -17,11 +17,10 @@ from cohort_protocol.chain.events import (
 )
 from cohort_protocol.chain.lens import MarketLens
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.packed import ClaimItem, CommitLeaf, Opening, pack_claims
 from cohort_protocol.chain.types import (
     ZERO_ADDRESS,
     Bond,
-    ClaimItem,
-    CommitLeaf,
     LeafSkip,
     NextModel,
     Outcome,
@@ -105,7 +104,8 @@ def test_two_settled_rounds_claimed_in_one_go(devnet: Devnet) -> None:
         request = market.claim(scene.project, row + 1, [tree.claim_item(row) for tree in trees])
         devnet.send(devnet.account("anyone"), request)
         assert devnet.token.balance_of(trainer.address) == earned[row + 1]
-        assert market.round_of(scene.project, 1).claimed(row)
+        assert market.claimed_rounds(scene.project, row + 1, 0) == 0b110
+        assert market.claimed_among(scene.project, row + 1, (1, 2, 3, 300)) == {1, 2}
         scene.money_holds()
         with pytest.raises(TransactionReverted) as refused:
             devnet.send(devnet.account("anyone"), request)
@@ -161,6 +161,34 @@ def test_a_leaf_gives_way_to_the_trainers_own_commitment(devnet: Devnet) -> None
     scene.commit_self(scene.trainers[1])
     view = scene.view()
     assert (view.batch_count, view.self_count, view.batch_bits) == (2, 1, 0b101)
+    devnet.control.warp_to(view.commit_end)
+    scene.reveal(scene.trainers[:3])  # the very commitment that its dead leaf has
+    assert [row.member for row in scene.rows] == [1, 2, 3]
+
+
+def test_a_reveal_brings_only_the_leaves_that_it_does_not_open(devnet: Devnet) -> None:
+    scene = Scene.create(devnet, trainers=4)
+    scene.open()
+    scene.commit()
+    openings = scene.openings_of(scene.trainers)
+    wrong = replace(openings[1], salt=bytes(32))
+
+    def size_of(*opened: Opening) -> int:
+        return len(devnet.market.rescue(scene.project, 1, scene.batch, opened).data)
+
+    assert size_of(*openings) < size_of(openings[0], wrong, *openings[2:])
+    receipts = [scene.receipt_of(witness, [wrong, openings[2]], 0b11) for witness in (0, 2)]
+    request = devnet.market.reveal(scene.project, 1, scene.batch, [wrong, openings[2]], receipts)
+    events = decode_receipt(devnet.send(devnet.account("anyone"), request), devnet.market.address)
+    assert [event.reason for event in events if isinstance(event, RevealSkipped)] == [SkipReason.WRONG_OPENING]
+    (admitted,) = [event.rows for event in events if isinstance(event, UpdatesAdmitted)]
+    scene.admissions.append(admitted)
+    scene.reveal([scene.trainers[0], scene.trainers[2]])  # member 3 was resolved before
+    scene.reveal([scene.trainers[1], scene.trainers[3]])
+    assert [[row.member for row in rows] for rows in scene.admissions] == [[3], [1], [2, 4]]
+    assert scene.view().admitted_hash == commitments.admitted_hash(scene.admissions)
+    scene.settle([ONE] * 4)
+    scene.money_holds()
 
 
 def test_a_delegate_commits_and_reveals_for_its_trainer(devnet: Devnet) -> None:
@@ -170,14 +198,13 @@ def test_a_delegate_commits_and_reveals_for_its_trainer(devnet: Devnet) -> None:
     member = devnet.market.member_of(scene.project, trainer.address)
     assert (member.delegate, member.signers()) == (delegate.address, (trainer.address, delegate.address))
     scene.open()
-    expiry = scene.view().settle_end
-    leaves = [CommitLeaf(1, scene.commitment_of(trainer))]
-    signed = scene.sign_commit(trainer, expiry, signer=delegate)
-    devnet.send(scene.aggregator, devnet.market.commit_batch(scene.project, 1, leaves, [signed]))
+    scene.leaves = [CommitLeaf(1, scene.commitment_of(trainer))]
+    signed = scene.sign_commit(trainer, signer=delegate)
+    devnet.send(scene.aggregator, devnet.market.commit_batch(scene.project, 1, scene.leaves, [signed]))
     assert scene.view().batch_count == 1
     second = scene.trainers[1]
     devnet.send(second, devnet.market.set_delegate(scene.project, delegate.address))
-    devnet.send(delegate, devnet.market.commit_self(scene.project, 1, 2, scene.commitment_of(second), leaves))
+    devnet.send(delegate, devnet.market.commit_self(scene.project, 1, 2, scene.commitment_of(second), scene.batch))
     assert scene.view().self_count == 1
     devnet.send(second, devnet.market.set_delegate(scene.project, None))
     assert devnet.market.member_at(scene.project, 2).delegate == ZERO_ADDRESS
@@ -186,17 +213,16 @@ def test_a_delegate_commits_and_reveals_for_its_trainer(devnet: Devnet) -> None:
 def test_leaves_that_cannot_count_are_passed_over(devnet: Devnet) -> None:
     scene = Scene.create(devnet, trainers=4)
     scene.open()
-    expiry = scene.view().settle_end
     leaves = [CommitLeaf(scene.number_of(one), scene.commitment_of(one)) for one in scene.trainers]
-    signatures = [scene.sign_commit(one, expiry) for one in scene.trainers]
-    signatures[1] = replace(signatures[0], expiry=expiry)
-    signatures[2] = scene.sign_commit(scene.trainers[2], devnet.now() - 1)
+    signatures = [scene.sign_commit(one) for one in scene.trainers]
+    signatures[1] = signatures[0]
+    leaves[2] = CommitLeaf(3, bytes(32))
     leaves.append(CommitLeaf(77, keccak(b"nobody")))
     receipt = devnet.send(
         scene.aggregator, devnet.market.commit_batch(scene.project, 1, leaves, [*signatures, signatures[0]])
     )
     skipped = {e.member: e.reason for e in decode_receipt(receipt, scene.market.address) if isinstance(e, LeafSkipped)}
-    assert skipped == {2: LeafSkip.NOT_SIGNED, 3: LeafSkip.EXPIRED, 77: LeafSkip.NOT_ELIGIBLE}
+    assert skipped == {2: LeafSkip.NOT_SIGNED, 3: LeafSkip.NO_COMMITMENT, 77: LeafSkip.NOT_ELIGIBLE}
     assert scene.view().batch_bits == 0b01001
 
 
@@ -326,7 +352,7 @@ def test_errors_are_told_in_words(devnet: Devnet) -> None:
     assert "is in phase Commit; this call is allowed in Settle" in str(early)
 
     leaf = CommitLeaf(1, keccak(b"a commitment"))
-    signed = scene.sign_commit(scene.trainers[0], scene.view().settle_end)
+    signed = scene.sign_commit(scene.trainers[0])
     not_batcher = refusal(stranger, market.commit_batch(scene.project, 1, [leaf], [signed]))
     assert not_batcher.name == "NotBatcher"
     assert f"only {scene.aggregator.address} may" in str(not_batcher)
@@ -344,7 +370,7 @@ def test_a_forged_settlement_is_refused_by_the_verifier(devnet: Devnet) -> None:
 
     def settle_with(outcomes: list[Outcome]):
         policy_input = commitments.encode_outcomes(outcomes)
-        return devnet.market.settle(scene.project, 1, scene.rows, policy_input, model, bundle, evidence)
+        return devnet.market.settle(scene.project, 1, scene.admissions, policy_input, model, bundle, evidence)
 
     greedy = settle_with([Outcome(9 * ONE, 0), *outcomes[1:]])
     with pytest.raises(TransactionReverted) as refused:
@@ -369,7 +395,7 @@ def test_pay_goes_elsewhere_only_with_the_trainers_word(devnet: Devnet) -> None:
     expiry = devnet.now() + 100
 
     def claim(signed_items: list[ClaimItem], to: str):
-        digest = commitments.claim_items_hash(signed_items)
+        digest = commitments.claim_items_hash(pack_claims(signed_items)[0])
         message = commitments.claim_to_message(scene.identity, scene.project, 1, digest, vault, expiry)
         signature = commitments.sign(message, scene.trainers[0])
         return market.claim_to(scene.project, 1, items, to, expiry, signature)

@@ -35,6 +35,7 @@ PYTHON_TYPES = {
 CONVERTED = {"Cid"}
 """Structs that have another form here: a CID is 36 bytes."""
 PACKED = {
+    ("CommitsPosted", "leaves"): "tuple[CommitLeaf, ...]",
     ("UpdatesAdmitted", "rows"): "tuple[AdmittedRow, ...]",
     ("RoundSettled", "rows"): "tuple[SettledRow, ...]",
     ("Claimed", "items"): "tuple[ClaimedItem, ...]",
@@ -168,7 +169,7 @@ def test_every_function_of_the_market_is_bound() -> None:
     ours = {name for name in dir(Market) if not name.startswith("_")}
     needed = {snake_case(name) for name in MARKET.functions} - {"eip712_domain", "eip712domain"}
     assert needed - ours == set()
-    not_functions = {"identity", "simulate", "forget", "owner_of", "distributable_of"}
+    not_functions = {"identity", "simulate", "forget", "owner_of", "distributable_of", "claimed_among"}
     assert ours - needed == not_functions
     assert issubclass(Market, MarketReads)
 

@@ -89,7 +89,7 @@ def test_a_restart_sends_the_same_bytes(
         broken.execute(pay(receiver), "pay")
     recorded = FileJournal(path).find("pay")
     assert recorded is not None
-    assert devnet.client.balance(receiver) == (5 if arrives else 0)
+    assert balance_once_mined(devnet, receiver, 5 if arrives else 0) == (5 if arrives else 0)
 
     restarted = TransactionSender(devnet.client, account, FileJournal(path))
     receipt = restarted.execute(pay(receiver), "pay")

@@ -37,7 +37,7 @@ MARKET = {
     "block": 7,
     "version": "0.1.0",
 }
-COMMIT = CommitIntake(trainer=ADDRESS, member=4, commitment="0x" + "22" * 32, expiry=99, signature="0x" + "33" * 65)
+COMMIT = CommitIntake(trainer=ADDRESS, member=4, commitment="0x" + "22" * 32, signature="0x" + "33" * 65)
 REVEAL = RevealIntake(trainer=ADDRESS, member=4, update="0x" + "22" * 32, salt="0x" + "44" * 32, cid=CID)
 
 

@@ -42,7 +42,7 @@ def call_everything(client: ServiceClient) -> None:
         | {"windows": {"commit": 1, "reveal": 1, "rescue": 1, "settle": 1, "takeover": 1}}
         | {"witnesses": [ADDRESS], "aggregators": [ADDRESS]}
     )
-    commit = CommitIntake(trainer=ADDRESS, member=4, commitment=HASH, expiry=1, signature=SIGNATURE)
+    commit = CommitIntake(trainer=ADDRESS, member=4, commitment=HASH, signature=SIGNATURE)
     reveal = RevealIntake(trainer=ADDRESS, member=4, update=HASH, salt=HASH, cid=CID)
     receipt = ReceiptIntake(witness=ADDRESS, openings_hash=HASH, endorsed=1, refused=0, signature=SIGNATURE)
     agreed = SettlementSignature(witness=ADDRESS, bundle_cid=CID, signature=SIGNATURE)
