@@ -72,7 +72,8 @@ contract CohortMarket is Deployment, Reveals, Multicall {
         if (
             sig == ISettlement.settle.selector || sig == IPayouts.claim.selector
                 || sig == ISettlement.closeRound.selector || sig == ISettlement.receiptModel.selector
-                || sig == IPayouts.claimTo.selector || sig == IPayouts.payoutLeafOf.selector
+                || sig == IPayouts.claimTo.selector || sig == IPayouts.claimedRounds.selector
+                || sig == IPayouts.payoutLeafOf.selector
         ) return SETTLEMENT;
         if (
             sig == IProjects.createProject.selector || sig == IProjects.fund.selector
@@ -84,8 +85,7 @@ contract CohortMarket is Deployment, Reveals, Multicall {
         ) return PROJECTS;
         if (
             sig == IRoundViews.roundOf.selector || sig == IRoundViews.phaseOf.selector
-                || sig == IRoundViews.selfCommitOf.selector || sig == IRoundViews.commitmentOf.selector
-                || sig == IRoundViews.openingsHashOf.selector || sig == IRoundViews.batchHashOf.selector
+                || sig == IRoundViews.selfCommitOf.selector || sig == IRoundViews.commitmentsOf.selector
                 || sig == IResolution.rescue.selector || sig == IResolution.slashNoReveal.selector
                 || sig == IResolution.revealValidation.selector || sig == IResolution.postPublicRows.selector
         ) return RESOLUTION;

@@ -13,7 +13,8 @@ interface IBonds {
     event BondWithdrawn(uint256 indexed project, address indexed aggregator, uint256 amount);
     event RoundAccepted(uint256 indexed project, uint32 indexed round, address indexed aggregator, uint256 bond);
     event AcceptanceWithdrawn(uint256 indexed project, uint32 indexed round, address indexed aggregator);
-    /// @notice The bond of a round that ended in time for its aggregator is free again.
+    /// @notice The bond is free again, by a withdrawn acceptance or the end of a void round. RoundSettled frees the acceptor's too,
+    /// with the fee, if the acceptor itself settled in time.
     event BondReleased(uint256 indexed project, uint32 indexed round, address indexed aggregator, uint256 bond);
     /// @notice `toSettler` went to the free balance of whoever settled instead, the rest is burned.
     event BondSlashed(

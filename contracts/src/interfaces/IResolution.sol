@@ -1,17 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, Opening, WitnessSignature} from "../types/Types.sol";
+import {WitnessSignature} from "../types/Types.sol";
 
 /// @title Resolution: commitments that nobody admitted, and public facts of a round
 /// @notice Events and errors are in IRounds.
 interface IResolution {
     /// @notice In [tR, tG): opens commitments that found no quorum or missed the phase. No pay, but the stake is safe.
-    function rescue(uint256 project, uint32 round, CommitLeaf[] calldata batch, Opening[] calldata openings) external;
+    /// Parameters as for `reveal`.
+    function rescue(
+        uint256 project,
+        uint32 round,
+        bytes calldata leaves,
+        bytes calldata rows,
+        bytes32[] calldata salts
+    ) external;
 
     /// @notice In [tG, tG + slash window): takes the stake of a trainer who opened its commitment in no way. A tenth goes to
     /// the caller, the rest is burned. Nothing of a round that ended at tC for want of commitments.
-    function slashNoReveal(uint256 project, uint32 round, uint32 member, CommitLeaf[] calldata batch) external;
+    function slashNoReveal(uint256 project, uint32 round, uint32 member, bytes calldata leaves) external;
 
     /// @notice Publishes this round's validation batch in [tC, tR). Anyone with the path may.
     function revealValidation(uint256 project, uint32 round, bytes32 digest, bytes32[] calldata proof) external;

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, Opening, Phase} from "../types/Types.sol";
+import {Phase} from "../types/Types.sol";
 
 /// @title RoundViews: how a round looks from outside
 interface IRoundViews {
     /// @notice One round. Times are unix seconds. Of a round that is neither the newest nor has unresolved commitments
-    /// the market keeps only phase, payoutRoot and claimedBits; its events have the rest.
+    /// the market keeps only phase and payoutRoot; its events have the rest.
     struct RoundView {
         Phase phase; // as of block.timestamp
         uint64 openedAt;
@@ -29,9 +29,8 @@ interface IRoundViews {
         bool closed; // terminal, and its money has been moved
         uint32 batchBits; // bit i: leaf i of the batch counts
         uint32 resolvedBits; // bit i: leaf i was admitted, refused, rescued or slashed
-        uint32 claimedBits; // bit i: row i has been claimed
-        bytes32 batchHash; // keccak256 of the leaves, two words each
-        bytes32 admittedHash; // chain of keccak256(abi.encode(previous, member, update))
+        bytes32 batchHash; // keccak256 of the leaves, 36 bytes each
+        bytes32 admittedHash; // chain over the calls that admitted rows, see Admission
         bytes32 model; // while it runs: commitment of the model it starts from; then: of the project's model
         bytes32 validation; // digest of this round's validation batch; 0: not revealed
         bytes32 publicRows; // commitment of the public rows; 0: none posted
@@ -46,12 +45,11 @@ interface IRoundViews {
     /// Kept for the newest round, and for older ones until it is resolved.
     function selfCommitOf(uint256 project, uint32 round, uint32 member) external view returns (bytes32);
 
-    /// @notice What a trainer commits to.
-    function commitmentOf(uint256 project, uint32 round, Opening calldata opening) external view returns (bytes32);
-
-    /// @notice What a witness's receipt speaks of: keccak256 of (member, update, codec, digest) of each opening, a word each.
-    function openingsHashOf(Opening[] calldata openings) external pure returns (bytes32);
-
-    /// @notice keccak256 of the leaves, two words each.
-    function batchHashOf(CommitLeaf[] calldata leaves) external pure returns (bytes32);
+    /// @notice What trainers commit to: keccak256(domain, row, salt) with domain = keccak256(abi.encode(keccak256(
+    /// "CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round)"), chain id, market, project, round)).
+    /// @param rows 69 bytes each: member (4), codec (1), update (32), digest of the CID (32). `salts`: one for each.
+    function commitmentsOf(uint256 project, uint32 round, bytes calldata rows, bytes32[] calldata salts)
+        external
+        view
+        returns (bytes32[] memory);
 }

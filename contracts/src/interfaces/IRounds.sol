@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, CommitSignature, LeafSkip, Opening, Phase, Receipt, SkipReason} from "../types/Types.sol";
+import {LeafSkip, Phase, Receipt, SkipReason} from "../types/Types.sol";
 
 /// @title Rounds: open, commit, reveal
 /// @notice Every transition can be made by anyone once it is due. Deadlines are upper bounds: when everyone who may act has
@@ -18,10 +18,9 @@ interface IRounds {
         uint40 commitEnd,
         uint40 revealEnd
     );
-    /// @notice Of `leaves` those count whose bit is set.
-    event CommitsPosted(
-        uint256 indexed project, uint32 indexed round, bytes32 batchHash, uint32 batchBits, CommitLeaf[] leaves
-    );
+    /// @notice Of `leaves` (36 bytes each: member (4), commitment (32)) those count whose bit is set. keccak256 of them is the
+    /// batch hash.
+    event CommitsPosted(uint256 indexed project, uint32 indexed round, uint32 batchBits, bytes leaves);
     event LeafSkipped(uint256 indexed project, uint32 indexed round, uint32 indexed member, LeafSkip reason);
     /// @notice `replacedLeaf` is the position of the trainer's leaf in the batch, which no longer counts; 255: none.
     event CommittedSelf(
@@ -29,7 +28,7 @@ interface IRounds {
     );
     /// @notice A deadline moved earlier because everyone has acted. The other deadlines follow from these two.
     event DeadlinesMoved(uint256 indexed project, uint32 indexed round, uint40 commitEnd, uint40 revealEnd);
-    /// @notice The first opening here became row `firstRow`. `rows` has 69 bytes for each: member (4), codec (1),
+    /// @notice The first of `rows` became row `firstRow`: 69 bytes for each, member (4), codec (1),
     /// update (32), digest of the CID (32).
     event UpdatesAdmitted(uint256 indexed project, uint32 indexed round, uint8 firstRow, bytes rows);
     event UpdateRefused(uint256 indexed project, uint32 indexed round, uint32 indexed member, bytes32 update);
@@ -64,12 +63,15 @@ interface IRounds {
     error BatchNotIncreasing(uint256 index);
     error BatchMismatch(bytes32 found, bytes32 stored);
     error EmptyBatch();
+    error LeavesMalformed(uint256 length);
     error SignaturesMismatch(uint256 signatures, uint256 leaves);
     error NotEligible(uint256 project, uint256 round, uint256 member);
     error NotTrainer(uint256 project, uint256 member, address caller);
     error AlreadyCommitted(uint256 project, uint256 round, uint256 member);
     error CommitmentReserved(uint256 member, bytes32 commitment);
     error NoOpenings();
+    error RowsMalformed(uint256 length);
+    error SaltsMismatch(uint256 salts, uint256 rows);
     error TooManyOpenings(uint256 openings, uint256 most);
     error OpeningsNotIncreasing(uint256 index);
     error ReceiptInvalid(uint256 index, address recovered, address expected);
@@ -84,13 +86,17 @@ interface IRounds {
     function openRound(uint256 project) external returns (uint32 round);
 
     /// @notice Posts signed commitments in one batch, the only one of the round. The aggregator that accepted the round
-    /// only, and not in the last part of the phase. `leaves` strictly increasing by member. A leaf that cannot count is
-    /// passed over with a reason and does not affect the others.
+    /// only, and not in the last part of the phase. A leaf that cannot count is passed over with a reason and does not affect
+    /// the others.
+    /// @param leaves strictly increasing by member, 36 bytes each: member (4), commitment (32).
+    /// @param signatures 64 bytes for each leaf, of its trainer or the trainer's delegate: EIP-712 Commit(uint256 project,uint32
+    /// round,uint32 member,bytes32 commitment), compact (EIP-2098). Nobody can fill slots or keep a round waiting with
+    /// commitments that their trainers never made. A signature is good for one round's commit phase, so it needs no expiry.
     function commitBatch(
         uint256 project,
         uint32 round,
-        CommitLeaf[] calldata leaves,
-        CommitSignature[] calldata signatures
+        bytes calldata leaves,
+        bytes calldata signatures
     ) external;
 
     /// @notice Posts a trainer's commitment: the path that needs nobody. By the trainer or its delegate, once per round.
@@ -101,17 +107,22 @@ interface IRounds {
         uint32 round,
         uint32 member,
         bytes32 commitment,
-        CommitLeaf[] calldata batch
+        bytes calldata batch
     ) external;
 
-    /// @notice Opens any number of commitments, strictly increasing by member. Anyone with the preimages may. A bad item
-    /// is skipped with a reason and does not affect the others. `batch` is the whole batch as posted (empty if every
-    /// opening is of a self-posted commitment). A receipt that does not verify reverts the call: whoever sends it chose it.
+    /// @notice Opens any number of commitments. Anyone with the preimages may. A row that does not count is skipped with a
+    /// reason and does not affect the others. A receipt that does not verify reverts the call: whoever sends it chose it.
+    /// @param leaves of the batch: all of them, or only those that no row here opens; the market rebuilds the others from rows and
+    /// salts and compares the hash. A row that does not open its leaf is skipped if that leaf is given, else the call reverts.
+    /// Empty if no batch was posted.
+    /// @param rows strictly increasing by member, 69 bytes each: member (4), codec (1), update (32), digest of the CID (32).
+    /// @param salts one for each row.
     function reveal(
         uint256 project,
         uint32 round,
-        CommitLeaf[] calldata batch,
-        Opening[] calldata openings,
+        bytes calldata leaves,
+        bytes calldata rows,
+        bytes32[] calldata salts,
         Receipt[] calldata receipts
     ) external;
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Cid, NextModel, Phase, Row, WitnessSignature} from "../types/Types.sol";
+import {Admission, Cid, NextModel, Phase, WitnessSignature} from "../types/Types.sol";
 
 /// @title Settlement: the end of a round and its money
 /// @notice held = paid + fees + burned + back to free, exactly.
@@ -35,6 +35,7 @@ interface ISettlement {
     error RoundAlreadyClosed(uint256 project, uint256 round);
     error NotYours(uint256 project, uint256 round, address caller, address acceptor, uint256 until);
     error RowsMismatch(bytes32 found, bytes32 stored);
+    error PolicyAnswerMalformed(uint256 length);
     error OutcomesMismatch(uint256 outcomes, uint256 rows);
     error OutcomeTooLarge(uint256 row, uint256 outcome);
     error RejectedRowHasScore(uint256 row, uint256 score);
@@ -44,13 +45,13 @@ interface ISettlement {
 
     /// @notice Ends a round by its outcome. The aggregator that accepted the round before tS, any bonded aggregator of the
     /// project before tF.
-    /// @param rows all admitted rows in order of admission.
+    /// @param admissions what each call of `reveal` admitted, in order.
     /// @param policyInput what the project's IRoundPolicy needs to give the scores.
     /// @param evidence what the project's IRoundVerifier needs to see that everything is right.
     function settle(
         uint256 project,
         uint32 round,
-        Row[] calldata rows,
+        Admission[] calldata admissions,
         bytes calldata policyInput,
         NextModel calldata next,
         Cid calldata bundle,
@@ -59,7 +60,7 @@ interface ISettlement {
 
     /// @notice Ends a round that nobody can settle any more. Void: D/slots to each row, the rest is free again. Defaulted:
     /// D/n to each row, the fees and the aggregator's bond are burned.
-    function closeRound(uint256 project, uint32 round, Row[] calldata rows) external;
+    function closeRound(uint256 project, uint32 round, Admission[] calldata admissions) external;
 
     /// @notice A quorum of witnesses vouches that the bytes of the pending model can be fetched and open its commitment.
     function receiptModel(uint256 project, WitnessSignature[] calldata signatures) external;

@@ -7,9 +7,8 @@ import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/Reentrancy
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IPayouts} from "../interfaces/IPayouts.sol";
-import {Rules, TermsStore} from "../projects/TermsCode.sol";
-import {Ending, MarketStorage, Project} from "../storage/MarketStorage.sol";
-import {ClaimItem} from "../types/Types.sol";
+import {TermsStore} from "../projects/TermsCode.sol";
+import {MarketStorage, Project} from "../storage/MarketStorage.sol";
 import {AccountSignature} from "./AccountSignature.sol";
 import {PayoutTree} from "./PayoutTree.sol";
 
@@ -21,15 +20,19 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         keccak256("ClaimTo(uint256 project,uint32 member,bytes32 itemsHash,address to,uint64 expiry)");
 
     /// @inheritdoc IPayouts
-    function claim(uint256 project, uint32 member, ClaimItem[] calldata items) external nonReentrant {
-        _pay(project, member, items, _trainerOf(project, member));
+    function claim(uint256 project, uint32 member, uint256[] calldata items, bytes32[] calldata proofs)
+        external
+        nonReentrant
+    {
+        _pay(project, member, items, proofs, _trainerOf(project, member));
     }
 
     /// @inheritdoc IPayouts
     function claimTo(
         uint256 project,
         uint32 member,
-        ClaimItem[] calldata items,
+        uint256[] calldata items,
+        bytes32[] calldata proofs,
         address to,
         uint64 expiry,
         bytes calldata signature
@@ -39,12 +42,12 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         if (msg.sender != trainer) {
             // slither-disable-next-line timestamp (a signature's last second; a few seconds either way decide nothing)
             if (expiry < block.timestamp) revert ClaimExpired(expiry, block.timestamp);
-            bytes32 itemsHash = keccak256(abi.encode(items));
+            bytes32 itemsHash = keccak256(abi.encodePacked(items));
             bytes32 digest =
                 _hashTypedDataV4(keccak256(abi.encode(CLAIM_TO_TYPEHASH, project, member, itemsHash, to, expiry)));
             if (!AccountSignature.isValid(trainer, digest, signature)) revert ClaimNotSigned(trainer, to);
         }
-        _pay(project, member, items, to);
+        _pay(project, member, items, proofs, to);
     }
 
     /// @inheritdoc IPayouts
@@ -62,37 +65,80 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         if (trainer == address(0)) revert UnknownMember(project, member);
     }
 
-    function _pay(uint256 project, uint32 member, ClaimItem[] calldata items, address to) private {
+    /// @inheritdoc IPayouts
+    function claimedRounds(uint256 project, uint32 member, uint256 word) external view returns (uint256) {
+        return _claimedRounds[project][member][word];
+    }
+
+    function _pay(
+        uint256 project,
+        uint32 member,
+        uint256[] calldata items,
+        bytes32[] calldata proofs,
+        address to
+    ) private {
         Project storage p = _project(project);
-        // slither-disable-next-line uninitialized-local (a sum begins at zero)
-        uint256 sum;
-        uint256[] memory words = new uint256[](items.length);
-        for (uint256 i; i < items.length; ++i) {
-            ClaimItem calldata item = items[i];
-            _markClaimed(project, member, item);
-            sum += item.amount;
-            words[i] = uint256(item.round) << 120 | uint256(item.row) << 112 | item.amount;
-        }
+        uint256 sum = _markAll(project, member, items, proofs);
         if (sum == 0) revert NothingToClaim();
         // Proven amounts come out of claimable, so the sum fits.
         p.claimable -= uint112(sum);
         p.claimed += uint112(sum);
-        emit Claimed(project, member, to, words);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
-        IERC20(rules.token).safeTransfer(to, sum);
+        emit Claimed(project, member, to, items);
+        IERC20(TermsStore.tokenOf(p.rules)).safeTransfer(to, sum);
     }
 
-    function _markClaimed(uint256 project, uint32 member, ClaimItem calldata item) private {
-        Ending storage ending = _ending(project, item.round);
-        Ending memory e = ending;
-        bytes32 leaf = PayoutTree.leafOf(project, item.round, item.row, member, item.amount);
-        // A round that has not ended has root 0, which no proof reaches. A leaf exists only for rows below 32.
-        if (e.payoutRoot == 0 || bytes27(MerkleProof.processProofCalldata(item.proof, leaf)) != e.payoutRoot) {
-            revert ProofInvalid(project, item.round, item.row);
+    /// @dev Every item is proven and was not claimed before; returns what they come to.
+    function _markAll(uint256 project, uint32 member, uint256[] calldata items, bytes32[] calldata proofs)
+        private
+        returns (uint256 sum)
+    {
+        // slither-disable-next-line uninitialized-local (read for the first item)
+        Marks memory marks;
+        // slither-disable-next-line uninitialized-local (the first proof comes first)
+        uint256 used;
+        for (uint256 i; i < items.length; ++i) {
+            uint256 item = items[i];
+            uint256 until = used + (item >> 152);
+            if (until > proofs.length) revert ProofsTooShort(proofs.length, until);
+            _checkProof(project, member, item, proofs[used:until]);
+            used = until;
+            _mark(project, member, uint32(item >> 120), marks);
+            unchecked {
+                sum += uint112(item); // below 2^112 each, and a call cannot carry 2^144 of them
+            }
         }
-        uint32 bit = uint32(1) << item.row;
-        if (e.claimedBits & bit != 0) revert AlreadyClaimed(project, item.round, item.row);
-        ending.claimedBits = e.claimedBits | bit;
+        if (marks.loaded) _claimedRounds[project][member][marks.word] = marks.bits;
+    }
+
+    /// @dev A word of the member's claimed rounds, in memory while items fall into it.
+    struct Marks {
+        uint256 word;
+        uint256 bits;
+        bool loaded;
+    }
+
+    /// @dev A member has at most one row in a round, so a bit for the round says everything.
+    function _mark(uint256 project, uint32 member, uint256 round, Marks memory marks) private {
+        uint256 word = round >> 8;
+        if (word != marks.word || !marks.loaded) {
+            if (marks.loaded) _claimedRounds[project][member][marks.word] = marks.bits;
+            marks.word = word;
+            marks.bits = _claimedRounds[project][member][word];
+            marks.loaded = true;
+        }
+        uint256 bit = 1 << (round & 0xff);
+        if (marks.bits & bit != 0) revert AlreadyClaimed(project, member, round);
+        marks.bits |= bit;
+    }
+
+    function _checkProof(uint256 project, uint32 member, uint256 item, bytes32[] calldata proof) private view {
+        uint32 round = uint32(item >> 120);
+        uint256 row = uint8(item >> 112);
+        bytes27 root = _ending(project, round).payoutRoot;
+        bytes32 leaf = PayoutTree.leafOf(project, round, row, member, uint112(item));
+        // A round that has not ended has root 0, which no proof reaches.
+        if (root == 0 || bytes27(MerkleProof.processProofCalldata(proof, leaf)) != root) {
+            revert ProofInvalid(project, round, row);
+        }
     }
 }

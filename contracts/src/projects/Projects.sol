@@ -50,8 +50,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
         Project storage p = _project(project);
         if (p.ended) revert ProjectIsOver(project);
         if (amount == 0) revert AmountIsZero();
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         _deposit(project, p, rules.token, amount);
     }
 
@@ -69,8 +68,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
     function endProject(uint256 project) external nonReentrant {
         Project storage p = _project(project);
         if (p.ended) revert ProjectIsOver(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         uint256 lastDeadline = _closeNewestRound(project, p, rules);
         // slither-disable-next-line timestamp (30 idle days; a few seconds either way decide nothing)
         if (msg.sender != p.owner && block.timestamp <= lastDeadline + IDLE_SECONDS) {
@@ -89,16 +87,14 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
         p.free = 0;
         p.refunded += amount;
         emit ProjectRefunded(project, p.owner, amount);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         IERC20(rules.token).safeTransfer(p.owner, amount);
     }
 
     /// @inheritdoc IProjects
     function collectProtocolFees(uint256 project) external nonReentrant {
         Project storage p = _project(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         address recipient = _profile.feeRecipient;
         uint256 amount = p.settled * rules.protocolFee - p.protocolFeesPaid;
         if (amount == 0 || recipient == address(0)) revert AmountIsZero();
@@ -114,16 +110,14 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
 
     /// @inheritdoc IProjects
     function feesOf(uint256 project) external view returns (uint256 protocolFee, uint256 standingWeight) {
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(_project(project).rules);
+        Rules memory rules = TermsStore.read(_project(project).rules);
         return (rules.protocolFee, rules.standingWeight);
     }
 
     /// @inheritdoc IProjects
     function ledgerOf(uint256 project) external view returns (Ledger memory ledger) {
         Project storage p = _project(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Header memory h = RoundState.load(_newestRound(project));
         ledger.deposited = p.deposited;
         ledger.free = p.free;

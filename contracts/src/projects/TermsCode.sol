@@ -65,12 +65,32 @@ library TermsStore {
 
     /// @dev A struct of one-word members lies in memory as abi.encode writes it, so the code is read in place: only
     /// `write` makes these contracts, there is nothing to validate.
-    function read(address at) internal view returns (Rules memory rules, address[MAX_WITNESSES] memory witnesses) {
+    function read(address at) internal view returns (Rules memory rules) {
         assembly ("memory-safe") {
-            rules := mload(0x40)
-            witnesses := add(rules, RULE_BYTES)
-            mstore(0x40, add(rules, BYTES))
-            extcodecopy(at, rules, 1, BYTES)
+            extcodecopy(at, rules, 1, RULE_BYTES)
+        }
+    }
+
+    /// @notice The witnesses; places without one are zero.
+    function witnessesOf(address at) internal view returns (address[MAX_WITNESSES] memory witnesses) {
+        assembly ("memory-safe") {
+            extcodecopy(at, witnesses, add(1, RULE_BYTES), sub(BYTES, RULE_BYTES))
+        }
+    }
+
+    /// @notice The first of the rules: what a claim needs.
+    function tokenOf(address at) internal view returns (address token) {
+        assembly ("memory-safe") {
+            extcodecopy(at, 0, 1, 32)
+            token := mload(0)
+        }
+    }
+
+    /// @notice Rules and witnesses, into memory that the caller has.
+    function readInto(address at, Rules memory rules, address[MAX_WITNESSES] memory witnesses) internal view {
+        assembly ("memory-safe") {
+            extcodecopy(at, rules, 1, RULE_BYTES)
+            extcodecopy(at, witnesses, add(1, RULE_BYTES), sub(BYTES, RULE_BYTES))
         }
     }
 

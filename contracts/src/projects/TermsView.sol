@@ -11,7 +11,8 @@ abstract contract TermsView is MarketStorage, ITerms {
     /// @inheritdoc ITerms
     function termsOf(uint256 project) external view returns (ProjectTerms memory terms) {
         Project storage p = _project(project);
-        (Rules memory rules, address[7] memory witnesses) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
+        address[7] memory witnesses = TermsStore.witnessesOf(p.rules);
         terms.token = rules.token;
         terms.verifier = rules.verifier;
         terms.policy = rules.policy;

@@ -29,8 +29,7 @@ abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransien
     {
         Project storage p = _project(project);
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Round storage r = _newestRound(project);
         Header memory h = RoundState.load(r);
         Phase found = h.phaseAt(rules, block.timestamp);

@@ -10,11 +10,12 @@ import {TermsStore} from "../projects/TermsCode.sol";
 import {StandingBook} from "../standing/StandingBook.sol";
 import {StandingRule} from "../standing/StandingRule.sol";
 import {MemberRecord, Project} from "../storage/MarketStorage.sol";
-import {CommitLeaf, Opening, Phase, SkipReason} from "../types/Types.sol";
+import {Phase, SkipReason} from "../types/Types.sol";
+import {Leaves} from "./Leaves.sol";
 import {Openings} from "./Openings.sol";
 import {Call} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
-import {Seats} from "./Seats.sol";
+import {Rows} from "./Rows.sol";
 
 /// @title Resolution: what becomes of commitments that nobody admitted
 /// @notice First everybody can save its stake by opening the commitment, without witnesses; then anybody can have the
@@ -24,40 +25,46 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
     using SafeERC20 for IERC20;
 
     /// @inheritdoc IResolution
-    function rescue(uint256 project, uint32 round, CommitLeaf[] calldata batch, Opening[] calldata openings)
-        external
-        nonReentrant
-    {
+    function rescue(
+        uint256 project,
+        uint32 round,
+        bytes calldata leaves,
+        bytes calldata rows,
+        bytes32[] calldata salts
+    ) external nonReentrant {
         (, Round storage r, Call memory c) = _enterUnresolved(project, round);
         Header memory h = c.header;
         _checkWindow(c, h.revealEnd, h.rescueEnd(c.rules));
-        _checkCount(openings);
-        if (batch.length != 0) _checkBatchHash(r, h, batch);
-        // slither-disable-next-line uninitialized-local (the walk begins at the first leaf)
-        Walk memory walk;
-        walk.frame = Seats.frame(project, round);
-        for (uint256 i; i < openings.length; ++i) {
-            Opening calldata o = openings[i];
-            (uint256 leaf, SkipReason reason) = _seatOf(c, walk, batch, o, i);
-            if (reason == SkipReason.None) {
-                _resolve(c, leaf, o.member);
-                emit IRounds.UpdateRescued(project, round, o.member, o.update);
-            } else {
-                emit IRounds.RevealSkipped(project, round, o.member, reason);
-            }
+        uint256 count = Rows.count(rows, salts);
+        Walk memory walk = _beginWalk(r, c, leaves, rows, salts);
+        for (uint256 i; i < count; ++i) {
+            _rescueOne(c, walk, i);
+            _nextRow(walk);
         }
+        _endWalk(r, walk);
         RoundState.save(r, h);
     }
 
+    function _rescueOne(Call memory c, Walk memory walk, uint256 index) private {
+        (uint256 leaf, SkipReason reason) = _seatOf(c, walk, index);
+        uint32 member = uint32(walk.member);
+        if (reason == SkipReason.None) {
+            _resolve(c, leaf, member);
+            emit IRounds.UpdateRescued(c.project, c.round, member, Rows.updateAt(walk.row));
+        } else {
+            emit IRounds.RevealSkipped(c.project, c.round, member, reason);
+        }
+    }
+
     /// @inheritdoc IResolution
-    function slashNoReveal(uint256 project, uint32 round, uint32 member, CommitLeaf[] calldata batch)
+    function slashNoReveal(uint256 project, uint32 round, uint32 member, bytes calldata leaves)
         external
         nonReentrant
     {
         (Project storage p, Round storage r, Call memory c) = _enterUnresolved(project, round);
         uint256 from = c.header.rescueEnd(c.rules);
         _checkWindow(c, from, from + _slashWindow());
-        _resolve(c, _unresolvedSeat(r, c, member, batch), member);
+        _resolve(c, _unresolvedSeat(r, c, member, leaves), member);
         RoundState.save(r, c.header);
 
         MemberRecord storage m = _member(project, member);
@@ -77,8 +84,8 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         r = _roundWithSeats(project, round, p);
         c.project = project;
         c.round = round;
-        (c.rules, c.witnesses) = TermsStore.read(p.rules);
-        c.header = RoundState.load(r);
+        TermsStore.readInto(p.rules, c.rules, c.witnesses);
+        RoundState.loadInto(r, c.header);
         if (c.header.openedAt == 0 || !c.header.hadReveals(c.rules)) {
             revert IRounds.WrongPhase(project, round, _phaseOf(project, p, c.rules, round), Phase.Settle);
         }
@@ -91,21 +98,20 @@ abstract contract Resolution is Openings, StandingBook, IResolution, ReentrancyG
         }
     }
 
-    function _unresolvedSeat(Round storage r, Call memory c, uint32 member, CommitLeaf[] calldata batch)
+    function _unresolvedSeat(Round storage r, Call memory c, uint32 member, bytes calldata leaves)
         private
         view
         returns (uint256 leaf)
     {
         Header memory h = c.header;
-        if (batch.length != 0) _checkBatchHash(r, h, batch);
-        leaf = Seats.find(batch, member);
-        if (leaf != Seats.NONE && h.batchBits >> leaf & 1 == 1) {
+        leaf = leaves.length == 0 ? Leaves.NONE : _leafOf(r, h, leaves, member);
+        if (leaf != Leaves.NONE && h.batchBits >> leaf & 1 == 1) {
             if (h.resolvedBits >> leaf & 1 == 1) revert IRounds.NothingToSlash(c.project, c.round, member);
             return leaf;
         }
         (bytes27 committed, bool resolved) = _selfCommit(c.project, c.round, member);
         if (committed == 0 || resolved) revert IRounds.NothingToSlash(c.project, c.round, member);
-        return Seats.NONE;
+        return Leaves.NONE;
     }
 
     /// @dev A stake is taken once: a trainer who let several rounds pass may have none left.

@@ -37,8 +37,8 @@ abstract contract RoundBase is MarketStorage {
         r = _newestRound(project);
         c.project = project;
         c.round = round;
-        (c.rules, c.witnesses) = TermsStore.read(p.rules);
-        c.header = RoundState.load(r);
+        TermsStore.readInto(p.rules, c.rules, c.witnesses);
+        RoundState.loadInto(r, c.header);
         Phase found = c.header.phaseAt(c.rules, block.timestamp);
         // slither-disable-next-line timestamp (phases follow from time by design)
         if (found != allowed) revert IRounds.WrongPhase(project, round, found, allowed);
@@ -88,16 +88,21 @@ abstract contract RoundBase is MarketStorage {
         RoundState.save(r, h);
         p.free += uint112(rules.roundBudget);
         emit ISettlement.RoundVoided(project, round, bytes27(0), 0, new uint32[](0));
-        _releaseBond(project, round, r.acceptor, rules.bond, 0);
+        _releaseBond(project, round, r.acceptor, rules.bond);
+    }
+
+    /// @dev Of a round that ended without scores.
+    function _releaseBond(uint256 project, uint32 round, address aggregator, uint256 bond) internal {
+        _unlockBond(project, aggregator, bond, 0);
+        emit IBonds.BondReleased(project, round, aggregator, bond);
     }
 
     /// @dev locked -> free, with the fee that the aggregator earned. All amounts are below 2^112 by the terms.
-    function _releaseBond(uint256 project, uint32 round, address aggregator, uint256 bond, uint256 fee) internal {
+    function _unlockBond(uint256 project, address aggregator, uint256 bond, uint256 fee) internal {
         IBonds.Bond memory account = _bonds[project][aggregator];
         account.locked -= uint112(bond);
         account.free += uint112(bond + fee);
         _bonds[project][aggregator] = account;
-        emit IBonds.BondReleased(project, round, aggregator, bond);
     }
 
     /// @dev Seconds after tG in which an unrevealed commitment can be slashed.

@@ -19,8 +19,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     function openRound(uint256 project) external nonReentrant returns (uint32 round) {
         Project storage p = _project(project);
         if (p.ended) revert IProjects.ProjectIsOver(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         _closeNewestRound(project, p, rules);
         _keepUnresolved(project, p.newestRound, rules);
         round = p.newestRound + 1;

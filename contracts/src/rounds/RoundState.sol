@@ -37,8 +37,12 @@ struct Round {
 
 /// @title RoundState: the phase of a round, and how deadlines move
 library RoundState {
-    /// @dev One read; the compiler would read the slot once for every member.
     function load(Round storage r) internal view returns (Header memory h) {
+        loadInto(r, h);
+    }
+
+    /// @dev One read; the compiler would read the slot once for every member.
+    function loadInto(Round storage r, Header memory h) internal view {
         uint256 word = r.header;
         h.openedAt = uint40(word);
         h.commitEnd = uint40(word >> 40);

@@ -3,11 +3,11 @@ pragma solidity 0.8.30;
 
 import {IRoundViews} from "../interfaces/IRoundViews.sol";
 import {Rules, TermsStore} from "../projects/TermsCode.sol";
-import {Ending, Project} from "../storage/MarketStorage.sol";
-import {CommitLeaf, Opening, Phase} from "../types/Types.sol";
+import {Project} from "../storage/MarketStorage.sol";
+import {Phase} from "../types/Types.sol";
 import {RoundBase} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
-import {Seats} from "./Seats.sol";
+import {Rows} from "./Rows.sol";
 import {SelfCommits} from "./SelfCommits.sol";
 
 /// @title RoundViews: how a round looks from outside
@@ -17,20 +17,16 @@ abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
     /// @inheritdoc IRoundViews
     function phaseOf(uint256 project, uint32 round) external view returns (Phase) {
         Project storage p = _project(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         return _phaseOf(project, p, rules, round);
     }
 
     /// @inheritdoc IRoundViews
     function roundOf(uint256 project, uint32 round) external view returns (RoundView memory v) {
         Project storage p = _project(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         v.phase = _phaseOf(project, p, rules, round);
-        Ending storage ending = _ending(project, round);
-        v.payoutRoot = ending.payoutRoot;
-        v.claimedBits = ending.claimedBits;
+        v.payoutRoot = _ending(project, round).payoutRoot;
         Round storage r = _roundWithSeats(project, round, p);
         Header memory h = RoundState.load(r);
         if (round == p.newestRound && round != 0) {
@@ -51,18 +47,16 @@ abstract contract RoundViews is RoundBase, SelfCommits, IRoundViews {
     }
 
     /// @inheritdoc IRoundViews
-    function commitmentOf(uint256 project, uint32 round, Opening calldata opening) external view returns (bytes32) {
-        return Seats.commitmentOf(project, round, opening);
-    }
-
-    /// @inheritdoc IRoundViews
-    function openingsHashOf(Opening[] calldata openings) external pure returns (bytes32) {
-        return Seats.openingsHash(openings);
-    }
-
-    /// @inheritdoc IRoundViews
-    function batchHashOf(CommitLeaf[] calldata leaves) external pure returns (bytes32) {
-        return Seats.hashOf(leaves);
+    function commitmentsOf(uint256 project, uint32 round, bytes calldata rows, bytes32[] calldata salts)
+        external
+        view
+        returns (bytes32[] memory commitments)
+    {
+        commitments = new bytes32[](Rows.count(rows, salts));
+        bytes32 domain = Rows.domainOf(project, round);
+        for (uint256 i; i < commitments.length; ++i) {
+            commitments[i] = keccak256(bytes.concat(domain, rows[i * Rows.BYTES:(i + 1) * Rows.BYTES], salts[i]));
+        }
     }
 
     /// @inheritdoc IRoundViews

@@ -9,8 +9,9 @@ import {ISettlement} from "../interfaces/ISettlement.sol";
 import {PayoutTree} from "../payouts/PayoutTree.sol";
 import {Rules, TermsStore} from "../projects/TermsCode.sol";
 import {Header, Round, RoundState} from "../rounds/RoundState.sol";
+import {Rows} from "../rounds/Rows.sol";
 import {Ending, Project} from "../storage/MarketStorage.sol";
-import {Phase, Row, WitnessSignature} from "../types/Types.sol";
+import {Admission, Phase, WitnessSignature} from "../types/Types.sol";
 import {Quorum} from "../verification/Quorum.sol";
 import {Settlement} from "./Settlement.sol";
 
@@ -22,23 +23,22 @@ abstract contract Closing is Settlement, EIP712 {
     bytes32 internal constant MODEL_RECEIPT_TYPEHASH = keccak256("ModelReceipt(uint256 project,bytes32 model)");
 
     /// @inheritdoc ISettlement
-    function closeRound(uint256 project, uint32 round, Row[] calldata rows) external nonReentrant {
+    function closeRound(uint256 project, uint32 round, Admission[] calldata admissions) external nonReentrant {
         Project storage p = _project(project);
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
         Round storage r = _newestRound(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Header memory h = RoundState.load(r);
         if (h.outcome != Phase.None) revert RoundAlreadyClosed(project, round);
         Phase found = h.phaseAt(rules, block.timestamp);
         if (found != Phase.Void && found != Phase.Defaulted) revert IProjects.RoundStillRunning(project, round);
-        _checkRows(h.admitted == 0 ? bytes32(0) : r.admittedHash, rows);
-        if (rows.length == 0) {
+        uint256[] memory members = Rows.membersOf(admissions, h.admitted, h.admitted == 0 ? bytes32(0) : r.admittedHash);
+        if (members.length == 0) {
             _closeWithoutRows(project, round, p, r, rules);
         } else if (found == Phase.Void) {
-            _closeVoid(project, round, p, r, rules, rows);
+            _closeVoid(project, round, p, r, rules, members);
         } else {
-            _closeDefaulted(project, round, p, r, rules, rows);
+            _closeDefaulted(project, round, p, r, rules, members);
         }
     }
 
@@ -47,7 +47,8 @@ abstract contract Closing is Settlement, EIP712 {
         Project storage p = _project(project);
         bytes32 model = p.pendingModel;
         if (model == 0) revert NoModelPending(project);
-        (Rules memory rules, address[7] memory witnesses) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
+        address[7] memory witnesses = TermsStore.witnessesOf(p.rules);
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(MODEL_RECEIPT_TYPEHASH, project, model)));
         Quorum.check(digest, signatures, witnesses, rules.witnessCount, rules.quorum);
         p.pendingModel = 0;
@@ -62,16 +63,16 @@ abstract contract Closing is Settlement, EIP712 {
         Project storage p,
         Round storage r,
         Rules memory rules,
-        Row[] calldata rows
+        uint256[] memory members
     ) private {
         uint256 share = rules.distributable() / rules.slots;
         // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
-        uint256 paid = share * rows.length;
+        uint256 paid = share * members.length;
         p.claimable += uint112(paid);
         p.free += uint112(rules.roundBudget - paid);
-        bytes27 root = _payEqually(project, round, r, rows, share, Phase.Void);
-        emit RoundVoided(project, round, root, share, _membersOf(rows));
-        _releaseBond(project, round, r.acceptor, rules.bond, 0);
+        bytes27 root = _payEqually(project, round, r, members, share, Phase.Void);
+        emit RoundVoided(project, round, root, share, _numbers(members));
+        _releaseBond(project, round, r.acceptor, rules.bond);
     }
 
     /// @dev Everybody has worked and nobody settled: the rows share D, the fees that nobody earned are burned and so is
@@ -82,19 +83,19 @@ abstract contract Closing is Settlement, EIP712 {
         Project storage p,
         Round storage r,
         Rules memory rules,
-        Row[] calldata rows
+        uint256[] memory members
     ) private {
         uint256 distributable = rules.distributable();
-        uint256 share = distributable / rows.length;
+        uint256 share = distributable / members.length;
         // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
-        uint256 paid = share * rows.length;
+        uint256 paid = share * members.length;
         p.claimable += uint112(paid);
         p.free += uint112(distributable - paid);
         p.burned += uint112(rules.roundBudget - distributable);
         p.bondsBurned += uint112(rules.bond);
         _bonds[project][r.acceptor].locked -= uint112(rules.bond);
-        bytes27 root = _payEqually(project, round, r, rows, share, Phase.Defaulted);
-        emit RoundDefaulted(project, round, root, share, _membersOf(rows));
+        bytes27 root = _payEqually(project, round, r, members, share, Phase.Defaulted);
+        emit RoundDefaulted(project, round, root, share, _numbers(members));
         emit IBonds.BondSlashed(project, round, r.acceptor, 0, rules.bond);
     }
 
@@ -102,13 +103,13 @@ abstract contract Closing is Settlement, EIP712 {
         uint256 project,
         uint32 round,
         Round storage r,
-        Row[] calldata rows,
+        uint256[] memory members,
         uint256 share,
         Phase outcome
     ) private returns (bytes27 root) {
-        bytes32[] memory leaves = new bytes32[](rows.length);
-        for (uint256 i; i < rows.length; ++i) {
-            leaves[i] = PayoutTree.leafOf(project, round, i, rows[i].member, share);
+        uint256[] memory leaves = new uint256[](members.length);
+        for (uint256 i; i < leaves.length; ++i) {
+            leaves[i] = uint256(PayoutTree.leafOf(project, round, i, members[i], share));
         }
         root = PayoutTree.rootOf(leaves);
         Ending storage ending = _ending(project, round);
@@ -119,8 +120,8 @@ abstract contract Closing is Settlement, EIP712 {
         RoundState.save(r, h);
     }
 
-    function _membersOf(Row[] calldata rows) private pure returns (uint32[] memory members) {
-        members = new uint32[](rows.length);
-        for (uint256 i; i < rows.length; ++i) members[i] = rows[i].member;
+    function _numbers(uint256[] memory members) private pure returns (uint32[] memory numbers) {
+        numbers = new uint32[](members.length);
+        for (uint256 i; i < members.length; ++i) numbers[i] = uint32(members[i]);
     }
 }

@@ -1,23 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {Words} from "../hashing/Words.sol";
 import {IBonds} from "../interfaces/IBonds.sol";
 import {IRoundPolicy} from "../interfaces/IRoundPolicy.sol";
 import {IRoundVerifier} from "../interfaces/IRoundVerifier.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
-import {PayRule} from "../payouts/PayRule.sol";
 import {PayoutTree} from "../payouts/PayoutTree.sol";
 import {Rules, TermsStore} from "../projects/TermsCode.sol";
 import {Cids} from "../rounds/Cids.sol";
 import {Call, RoundBase} from "../rounds/RoundBase.sol";
 import {Header, Round, RoundState} from "../rounds/RoundState.sol";
-import {RecordCell} from "../standing/RecordCell.sol";
+import {Rows} from "../rounds/Rows.sol";
 import {StandingBook} from "../standing/StandingBook.sol";
 import {StandingRule} from "../standing/StandingRule.sol";
 import {Ending, Project} from "../storage/MarketStorage.sol";
-import {Cid, NextModel, Phase, Row} from "../types/Types.sol";
+import {Admission, Cid, NextModel, Phase} from "../types/Types.sol";
+import {RowPass} from "./RowPass.sol";
 
 /// @title Settlement: a round ends by its scores
 /// @notice Scores come from the project's policy and are believed as far as its verifier vouches for them; pay, its limits,
@@ -30,37 +31,28 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
     function settle(
         uint256 project,
         uint32 round,
-        Row[] calldata rows,
+        Admission[] calldata admissions,
         bytes calldata policyInput,
         NextModel calldata next,
         Cid calldata bundle,
         bytes calldata evidence
     ) external nonReentrant {
-        Call memory c = _checkRound(project, round, rows);
+        (Call memory c, uint256[] memory members) = _checkRound(project, round, admissions);
         uint256[] memory outcomes = _outcomesOf(c, policyInput);
         _verify(c, outcomes, next, bundle, evidence);
-        uint256 paid = _payByScore(c, rows, outcomes); // each outcome becomes what the event says of its row
-        _finish(c, next, bundle, paid, outcomes);
+        (bytes27 root, uint256 paid) = _payByScore(c, members, outcomes); // each outcome becomes a word of the event
+        _finish(c, next, bundle, root, paid, outcomes);
     }
 
     /// @dev Phase, rows and caller are right; the aggregator gets what is its own.
-    function _checkRound(uint256 project, uint32 round, Row[] calldata rows) private returns (Call memory) {
+    function _checkRound(uint256 project, uint32 round, Admission[] calldata admissions)
+        private
+        returns (Call memory, uint256[] memory members)
+    {
         (Project storage p, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
-        _checkRows(r.admittedHash, rows);
+        members = Rows.membersOf(admissions, c.header.admitted, r.admittedHash);
         _payAggregator(p, r, c);
-        return c;
-    }
-
-    /// @dev The rows are the admitted ones, all of them and in order.
-    function _checkRows(bytes32 stored, Row[] calldata rows) internal pure {
-        // slither-disable-next-line uninitialized-local (the chain begins at zero)
-        uint256[3] memory link;
-        for (uint256 i; i < rows.length; ++i) {
-            link[1] = rows[i].member;
-            link[2] = uint256(rows[i].update);
-            link[0] = uint256(Words.hashOf(link));
-        }
-        if (bytes32(link[0]) != stored) revert RowsMismatch(bytes32(link[0]), stored);
+        return (c, members);
     }
 
     /// @dev The aggregator that accepted the round gets its bond back and the fee; after tS it has lost the bond, half of it
@@ -73,7 +65,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         // slither-disable-next-line timestamp (tS; a few seconds either way decide nothing)
         if (block.timestamp < until) {
             if (msg.sender != acceptor) revert NotYours(c.project, c.round, msg.sender, acceptor, until);
-            _releaseBond(c.project, c.round, acceptor, bond, fee);
+            _unlockBond(c.project, acceptor, bond, fee); // RoundSettled says so
             return;
         }
         if (!_isAggregator(p, msg.sender)) revert IBonds.NotAggregator(c.project, msg.sender);
@@ -98,13 +90,24 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
             validation: c.header.validated ? r.validation : bytes32(0),
             publicRows: c.header.publicRowsPosted ? r.publicRows : bytes32(0)
         });
-        outcomes = IRoundPolicy(c.rules.policy).outcomesOf(facts, policyInput);
+        bytes memory answer =
+            Address.functionStaticCall(c.rules.policy, abi.encodeCall(IRoundPolicy.outcomesOf, (facts, policyInput)));
+        outcomes = _listIn(answer);
         if (outcomes.length != c.header.admitted) revert OutcomesMismatch(outcomes.length, c.header.admitted);
-        for (uint256 i; i < outcomes.length; ++i) {
-            uint256 outcome = outcomes[i];
-            if (outcome >> 72 != 0) revert OutcomeTooLarge(i, outcome);
-            if (outcome & 0xff != 0 && outcome >> 8 != 0) revert RejectedRowHasScore(i, outcome >> 8);
+    }
+
+    /// @dev abi.decode(answer, (uint256[])), where it lies: the decoder would copy it word by word.
+    function _listIn(bytes memory answer) private pure returns (uint256[] memory list) {
+        // slither-disable-next-line uninitialized-local (no right answer until read)
+        uint256 needed;
+        assembly ("memory-safe") {
+            // An answer is the offset of the list (32), its length, its words.
+            if and(gt(mload(answer), 63), eq(mload(add(answer, 32)), 32)) {
+                list := add(answer, 64)
+                needed := add(64, shl(5, and(mload(list), 0xffffffff)))
+            }
         }
+        if (needed != answer.length || list.length > answer.length) revert PolicyAnswerMalformed(answer.length);
     }
 
     /// @dev The verifier sees that the outcome is right; the model is kept, or waits for receipts.
@@ -119,7 +122,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         if (!Cids.isValid(bundle.codec)) revert CidInvalid(bundle.codec, bundle.digest);
         Project storage p = _project(c.project);
         IRoundVerifier.Statement memory s = _statementOf(c, p.model);
-        s.outcomesHash = keccak256(abi.encodePacked(outcomes));
+        s.outcomesHash = Words.hashOf(outcomes);
         s.nextModel = next.commitment;
         s.nextModelCid = Cids.hashOf(next.cid);
         s.bundleCid = Cids.hashOf(bundle);
@@ -151,79 +154,58 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         s.previousModel = previousModel;
     }
 
-    /// @dev Pays by score, stores how the round ended, brings the records up to date. Returns the sum of all pay and turns
-    /// each outcome into the word of the event.
-    function _payByScore(Call memory c, Row[] calldata rows, uint256[] memory outcomes)
+    /// @dev Pays by score, stores how the round ended, brings the records up to date. Returns payout root and the sum of all pay,
+    /// and turns each outcome into the word of the event.
+    function _payByScore(Call memory c, uint256[] memory members, uint256[] memory outcomes)
         private
-        returns (uint256 paid)
+        returns (bytes27 root, uint256 paid)
     {
-        RecordCell.RoundFacts memory facts =
-            RecordCell.RoundFacts(rows.length, c.rules.distributable(), c.rules.standingWeight);
-        uint256[] memory pays;
-        (pays, paid) = PayRule.paysOf(outcomes, facts.distributable, c.rules.scoreFloor, c.rules.shareCap);
-        if (paid > facts.distributable) revert PaysMoreThanBudget(paid, facts.distributable);
-        uint256[] memory members = _membersIn(c, rows, outcomes);
+        (uint256 total, bool rejected) = RowPass.totalOf(outcomes);
+        if (rejected) _recordRejections(c, members, outcomes);
+        uint256 rows = members.length;
+        uint256 distributable = c.rules.distributable();
+        RowPass.Facts memory facts = RowPass.Facts({
+            distributable: distributable,
+            total: total < c.rules.scoreFloor ? c.rules.scoreFloor : total,
+            most: c.rules.shareCap < rows ? distributable * c.rules.shareCap / rows : distributable,
+            rows: rows,
+            weight: c.rules.standingWeight,
+            project: c.project,
+            round: c.round,
+            row: 0,
+            member: 0,
+            amount: 0
+        });
+        paid = RowPass.pay(facts, outcomes);
+        if (paid > distributable) revert PaysMoreThanBudget(paid, distributable);
+        RowPass.recordAndHash(_records[c.project], facts, members, outcomes);
+        root = PayoutTree.rootOf(members); // the leaves now
         Ending storage ending = _ending(c.project, c.round);
-        ending.payoutRoot = PayoutTree.rootOf(PayoutTree.leavesOf(c.project, c.round, members, pays));
+        ending.payoutRoot = root;
         ending.outcome = Phase.Final;
-        _writeRecords(_records[c.project], members, outcomes, pays, facts);
     }
 
-    /// @dev The members of the rows; those whose row was rejected lose standing.
-    function _membersIn(Call memory c, Row[] calldata rows, uint256[] memory outcomes)
-        private
-        returns (uint256[] memory members)
-    {
-        members = new uint256[](rows.length);
-        for (uint256 i; i < rows.length; ++i) {
-            members[i] = rows[i].member;
-            if (outcomes[i] & 0xff != 0) _recordRejection(c, members[i]);
-        }
-    }
-
-    function _recordRejection(Call memory c, uint256 member) private {
-        _recordLoss(
-            c.project,
-            c.round,
-            _member(c.project, member).trainer,
-            _project(c.project).owner,
-            StandingRule.REJECTED,
-            c.rules.standingWeight
-        );
-    }
-
-    /// @dev Rows stand mostly in order of member numbers, so that one slot is read and written for up to four of them.
-    function _writeRecords(
-        mapping(uint256 => uint256) storage records,
-        uint256[] memory members,
-        uint256[] memory outcomes,
-        uint256[] memory pays,
-        RecordCell.RoundFacts memory facts
-    ) private {
-        uint256 cell = RecordCell.cellOf(members[0]); // that `slot` is of
-        uint256 slot = records[cell];
+    /// @dev Those whose row was rejected lose standing.
+    function _recordRejections(Call memory c, uint256[] memory members, uint256[] memory outcomes) private {
+        address owner = _project(c.project).owner;
         for (uint256 i; i < members.length; ++i) {
-            uint256 member = members[i];
-            if (RecordCell.cellOf(member) != cell) {
-                records[cell] = slot;
-                cell = RecordCell.cellOf(member);
-                slot = records[cell];
-            }
-            uint256 pay = pays[i];
-            uint256 outcome = outcomes[i];
-            uint256 record = RecordCell.afterRow(RecordCell.get(slot, member), pay, outcome & 0xff != 0, facts);
-            slot = RecordCell.set(slot, member, record);
-            outcomes[i] = outcome | pay << 72 | record << 184;
+            if (outcomes[i] & 0xff == 0) continue;
+            address trainer = _member(c.project, members[i]).trainer;
+            _recordLoss(c.project, c.round, trainer, owner, StandingRule.REJECTED, c.rules.standingWeight);
         }
-        records[cell] = slot;
     }
 
     /// @dev What is left of D goes back to free only as rounding dust (less than one unit per row); more than that is
     /// burned, so that an owner gains nothing by low scores. Burned tokens stay here instead of going to a dead address: a
     /// token that refuses such a transfer must not be able to stop a settlement. The fees follow from `settled`.
-    function _finish(Call memory c, NextModel calldata next, Cid calldata bundle, uint256 paid, uint256[] memory words)
-        private
-    {
+    function _finish(
+        Call memory c,
+        NextModel calldata next,
+        Cid calldata bundle,
+        bytes27 root,
+        uint256 paid,
+        uint256[] memory words
+    ) private {
         Project storage p = _project(c.project);
         uint256 burned = c.rules.distributable() - paid;
         p.settled += 1;
@@ -236,7 +218,6 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         }
         c.header.outcome = Phase.Final;
         RoundState.save(_newestRound(c.project), c.header);
-        bytes27 root = _ending(c.project, c.round).payoutRoot;
         emit RoundSettled(c.project, c.round, msg.sender, root, next, bundle, paid, burned, words);
     }
 }

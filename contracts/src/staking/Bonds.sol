@@ -28,8 +28,7 @@ abstract contract Bonds is RoundBase, IBonds, ReentrancyGuardTransient {
         if (amount > most || account.free + amount > most) revert IProjects.AmountTooLarge(amount, most);
         account.free += uint112(amount);
         emit BondDeposited(project, msg.sender, amount);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Deposits.pull(rules.token, msg.sender, amount);
     }
 
@@ -41,8 +40,7 @@ abstract contract Bonds is RoundBase, IBonds, ReentrancyGuardTransient {
         if (amount > account.free) revert BondTooLow(project, msg.sender, account.free, amount);
         account.free -= uint112(amount);
         emit BondWithdrawn(project, msg.sender, amount);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         IERC20(rules.token).safeTransfer(msg.sender, amount);
     }
 
@@ -54,8 +52,7 @@ abstract contract Bonds is RoundBase, IBonds, ReentrancyGuardTransient {
         if (round != next) revert NotNextRound(project, round, next);
         if (!_isAggregator(p, msg.sender)) revert NotAggregator(project, msg.sender);
         if (p.acceptedRound == round) revert RoundTaken(project, round, p.acceptor);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Bond storage account = _bonds[project][msg.sender];
         if (account.free < rules.bond) revert BondTooLow(project, msg.sender, account.free, rules.bond);
         account.free -= uint112(rules.bond);
@@ -74,9 +71,8 @@ abstract contract Bonds is RoundBase, IBonds, ReentrancyGuardTransient {
         }
         p.acceptedRound = 0;
         emit AcceptanceWithdrawn(project, round, msg.sender);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
-        _releaseBond(project, round, msg.sender, rules.bond, 0);
+        Rules memory rules = TermsStore.read(p.rules);
+        _releaseBond(project, round, msg.sender, rules.bond);
     }
 
     /// @inheritdoc IBonds

@@ -19,7 +19,8 @@ library MemberHead {
 
     /// @notice May commit in `round`: has a stake, joined before it opened and has not left.
     function isEligible(uint256 head, uint256 round) internal pure returns (bool) {
-        return uint8(head >> 232) != 0 && uint8(head >> 240) != 0 && uint32(head >> 160) < round;
+        uint256 flags = head >> 232; // staked and joined are 0 or 1
+        return flags & 0x0101 == 0x0101 && uint32(head >> 160) < round;
     }
 
     function hasDelegate(uint256 head) internal pure returns (bool) {

@@ -29,8 +29,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
     {
         Project storage p = _project(project);
         if (p.ended) revert IProjects.ProjectIsOver(project);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         _checkAccess(project, rules, accessProof, standingProjects);
         (uint32 number, MemberRecord storage m) = _numberOf(project, p, msg.sender);
         if (m.joined) revert AlreadyMember(project, msg.sender);
@@ -49,8 +48,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
         if (trainer == address(0)) revert NotMember(project, trainer);
         (uint32 number, MemberRecord storage m) = _numberOf(project, p, trainer);
         if (m.staked) revert AlreadyStaked(project, trainer);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         _takeStakeFor(project, p, rules, m, number);
     }
 
@@ -87,8 +85,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
         m.staked = false;
         m.unlockAt = 0;
         p.stakes -= 1;
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         emit StakeWithdrawn(project, trainer, _memberNumbers[project][trainer], rules.stake);
         IERC20(rules.token).safeTransfer(trainer, rules.stake);
     }
@@ -183,8 +180,7 @@ abstract contract Members is RoundBase, StandingViews, IMembers, ReentrancyGuard
     /// earlier, and deadlines only move earlier.
     function _stakeFreeAt(uint256 project, Project storage p) private view returns (uint40) {
         if (p.newestRound == 0) return uint40(block.timestamp);
-        // slither-disable-next-line unused-return (witnesses have no say here)
-        (Rules memory rules,) = TermsStore.read(p.rules);
+        Rules memory rules = TermsStore.read(p.rules);
         Header memory h = RoundState.load(_newestRound(project));
         uint256 slashEnd = h.rescueEnd(rules) + _slashWindow();
         // slither-disable-next-line timestamp (the later of now and the last slash; a few seconds either way decide nothing)

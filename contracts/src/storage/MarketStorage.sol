@@ -44,11 +44,10 @@ struct Project {
     address[] aggregators;
 }
 
-/// @notice How a round ended. One slot, written once but for the claims.
+/// @notice How a round ended. One slot, written once.
 struct Ending {
     bytes27 payoutRoot; // 216 bits; zero: no row
     Phase outcome; // 8; Final, Void or Defaulted. A closed round without rows leaves None here and is Void
-    uint32 claimedBits; // 32; bit i: row i has been claimed
 }
 
 /// @notice A trainer in one project.
@@ -77,6 +76,9 @@ abstract contract MarketStorage {
     /// @dev Older rounds in which commitments were unresolved when the next one opened: to rescue or slash them.
     mapping(uint256 project => mapping(uint32 round => Round)) private _older;
     mapping(uint256 project => mapping(uint32 round => Ending)) private _endings;
+    /// @dev Bit r % 256 of word r / 256: what the member earned in round r has been paid out. One slot for 256 rounds, so that a
+    /// claim on many rounds writes once.
+    mapping(uint256 project => mapping(uint256 member => mapping(uint256 word => uint256))) internal _claimedRounds;
     /// @dev The newest commitment that each trainer posted itself, see SelfCommits.
     mapping(uint256 project => mapping(uint256 member => uint256)) internal _selfCommits;
     /// @dev Older ones that were unresolved when the next one was posted: to rescue or slash them.

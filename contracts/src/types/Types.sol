@@ -65,28 +65,6 @@ struct Cid {
     bytes32 digest;
 }
 
-/// @notice One entry of a batch of commitments.
-struct CommitLeaf {
-    uint32 member; // number of the trainer in the project
-    bytes32 commitment; // see IRounds.commitmentOf
-}
-
-/// @notice The consent of a trainer, or of its delegate, to one entry of a batch. Checked when the batch is posted:
-/// nobody can fill slots or keep a round waiting with commitments that their trainers never made.
-struct CommitSignature {
-    uint64 expiry; // last second at which the batch may be posted
-    bytes32 r; // EIP-712 Commit, compact (EIP-2098)
-    bytes32 vs;
-}
-
-/// @notice What opens a commitment.
-struct Opening {
-    uint32 member;
-    bytes32 update; // C_a: keccak256 of the canonical bytes of the update
-    Cid cid; // where the update can be fetched
-    bytes32 salt;
-}
-
 /// @notice One witness's word on a set of openings: bit i speaks of opening i of the call.
 struct Receipt {
     uint8 witness; // index in the project's witness list
@@ -103,24 +81,17 @@ struct WitnessSignature {
     bytes32 vs;
 }
 
-/// @notice An admitted update, in order of admission.
-struct Row {
-    uint32 member;
-    bytes32 update;
+/// @notice What one call of `reveal` admitted. The market keeps a chain over these, from zero: keccak256(previous,
+/// keccak256(members), rows).
+struct Admission {
+    bytes members; // 4 bytes for each row
+    bytes32 rows; // keccak256 of the rows, 69 bytes each, as UpdatesAdmitted has them
 }
 
 /// @notice The model that a settlement leaves behind.
 struct NextModel {
     bytes32 commitment; // keccak256 of its canonical bytes
     Cid cid;
-}
-
-/// @notice A claim on one round.
-struct ClaimItem {
-    uint32 round;
-    uint8 row; // of the trainer in that round
-    uint112 amount; // base units
-    bytes32[] proof;
 }
 
 /// @notice Phases of a round. See `phaseOf` in IRounds.
@@ -141,7 +112,6 @@ enum LeafSkip {
     NotEligible, // no such member, joined later, left, or without stake
     AlreadyCommitted, // has posted a commitment itself
     NoCommitment, // zero
-    Expired,
     NotSigned, // neither by the trainer nor by its delegate
     NoSlot
 }

@@ -7,23 +7,20 @@ import {ICohortMarket} from "../../src/interfaces/ICohortMarket.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {
+    Admission,
     Cid,
-    ClaimItem,
-    CommitLeaf,
-    CommitSignature,
     ListedToken,
     NextModel,
-    Opening,
     Phase,
     Profile,
     ProjectTerms,
     Receipt,
-    Row,
     Windows,
     WitnessSignature
 } from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
 import {SuppliedScores} from "../../src/verification/SuppliedScores.sol";
+import {ClaimItem, CommitLeaf, CommitSignature, Opening, Packed, Row} from "./Packed.sol";
 import {CheatCodes} from "./Vm.sol";
 
 /// @notice A market with a token, a verifier and people in it. Signatures are made from the typed-data strings below,
@@ -65,7 +62,7 @@ abstract contract MarketFixture is CheatCodes {
 
     /// @notice Everything that one call of `settle` takes.
     struct Settlement {
-        Row[] rows;
+        Admission[] admissions;
         uint256[] outcomes;
         NextModel next;
         Cid bundle;
@@ -254,20 +251,16 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     function _commitmentOf(uint256 project, uint32 round, Opening memory o) internal view returns (bytes32) {
-        bytes32[10] memory words;
-        words[0] = keccak256(
-            "CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round,uint32 member,bytes32 update,uint8 codec,bytes32 digest,bytes32 salt)"
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("CohortCommitment(uint256 chainId,address market,uint256 project,uint32 round)"),
+                block.chainid,
+                address(market),
+                project,
+                round
+            )
         );
-        words[1] = bytes32(block.chainid);
-        words[2] = bytes32(uint256(uint160(address(market))));
-        words[3] = bytes32(project);
-        words[4] = bytes32(uint256(round));
-        words[5] = bytes32(uint256(o.member));
-        words[6] = o.update;
-        words[7] = bytes32(uint256(o.cid.codec));
-        words[8] = o.cid.digest;
-        words[9] = o.salt;
-        return keccak256(abi.encode(words));
+        return keccak256(abi.encodePacked(domain, o.member, o.cid.codec, o.update, o.cid.digest, o.salt));
     }
 
     /// @dev Leaves of trainers from .. to - 1.
@@ -282,23 +275,22 @@ abstract contract MarketFixture is CheatCodes {
         }
     }
 
-    function _signLeaf(uint256 project, uint32 round, CommitLeaf memory leaf, uint64 expiry, uint256 key)
+    function _signLeaf(uint256 project, uint32 round, CommitLeaf memory leaf, uint256 key)
         internal
         view
         returns (CommitSignature memory)
     {
         bytes32 struct_ = keccak256(
             abi.encode(
-                keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment,uint64 expiry)"),
+                keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment)"),
                 project,
                 round,
                 leaf.member,
-                leaf.commitment,
-                expiry
+                leaf.commitment
             )
         );
         (bytes32 r, bytes32 vs) = _compact(key, _digest("CohortMarket", address(market), struct_));
-        return CommitSignature(expiry, r, vs);
+        return CommitSignature(r, vs);
     }
 
     function _signLeaves(uint256 project, uint32 round, CommitLeaf[] memory leaves, uint256 from)
@@ -306,10 +298,9 @@ abstract contract MarketFixture is CheatCodes {
         view
         returns (CommitSignature[] memory signatures)
     {
-        uint64 expiry = market.roundOf(project, round).settleEnd;
         signatures = new CommitSignature[](leaves.length);
         for (uint256 i; i < leaves.length; ++i) {
-            signatures[i] = _signLeaf(project, round, leaves[i], expiry, trainerKeys[from + i]);
+            signatures[i] = _signLeaf(project, round, leaves[i], trainerKeys[from + i]);
         }
     }
 
@@ -321,7 +312,7 @@ abstract contract MarketFixture is CheatCodes {
         leaves = _leaves(project, round, from, to);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, from);
         vm.prank(aggregator);
-        market.commitBatch(project, round, leaves, signatures);
+        market.commitBatch(project, round, Packed.leaves(leaves), Packed.signatures(signatures));
     }
 
     function _commitSelf(uint256 project, uint32 round, uint256 i) internal {
@@ -332,7 +323,7 @@ abstract contract MarketFixture is CheatCodes {
         bytes32 commitment = _commitment(project, round, i);
         uint32 number = _number(project, i);
         vm.prank(trainers[i]);
-        market.commitSelf(project, round, number, commitment, batch);
+        market.commitSelf(project, round, number, commitment, Packed.leaves(batch));
     }
 
     // ---- reveals
@@ -347,14 +338,7 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     function _openingsHash(Opening[] memory openings) internal pure returns (bytes32) {
-        bytes memory packed;
-        for (uint256 i; i < openings.length; ++i) {
-            packed = bytes.concat(
-                packed,
-                abi.encode(openings[i].member, openings[i].update, openings[i].cid.codec, openings[i].cid.digest)
-            );
-        }
-        return keccak256(packed);
+        return keccak256(Packed.rows(openings));
     }
 
     function _receipt(
@@ -398,10 +382,22 @@ abstract contract MarketFixture is CheatCodes {
         receipts[1] = _receipt(project, round, openings, 1, endorsed, refused);
     }
 
-    /// @dev Reveals trainers from .. to - 1 with a full quorum.
+    /// @dev Reveals trainers from .. to - 1 with a full quorum. `batch` whole, as posted, or the leaves that are not opened.
     function _reveal(uint256 project, uint32 round, CommitLeaf[] memory batch, uint256 from, uint256 to) internal {
         Opening[] memory openings = _openings(project, round, from, to);
-        market.reveal(project, round, batch, openings, _receipts(project, round, openings));
+        _revealWith(project, round, batch, openings, _receipts(project, round, openings));
+    }
+
+    function _revealWith(
+        uint256 project,
+        uint32 round,
+        CommitLeaf[] memory batch,
+        Opening[] memory openings,
+        Receipt[] memory receipts
+    ) internal {
+        market.reveal(
+            project, round, Packed.leaves(batch), Packed.rows(openings), Packed.salts(openings), receipts
+        );
     }
 
     /// @dev Signatures of witnesses 0 and 1 over one digest of the market.
@@ -418,7 +414,12 @@ abstract contract MarketFixture is CheatCodes {
 
     function _rows(uint256 project, uint32 round, uint256 from, uint256 to) internal view returns (Row[] memory rows) {
         rows = new Row[](to - from);
-        for (uint256 i = from; i < to; ++i) rows[i - from] = Row(_number(project, i), _update(project, round, i));
+        for (uint256 i = from; i < to; ++i) rows[i - from] = _row(project, round, i);
+    }
+
+    function _row(uint256 project, uint32 round, uint256 i) internal view returns (Row memory) {
+        bytes32 update = _update(project, round, i);
+        return Row(_number(project, i), update, _cid(update));
     }
 
     function _outcomes(uint256 n, uint256 score) internal pure returns (uint256[] memory outcomes) {
@@ -431,7 +432,7 @@ abstract contract MarketFixture is CheatCodes {
         view
         returns (Settlement memory s)
     {
-        s.rows = rows;
+        s.admissions = Packed.admissions(rows);
         s.outcomes = outcomes;
         bytes32 model = keccak256(abi.encode("model", project, round));
         s.next = NextModel(model, _cid(model));
@@ -441,10 +442,6 @@ abstract contract MarketFixture is CheatCodes {
 
     /// @dev What witnesses sign, from the strings of EIP-712.
     function _statementDigest(uint256 project, uint32 round, Settlement memory s) internal view returns (bytes32) {
-        bytes32 admitted;
-        for (uint256 i; i < s.rows.length; ++i) {
-            admitted = keccak256(abi.encode(admitted, s.rows[i].member, s.rows[i].update));
-        }
         IRoundViews.RoundView memory r = market.roundOf(project, round);
         bytes32[13] memory words;
         words[0] = keccak256(
@@ -453,7 +450,7 @@ abstract contract MarketFixture is CheatCodes {
         words[1] = bytes32(uint256(uint160(address(market))));
         words[2] = bytes32(project);
         words[3] = bytes32(uint256(round));
-        words[4] = admitted;
+        words[4] = Packed.chain(s.admissions);
         words[5] = r.validation;
         words[6] = r.publicRows;
         words[7] = market.termsOf(project).policyHash;
@@ -486,7 +483,7 @@ abstract contract MarketFixture is CheatCodes {
 
     function _sendAs(address settler, uint256 project, uint32 round, Settlement memory s) internal {
         vm.prank(settler);
-        market.settle(project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
+        market.settle(project, round, s.admissions, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
     }
 
     /// @dev Settles rows 0 .. n - 1 with equal scores.
