@@ -4,12 +4,18 @@ No floats reach a result, so that a worker, a witness, an auditor and a contract
 entry point is `evaluate_round`.
 """
 
-from cohort_protocol.scoring.errors import PolicyParametersInvalid, ScoringInputInvalid, UnknownPolicy
+from cohort_protocol.scoring.errors import (
+    NeedsFullUpdates,
+    PolicyNeedsUnmet,
+    PolicyParametersInvalid,
+    ScoringInputInvalid,
+    UnknownPolicy,
+)
 from cohort_protocol.scoring.evaluation import RoundEvaluation, evaluate_round
 from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome
-from cohort_protocol.scoring.policy import Policy, known_policies, policy_by_name
+from cohort_protocol.scoring.policy import Policy, catalogue, check_needs, known_policies, policy_by_name
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 from cohort_protocol.scoring.verdict import Verdict, VerdictFigure, verdicts
 
@@ -17,7 +23,9 @@ __all__ = [
     "ONE",
     "Figure",
     "Gram",
+    "NeedsFullUpdates",
     "Policy",
+    "PolicyNeedsUnmet",
     "PolicyOutcome",
     "PolicyParametersInvalid",
     "PublicRows",
@@ -29,6 +37,8 @@ __all__ = [
     "UnknownPolicy",
     "Verdict",
     "VerdictFigure",
+    "catalogue",
+    "check_needs",
     "evaluate_round",
     "gram_matrix",
     "known_policies",
