@@ -11,7 +11,7 @@ GUARD = 24
 
 
 def natural_logarithm(numerator: int, denominator: int) -> int:
-    """ln(numerator / denominator) in units of 2^-40, within 2^-36 for fractions in 2^-64 .. 2^64.
+    """ln(numerator / denominator) in units of 2^-40, within 2^-33 for fractions in 2^-64 .. 2^64.
 
     numerator, denominator: > 0. Bit by bit: a mantissa x in 1 .. 2 is squared, and the logarithm to the base 2 has a
     bit wherever the square passes 2. Rounded down at every step, so that the value is the same on every machine.

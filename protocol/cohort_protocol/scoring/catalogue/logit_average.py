@@ -95,7 +95,7 @@ def total_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> int:
 
 
 def exponentials(values: np.ndarray) -> np.ndarray:
-    """exp(-x) in units of 2^-30. values: x >= 0, int64 in units of 2^-24."""
+    """exp(-x) in units of 2^-30, within 2^-24. values: x >= 0, int64 in units of 2^-24."""
     # Beyond 32 the exponential is below 2^-46; the clip keeps the product with log2(e) in int64.
     powers = np.minimum(values, 32 << LOGIT_BITS) * LOG2_E >> FRACTION
     whole = powers >> LOGIT_BITS
