@@ -56,9 +56,9 @@ def test_a_round_that_nobody_settled_pays_equally_and_names_the_refused(devnet: 
     scene.commit()
     scene.reveal(scene.trainers[:3], refused=0b001)
     devnet.control.warp_to(scene.view().rescue_end)
-    devnet.send(devnet.account("anyone"), scene.market.slash_no_reveal(scene.project, 1, 4, scene.leaves))
+    devnet.send(devnet.account("anyone"), scene.market.slash_no_reveal(scene.project, 1, 4, scene.batch))
     devnet.control.warp_to(scene.view().settle_end)
-    devnet.send(scene.owner, scene.market.close_round(scene.project, 1, scene.rows))
+    devnet.send(scene.owner, scene.market.close_round(scene.project, 1, scene.admissions))
     refused, silent = scene.trainers[0].address, scene.trainers[3].address
     history, rounds = collected(scene, tmp_path, {1: {refused: ("update-malformed", "the file has 3 bytes")}})
     entry = rounds[0]
@@ -86,16 +86,14 @@ def test_a_late_reveal_and_a_commitment_that_did_not_count_are_told_apart(devnet
     scene.open()
     late, unsigned = scene.trainers[2], scene.trainers[3]
     signature = scene.sign_commit
-    scene.sign_commit = lambda one, expiry: signature(
-        one, expiry, devnet.account("stranger") if one is unsigned else None
-    )
+    scene.sign_commit = lambda one: signature(one, devnet.account("stranger") if one is unsigned else None)
     scene.commit()
     devnet.control.warp_to(scene.view().reveal_start)
     scene.reveal(scene.trainers[:2])
     devnet.control.warp_to(scene.view().reveal_end)
     scene.rescue([late])
     devnet.control.warp_to(scene.view().settle_end)
-    devnet.send(scene.owner, scene.market.close_round(scene.project, 1, scene.rows))
+    devnet.send(scene.owner, scene.market.close_round(scene.project, 1, scene.admissions))
     _, rounds = collected(scene, tmp_path)
     flags = {flag.trainer: (flag.reason, flag.detail) for flag in rounds[0].flagged}
     assert flags == {

@@ -93,7 +93,6 @@ def history() -> list[MarketEvent]:
     claims, fees, bonds and stakes taken out, a refund."""
     return [
         *before(),
-        BondReleased(AT, 1, 1, AGGREGATORS[0], BOND),
         settled(1, [500, 300, 168, 0]),
         *opened(2, [3]),
         RoundVoided(AT, 1, 2, b"", 242, (3,)),

@@ -79,16 +79,15 @@ class Hostile:
         cid = bytes(Cid.parse(self.cid))
         return commitments.commitment(identity, project, 1, self.member, self.update, cid, self.salt)
 
-    def commit(self, market: Market, project: int, expiry: int, commitment: bytes | None = None) -> CommitIntake:
+    def commit(self, market: Market, project: int, commitment: bytes | None = None) -> CommitIntake:
         """Signed properly by its own key; `commitment`: somebody else's."""
         value = commitment or self.commitment(market, project)
         identity = market.identity(project)
-        message = commitments.commit_message(identity, project, 1, self.member, value, expiry)
+        message = commitments.commit_message(identity, project, 1, self.member, value)
         return CommitIntake(
             trainer=self.account.address,
             member=self.member,
             commitment=to_hex(value),
-            expiry=expiry,
             signature=to_hex(commitments.sign(message, self.account)),
         )
 
@@ -202,14 +201,13 @@ def take_part(
     """Commits and reveals of the hostile ones; what the API refused, by what was tried."""
     said: dict[str, ServiceRefused] = {}
     wait_for(parts, service, project, lambda state: state.round is not None and state.round.phase == Phase.COMMIT)
-    expiry = int(time.time()) + 3600
     for name in ("garbage", "oversized", "unfetchable"):
-        service.post_commit(project, 1, people[name].commit(market, project, expiry))
+        service.post_commit(project, 1, people[name].commit(market, project))
     copycat, victim = people["copycat"], people["garbage"]
     with pytest.raises(ServiceRefused) as refused:
-        service.post_commit(project, 1, copycat.commit(market, project, expiry, victim.commitment(market, project)))
+        service.post_commit(project, 1, copycat.commit(market, project, victim.commitment(market, project)))
     said["copied commitment"] = refused.value
-    service.post_commit(project, 1, copycat.commit(market, project, expiry))
+    service.post_commit(project, 1, copycat.commit(market, project))
 
     wait_for(parts, service, project, lambda state: state.round is not None and state.round.phase == Phase.REVEAL)
     for name in ("garbage", "oversized", "unfetchable"):

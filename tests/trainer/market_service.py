@@ -17,8 +17,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 from cohort_protocol.chain.events import RoundSettled, UpdatesAdmitted, decode_receipt
-from cohort_protocol.chain.types import CommitLeaf, CommitSignature, NextModel, Opening, Outcome, Row
-from cohort_protocol.commitments import encode_outcomes
+from cohort_protocol.chain.packed import CommitLeaf, Opening
+from cohort_protocol.chain.types import NextModel, Outcome
+from cohort_protocol.commitments import commit_message, encode_outcomes, sign
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
@@ -227,12 +228,13 @@ class MarketService:
         for round, rows in self.paid.items():
             tree = PayoutTree(self.scene.project, round, [(row.member, row.pay) for row in rows])
             view = self.scene.market.round_of(self.scene.project, round)
+            paid_out = bool(self.scene.market.claimed_among(self.scene.project, member, [round]))
             items += [
                 RewardItem(
                     round=round,
                     row=row.row,
                     amount=row.pay,
-                    claimed=view.claimed(row.row),
+                    claimed=paid_out,
                     proof=[to_hex(sibling) for sibling in tree.proof(row.row)],
                     payout_root=to_hex(view.payout_root),
                 )
@@ -266,8 +268,8 @@ class MarketService:
         return number
 
     def post_batch(self, leave_out: frozenset[str] = frozenset(), spoil: frozenset[str] = frozenset()) -> None:
-        """Posts every commitment that was handed in, but for those of `leave_out`; the signatures of `spoil` are sent
-        with another expiry than they are for, so that the market passes over their leaves."""
+        """Posts every commitment that was handed in, but for those of `leave_out`; those of `spoil` with somebody
+        else's signatures, so that the market passes over their leaves."""
         with self._planning:
             number = self.scene.round_number()
             intakes = [
@@ -278,13 +280,18 @@ class MarketService:
             intakes.sort(key=lambda intake: intake.member)
             leaves = [CommitLeaf(one.member, parse_bytes32(one.commitment)) for one in intakes]
             signatures = [
-                CommitSignature(one.expiry + (one.trainer in spoil), bytes.fromhex(one.signature[2:]))
-                for one in intakes
+                self._signed_by_another(leaf) if one.trainer in spoil else bytes.fromhex(one.signature[2:])
+                for one, leaf in zip(intakes, leaves, strict=True)
             ]
             self.scene.leaves = leaves
             request = self.scene.market.commit_batch(self.scene.project, number, leaves, signatures)
             self.scene.devnet.send(self.scene.aggregator, request)
         self.bump()
+
+    def _signed_by_another(self, leaf: CommitLeaf) -> bytes:
+        scene = self.scene
+        message = commit_message(scene.identity, scene.project, scene.round_number(), leaf.member, leaf.commitment)
+        return sign(message, scene.owner)
 
     def post_reveals(self) -> None:
         """Witnesses sign for every update that is on IPFS as it was committed to."""
@@ -300,11 +307,10 @@ class MarketService:
                 assert self.store.get(Cid.from_bytes(reveal.cid), 1 << 20)
             everyone = (1 << len(reveals)) - 1
             receipts = [self.scene.receipt_of(witness, reveals, everyone) for witness in (0, 2)]
-            request = self.scene.market.reveal(self.scene.project, number, self.scene.leaves, reveals, receipts)
+            request = self.scene.market.reveal(self.scene.project, number, self.scene.batch, reveals, receipts)
             receipt = self.scene.devnet.send(self.scene.aggregator, request)
             events = decode_receipt(receipt, self.scene.market.address)
-            admitted = [row for event in events if isinstance(event, UpdatesAdmitted) for row in event.rows]
-            self.scene.rows += [Row(row.member, row.update) for row in admitted]
+            self.scene.admissions += [event.rows for event in events if isinstance(event, UpdatesAdmitted)]
         self.bump()
 
     def settle(self, scores: list[int] | None = None, move: int = 1) -> None:
@@ -323,7 +329,7 @@ class MarketService:
                 self.scene.market.settle(
                     self.scene.project,
                     number,
-                    self.scene.rows,
+                    self.scene.admissions,
                     encode_outcomes(outcomes),
                     next_model,
                     bundle,

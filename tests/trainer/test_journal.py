@@ -22,7 +22,6 @@ def record(round: int = 1, **changes) -> RoundRecord:
         "update": "0x" + "33" * 32,
         "cid": CID,
         "commitment": "0x" + "44" * 32,
-        "expiry": 99,
         "signature": "0x" + "55" * 65,
         "train_reference": "",
         "seed": 7,
@@ -58,7 +57,7 @@ def test_a_round_is_never_decided_for_something_else(journal, field):
     assert journal.update_file(1, 100) == b"update"
 
 
-@pytest.mark.parametrize("field", ["commitment", "update", "cid", "signature", "model", "expiry", "trainer", "member"])
+@pytest.mark.parametrize("field", ["commitment", "update", "cid", "signature", "model", "trainer", "member"])
 def test_what_was_decided_cannot_be_changed(journal, field):
     made = journal.begin(record(), b"update")
     with pytest.raises(RecordBroken, match=field):

@@ -160,7 +160,7 @@ def test_what_nothing_opens_is_slashed_and_restaked(stage):
         stage.devnet.control.warp(600)
         member = stage.scene.number_of(trainer.account)
         anyone = stage.devnet.account("anyone")
-        stage.devnet.send(anyone, stage.scene.market.slash_no_reveal(project, 1, member, stage.scene.leaves))
+        stage.devnet.send(anyone, stage.scene.market.slash_no_reveal(project, 1, member, stage.scene.batch))
         with pytest.raises(StakeMissing, match="cohort trainer restake"):
             run.result()
         with pytest.raises(StakeMissing):

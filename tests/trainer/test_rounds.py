@@ -76,7 +76,7 @@ def test_what_is_sent_opens_what_was_committed_to(stage):
     member = stage.scene.number_of(trainer.account)
     assert (commit.member, reveal.member) == (member, member)
     assert parse_bytes32(commit.commitment) == commitment_of(identity, project, 1, member, update, cid, salt)
-    message = commit_message(identity, project, 1, member, parse_bytes32(commit.commitment), commit.expiry)
+    message = commit_message(identity, project, 1, member, parse_bytes32(commit.commitment))
     check_signature(message, bytes.fromhex(commit.signature[2:]), trainer.address)
     file = RoundJournal(trainer.home.project_folder(project), project).update_file(1, 1 << 20)
     assert update_commitment(decode_update(file, stage.plan.terms.dimension)) == update

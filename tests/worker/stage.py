@@ -21,10 +21,11 @@ from cohort_backend.settlements import service as settlements_service
 from cohort_backend.updates import receipts as receipts_service
 from cohort_backend.updates import service as updates_service
 from cohort_protocol import commitments
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.chain.types import ProjectTerms, Windows
 from cohort_protocol.commitments import MarketId
-from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
+from cohort_protocol.identifiers import RoundKey, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.phases import Phase
@@ -296,13 +297,12 @@ class Stage:
 
     def commit_intake(self, trainer: LocalAccount, signer: LocalAccount | None = None) -> CommitIntake:
         """What the trainer sends to the service. signer: its delegate."""
-        digest, expiry, member = self.commitment_of(trainer), self.view().settle_end + 3600, self.number_of(trainer)
-        message = commitments.commit_message(self.identity, self.project, self.round, member, digest, expiry)
+        digest, member = self.commitment_of(trainer), self.number_of(trainer)
+        message = commitments.commit_message(self.identity, self.project, self.round, member, digest)
         return CommitIntake(
             trainer=trainer.address,
             member=member,
             commitment=to_hex(digest),
-            expiry=expiry,
             signature=to_hex(commitments.sign(message, signer or trainer)),
         )
 
@@ -337,7 +337,7 @@ class Stage:
 
     def reveal_set(self, trainers: Sequence[LocalAccount] | None = None) -> RevealSet:
         """The set that the service would show."""
-        items = []
+        items, openings = [], []
         for trainer in sorted(self.trainers if trainers is None else trainers, key=self.number_of):
             update = self.update_of(trainer)
             items.append(
@@ -350,10 +350,8 @@ class Stage:
                     cid=str(update.cid),
                 )
             )
-        digest = commitments.openings_hash(
-            [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
-        )
-        return RevealSet(openings_hash=to_hex(digest), reveals=items, receipts_from=[])
+            openings.append(Opening(items[-1].member, update.commitment, bytes(update.cid), update.salt))
+        return RevealSet(openings_hash=to_hex(commitments.openings_hash(openings)), reveals=items, receipts_from=[])
 
     def history(self) -> ChainHistory:
         """What a witness has read of the chain."""

@@ -43,7 +43,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         bytes calldata leaves,
         bytes calldata signatures
     ) external nonReentrant {
-        (, Round storage r, Call memory c) = _enter(project, round, Phase.Commit);
+        (, Round storage r, Call memory c) = _enter()(project, round, Phase.Commit);
         _checkBatch(r, c, leaves, signatures);
         Header memory h = c.header;
         _count(c, leaves, signatures);
@@ -63,7 +63,7 @@ abstract contract Commits is RoundClock, Openings, EIP712 {
         bytes32 commitment,
         bytes calldata batch
     ) external nonReentrant {
-        (, Round storage r, Call memory c) = _enter(project, round, Phase.Commit);
+        (, Round storage r, Call memory c) = _enter()(project, round, Phase.Commit);
         MemberRecord storage m = _member(project, member);
         uint256 head = MemberHead.load(m);
         if (!_mayActFor(m, head, msg.sender)) revert NotTrainer(project, member, msg.sender);

@@ -52,7 +52,7 @@ abstract contract PublicFacts is RoundBase, IResolution, ReentrancyGuardTransien
         external
         nonReentrant
     {
-        (, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
+        (, Round storage r, Call memory c) = _enter()(project, round, Phase.Settle);
         bytes32 posted = c.header.publicRowsPosted ? r.publicRows : bytes32(0);
         if (posted != 0 || rows == 0) revert IRounds.AlreadyPosted(project, round, posted); // 0 means: none
         bytes32 digest = _hashTypedDataV4(keccak256(abi.encode(PUBLIC_ROWS_TYPEHASH, project, round, rows)));

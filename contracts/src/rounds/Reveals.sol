@@ -39,7 +39,7 @@ abstract contract Reveals is Commits {
         bytes32[] calldata salts,
         Receipt[] calldata receipts
     ) external nonReentrant {
-        (, Round storage r, Call memory c) = _enter(project, round, Phase.Reveal);
+        (, Round storage r, Call memory c) = _enter()(project, round, Phase.Reveal);
         uint256 count = Rows.count(rows, salts);
         // slither-disable-next-line uninitialized-local (filled here and below)
         Verdict memory v;

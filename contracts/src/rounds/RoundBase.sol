@@ -26,15 +26,33 @@ abstract contract RoundBase is MarketStorage {
     /// @dev Part of a slashed stake that goes to the caller; the rest is burned.
     uint256 internal constant REWARD_DIVISOR = 10;
 
-    /// @dev The newest round, if it is `round` and in `allowed` now; reverts otherwise.
-    function _enter(uint256 project, uint32 round, Phase allowed)
+    /// @dev The newest round, if it is `round` and in `allowed` now; reverts otherwise: `_enter()(project, round, allowed)`.
+    ///
+    /// A function that returns a struct in memory begins by filling one with zeros, which is 1,300 gas for a Call and for
+    /// nothing, since all of it is written afterwards. So the function returns the address, and is given the type of one
+    /// that returns the struct (the way of Seaport's type casts).
+    function _enter()
         internal
+        pure
+        returns (
+            function(uint256, uint32, Phase) internal view returns (Project storage, Round storage, Call memory) typed
+        )
+    {
+        function(uint256, uint32, Phase) internal view returns (Project storage, Round storage, uint256) untyped = _read;
+        assembly ("memory-safe") {
+            typed := untyped
+        }
+    }
+
+    function _read(uint256 project, uint32 round, Phase allowed)
+        private
         view
-        returns (Project storage p, Round storage r, Call memory c)
+        returns (Project storage p, Round storage r, uint256 at)
     {
         p = _project(project);
         if (round != p.newestRound) revert IRounds.NotNewestRound(project, round, p.newestRound);
         r = _newestRound(project);
+        Call memory c = _newCall()();
         c.project = project;
         c.round = round;
         TermsStore.readInto(p.rules, c.rules, c.witnesses);
@@ -42,6 +60,30 @@ abstract contract RoundBase is MarketStorage {
         Phase found = c.header.phaseAt(c.rules, block.timestamp);
         // slither-disable-next-line timestamp (phases follow from time by design)
         if (found != allowed) revert IRounds.WrongPhase(project, round, found, allowed);
+        assembly ("memory-safe") {
+            at := c
+        }
+    }
+
+    /// @dev A Call whose every word must be written before it is read.
+    function _newCall() private pure returns (function() internal pure returns (Call memory) typed) {
+        function() internal pure returns (uint256) untyped = _allocateCall;
+        assembly ("memory-safe") {
+            typed := untyped
+        }
+    }
+
+    function _allocateCall() private pure returns (uint256 at) {
+        assembly ("memory-safe") {
+            at := mload(0x40)
+            let rules := add(at, 160) // behind the five members: 33 words,
+            let witnesses := add(rules, 1056) // 7 words,
+            let header := add(witnesses, 224) // 15 words
+            mstore(add(at, 64), rules)
+            mstore(add(at, 96), witnesses)
+            mstore(add(at, 128), header)
+            mstore(0x40, add(header, 480))
+        }
     }
 
     function _phaseOf(uint256 project, Project storage p, Rules memory rules, uint32 round)

@@ -49,7 +49,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         private
         returns (Call memory, uint256[] memory members)
     {
-        (Project storage p, Round storage r, Call memory c) = _enter(project, round, Phase.Settle);
+        (Project storage p, Round storage r, Call memory c) = _enter()(project, round, Phase.Settle);
         members = Rows.membersOf(admissions, c.header.admitted, r.admittedHash);
         _payAggregator(p, r, c);
         return (c, members);
@@ -218,6 +218,32 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         }
         c.header.outcome = Phase.Final;
         RoundState.save(_newestRound(c.project), c.header);
-        emit RoundSettled(c.project, c.round, msg.sender, root, next, bundle, paid, burned, words);
+        _emitSettled(c, next, bundle, root, paid, burned, words);
+    }
+
+    /// @dev emit RoundSettled(project, round, msg.sender, root, next, bundle, paid, burned, words), with the words copied as they
+    /// lie; the compiler would copy each by itself.
+    function _emitSettled(
+        Call memory c,
+        NextModel calldata next,
+        Cid calldata bundle,
+        bytes27 root,
+        uint256 paid,
+        uint256 burned,
+        uint256[] memory words
+    ) private {
+        bytes32 topic = RoundSettled.selector;
+        assembly ("memory-safe") {
+            let data := mload(0x40)
+            let bytes_ := mul(add(mload(words), 1), 32) // with their number
+            mstore(data, root)
+            calldatacopy(add(data, 32), next, 96) // commitment, codec, digest: `_verify` has read the codec, and
+            calldatacopy(add(data, 128), bundle, 64) // that of the bundle, which refuses dirty upper bits
+            mstore(add(data, 192), paid)
+            mstore(add(data, 224), burned)
+            mstore(add(data, 256), 288) // where the words begin
+            mcopy(add(data, 288), words, bytes_)
+            log4(data, add(288, bytes_), topic, mload(c), mload(add(c, 32)), caller())
+        }
     }
 }

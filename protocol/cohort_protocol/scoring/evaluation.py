@@ -9,7 +9,7 @@ import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, PlainSum, gram_matrix, weighted_sum
-from cohort_protocol.scoring.kernel import Row, as_source, whole
+from cohort_protocol.scoring.kernel import BlockKernel, Row, as_source, whole
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.policy import CoordinatePolicy, Policy
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
@@ -43,6 +43,7 @@ def evaluate_round(
     validation: PublicVectors | None = None,
     *,
     threads: int = 1,
+    kernel: BlockKernel | None = None,
 ) -> RoundEvaluation:
     """Filters, scores and aggregates a round.
 
@@ -52,7 +53,7 @@ def evaluate_round(
     past_steps: rows int64[d], differences of consecutive models, most recent first; those beyond
     `policy.needs.past_steps` are not read.
     validation: the other public rows (u0 and gradients; its own past steps must be none), None in a round without a
-    batch. threads: for reading and computing at the same time.
+    batch. threads: for reading and computing at the same time. kernel: None for the fastest that is here.
     Raises `ScoringInputInvalid`, and what reading a source raises. Same inputs, same bytes, on any machine."""
     given = validation or PublicVectors()
     if given.past_steps:
@@ -60,11 +61,11 @@ def evaluate_round(
     vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)
     if isinstance(policy, CoordinatePolicy):
         arrays = [whole(row) for row in updates]
-        gram = gram_matrix(arrays, vectors.rows(), threads=threads)
+        gram = gram_matrix(arrays, vectors.rows(), threads=threads, kernel=kernel)
         outcome, step = policy.aggregate(arrays, gram, vectors.layout)
     else:
         total = PlainSum(as_source(updates[0]).dimension) if updates else None
-        gram = gram_matrix(updates, vectors.rows(), threads=threads, total=total)
+        gram = gram_matrix(updates, vectors.rows(), threads=threads, kernel=kernel, total=total)
         outcome = policy.evaluate(gram, len(updates), vectors.layout)
-        step = weighted_sum(updates, outcome.weights, threads=threads, total=total)
+        step = weighted_sum(updates, outcome.weights, threads=threads, kernel=kernel, total=total)
     return RoundEvaluation(gram, vectors.layout, outcome, step)

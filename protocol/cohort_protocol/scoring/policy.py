@@ -13,6 +13,7 @@ import numpy as np
 from cohort_protocol.scoring.catalogue.entries import ENTRIES, CatalogueEntry, Need
 from cohort_protocol.scoring.errors import PolicyNeedsUnmet, UnknownPolicy
 from cohort_protocol.scoring.gram import Gram
+from cohort_protocol.scoring.kernel import Row
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.rows import PublicRows
 
@@ -47,10 +48,8 @@ class CoordinatePolicy(Policy, Protocol):
     """A policy whose step is no weighted sum of the updates: it reads them coordinate by coordinate. Its `evaluate`
     raises `NeedsFullUpdates`; the weights of its outcome are 0."""
 
-    def aggregate(
-        self, updates: Sequence[np.ndarray], gram: Gram, public: PublicRows
-    ) -> tuple[PolicyOutcome, np.ndarray]:
-        """Judges a round and takes its step. updates: n arrays int16[d]; gram, public: as for `evaluate`.
+    def aggregate(self, updates: Sequence[Row], gram: Gram, public: PublicRows) -> tuple[PolicyOutcome, np.ndarray]:
+        """Judges a round and takes its step. updates: n arrays or sources int16[d]; gram, public: as for `evaluate`.
         Returns the outcome and m, int64[d], |m| <= 2^31, in units of 2^(e-16). Raises `ScoringInputInvalid`."""
 
 

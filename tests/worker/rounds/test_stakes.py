@@ -10,7 +10,7 @@ import pytest
 from cohort_backend.chain.models import ChainTransaction
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Resolution
-from cohort_protocol.chain.types import Opening
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
 from cohort_worker.evaluation.evaluate import evaluate_round
@@ -140,7 +140,7 @@ def test_wrong_openings_by_strangers_keep_nobody_out(stage: Stage) -> None:
     victim = stage.trainers[0]
     wrong = Opening(stage.number_of(victim), b"\x01" * 32, bytes(stage.update_of(victim).cid), b"\x02" * 32)
     with stage.database.read() as session:
-        batch = rounds.batch_leaves(session, stage.project, 1)
+        batch = rounds.batch(session, stage.project, 1)
     stage.devnet.send(stage.devnet.account("anyone"), stage.market.reveal(stage.project, 1, batch, [wrong], []))
     stage.parts.indexer.catch_up()
     for trainer in stage.trainers:
@@ -201,7 +201,7 @@ def test_several_are_slashed_in_one_transaction_and_one_that_was_slashed_already
     steps = look(stage.parts, stage.project).steps
     assert SlashNoReveal(stage.project, 1, (3, 4, 5)) in steps
     with stage.database.read() as session:
-        batch = rounds.batch_leaves(session, stage.project, 1)
+        batch = rounds.batch(session, stage.project, 1)
     stage.devnet.send(stage.devnet.account("anyone"), stage.market.slash_no_reveal(stage.project, 1, 4, batch))
     advance_project(stage.parts, stage.project, RUNNING)  # with the picture from before
     assert _staked(stage) == [True, True, False, False, False]

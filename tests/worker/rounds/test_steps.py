@@ -264,9 +264,9 @@ def test_one_bad_leaf_does_not_keep_the_others_out(stage: Stage) -> None:
     view = stage.view()
     assert (view.batch_count, view.batch_bits, view.phase) == (2, 0b101, Phase.COMMIT)
     with stage.database.read() as session:
-        batch = rounds.batch_leaves(session, stage.project, 1)
+        batch = rounds.batch(session, stage.project, 1)
         counting = [one.member for one in rounds.commits(session, stage.project, 1) if one.counts]
-    assert [leaf.member for leaf in batch] == [1, 2, 3]
+    assert [leaf.member for leaf in batch.leaves] == [1, 2, 3]
     assert counting == [1, 3]
     own = stage.market.commit_self(stage.project, 1, stage.number_of(spoilt), stage.commitment_of(spoilt), batch)
     stage.devnet.send(spoilt, own)
@@ -304,7 +304,7 @@ def test_a_delegate_that_was_revoked_is_not_in_the_batch(make_stage: Callable[..
     _advance(stage)
     assert stage.view().batch_count == 2
     with stage.database.read() as session:
-        assert [leaf.member for leaf in rounds.batch_leaves(session, stage.project, 1)] == [2, 3]
+        assert [leaf.member for leaf in rounds.batch(session, stage.project, 1).leaves] == [2, 3]
 
 
 def test_no_batch_in_the_part_of_the_phase_that_is_for_trainers(make_stage: Callable[..., Stage]) -> None:
@@ -350,6 +350,10 @@ def test_a_late_reveal_does_not_void_receipts_for_the_others(make_stage: Callabl
     stage.post_receipts(stage.reveal_set(stage.trainers[2:]))
     _advance(stage)
     assert (stage.view().admitted, stage.phase()) == (3, Phase.SETTLE)
+    assert evaluate_round(stage.parts, stage.project, 1)
+    stage.sign_settlement(stage.proposal())
+    _advance(stage)
+    assert stage.market.round_of(stage.project, 1).phase is Phase.FINAL, "rows of two calls settle like those of one"
 
 
 def test_only_the_receipts_that_decide_are_sent(stage: Stage) -> None:

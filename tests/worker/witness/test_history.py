@@ -5,6 +5,7 @@ from __future__ import annotations
 from cohort_backend.rounds import repository as rounds
 from cohort_protocol.chain.events import LogPosition, ModelDropped, RoundOpened, RoundSettled
 from cohort_protocol.chain.types import NextModel
+from cohort_protocol.commitments import admitted_hash
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from cohort_worker.evaluation.evaluate import evaluate_round
@@ -46,7 +47,8 @@ def test_a_round_is_followed_from_open_to_settled(stage: Stage) -> None:
     history.refresh()
     with stage.database.read() as session:
         expected = [(row.member, row.trainer, row.update, row.cid) for row in rounds.rows(session, stage.project, 1)]
-    found_rows = project.rows_of(current)
+    (found_rows,) = project.admissions_of(current)
+    assert admitted_hash(current.admissions) == stage.view().admitted_hash
     assert [(member, who, update, str(Cid.from_bytes(cid))) for member, who, update, cid in found_rows] == expected
     assert current.decided() == {1, 2, 3}
     assert not current.ended
@@ -68,7 +70,7 @@ def test_a_self_posted_commitment_takes_the_leafs_place(stage: Stage) -> None:
     stage.parts.indexer.catch_up()
     own, other = stage.trainers[0], b"\x07" * 32
     with stage.database.read() as session:
-        batch = rounds.batch_leaves(session, stage.project, 1)
+        batch = rounds.batch(session, stage.project, 1)
     number = stage.number_of(own)
     stage.devnet.send(own, stage.market.commit_self(stage.project, 1, number, other, batch))
     history = _history(stage)

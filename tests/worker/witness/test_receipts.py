@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cohort_protocol import commitments
+from cohort_protocol.chain.packed import Opening
 from cohort_protocol.commitments import MarketId, check_signature, receipt_message
 from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import DAG_PB, RAW, Cid
@@ -163,7 +164,10 @@ def test_what_the_service_says_of_the_commitment_does_not_count(store: EmbeddedS
 
 def _set(items: list[RevealItem]) -> RevealSet:
     digest = commitments.openings_hash(
-        [(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid))) for item in items]
+        [
+            Opening(item.member, parse_bytes32(item.update), bytes(Cid.parse(item.cid)), parse_bytes32(item.salt))
+            for item in items
+        ]
     )
     return RevealSet(openings_hash=to_hex(digest), reveals=items, receipts_from=[])
 

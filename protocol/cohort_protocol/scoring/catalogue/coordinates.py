@@ -1,8 +1,8 @@
 """Exact order statistics of every coordinate, streamed over blocks of columns.
 
 Rows of int16 are ordered by a sorting network (Batcher, AFIPS 1968): minima and maxima of whole rows, so that a block
-costs the same for any data and no floats or comparisons of Python are involved. Sums are int64: at most n 2^16 2^16
-< 2^63 for n < 2^31. Results do not depend on the block size.
+costs the same for any data and no floats or comparisons of Python are involved. Steps are int64, |m| <= 2^31; nothing
+overflows for n < 2^13 rows. Results do not depend on the block size.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from functools import cache
 import numpy as np
 
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
+from cohort_protocol.scoring.kernel import Row, RowSource, as_source
 
 BLOCK = 1 << 14
 """Columns per pass: a block of 20 rows stays in a core's cache."""
@@ -39,11 +40,11 @@ def sorting_network(n: int) -> tuple[tuple[int, int], ...]:
     return tuple(comparators)
 
 
-def ordered_blocks(updates: Sequence[np.ndarray], block: int = BLOCK) -> Iterator[tuple[int, list[np.ndarray]]]:
+def ordered_blocks(sources: Sequence[RowSource], block: int) -> Iterator[tuple[int, list[np.ndarray]]]:
     """(first column, n rows int16[k] in ascending order in every column), block by block."""
-    dimension, network = updates[0].size, sorting_network(len(updates))
+    dimension, network = sources[0].dimension, sorting_network(len(sources))
     for start in range(0, dimension, block):
-        rows = [np.array(update[start : start + block]) for update in updates]
+        rows = [np.array(source.read(start, min(start + block, dimension))) for source in sources]
         spare = np.empty_like(rows[0])
         for low, high in network:
             np.minimum(rows[low], rows[high], out=spare)
@@ -52,10 +53,11 @@ def ordered_blocks(updates: Sequence[np.ndarray], block: int = BLOCK) -> Iterato
         yield start, rows
 
 
-def stream(updates: Sequence[np.ndarray], rule: BlockRule, block: int = BLOCK) -> np.ndarray:
-    """The step of a coordinate-wise rule: int64[d]. updates: n >= 1 arrays int16[d]."""
-    step = np.empty(updates[0].size, np.int64)
-    for start, rows in ordered_blocks(updates, block):
+def stream(updates: Sequence[Row], rule: BlockRule, block: int = BLOCK) -> np.ndarray:
+    """The step of a coordinate-wise rule: int64[d]. updates: n >= 1 arrays or sources int16[d], read once."""
+    sources = [as_source(update) for update in updates]
+    step = np.empty(sources[0].dimension, np.int64)
+    for start, rows in ordered_blocks(sources, block):
         step[start : start + block] = rule(rows)
     return step
 
@@ -65,10 +67,7 @@ def trimmed_mean(trim: int) -> BlockRule:
 
     def rule(rows: list[np.ndarray]) -> np.ndarray:
         kept = rows[trim : len(rows) - trim]
-        total = np.zeros(kept[0].size, np.int64)
-        for row in kept:
-            total += row
-        return total * TOTAL_WEIGHT // len(kept)
+        return np.sum(kept, axis=0, dtype=np.int64) * TOTAL_WEIGHT // len(kept)
 
     return rule
 
@@ -92,34 +91,35 @@ def mean_around_median(count: int) -> BlockRule:
     taking the lower one would drift."""
 
     def rule(rows: list[np.ndarray]) -> np.ndarray:
-        centre = doubled_median(rows)
-        far = [np.abs(2 * row.astype(np.int64) - centre) for row in rows]
-        total = np.sum([row.astype(np.int64) for row in rows[:count]], axis=0)
-        cost = np.sum(far[:count], axis=0)
+        # Distances are doubled as the median is. Sums of n < 2^13 of them stay below 2^31.
+        centre = doubled_median(rows).astype(np.int32)
+        far = [np.abs(2 * row.astype(np.int32) - centre) for row in rows]
+        total = np.sum(rows[:count], axis=0, dtype=np.int32)
+        cost = np.sum(far[:count], axis=0, dtype=np.int32)
         least, first, last = cost.copy(), total.copy(), total.copy()
         for start in range(1, len(rows) - count + 1):
             total = total + rows[start + count - 1] - rows[start - 1]
-            cost = cost + far[start + count - 1] - far[start - 1]
-            better, no_worse = cost < least, cost <= least
-            first = np.where(better, total, first)
-            last = np.where(no_worse, total, last)
-            least = np.minimum(cost, least)
-        return (first + last) * TOTAL_WEIGHT // (2 * count)
+            cost += far[start + count - 1] - far[start - 1]
+            np.copyto(first, total, where=cost < least)
+            np.copyto(last, total, where=cost <= least)
+            np.minimum(cost, least, out=least)
+        return (first.astype(np.int64) + last) * TOTAL_WEIGHT // (2 * count)
 
     return rule
 
 
-def products_with_step(updates: Sequence[np.ndarray], step: np.ndarray, block: int = BLOCK) -> tuple[list[int], int]:
+def products_with_step(updates: Sequence[Row], step: np.ndarray, block: int = BLOCK) -> tuple[list[int], int]:
     """(<u_a, m> of every update, |m|^2), exact. step: int64[d] with |m| <= 2^31.
 
     m is split into limbs of 16 bits, so that every partial sum over a block of at most 2^22 columns is an integer
     below 2^53 in float64, where BLAS is exact (see `scoring.gram`)."""
-    products, square = [0] * len(updates), 0
+    sources = [as_source(update) for update in updates]
+    products, square = [0] * len(sources), 0
     for start in range(0, step.size, block):
         part = step[start : start + block]
         low = ((part + 0x8000) & 0xFFFF) - 0x8000
         limbs = np.stack([(part - low) >> 16, low]).astype(np.float64)
-        rows = np.stack([update[start : start + block] for update in updates]).astype(np.float64)
+        rows = np.stack([source.read(start, start + part.size) for source in sources]).astype(np.float64)
         for index, (high_sum, low_sum) in enumerate((rows @ limbs.T).astype(np.int64).tolist()):
             products[index] += (high_sum << 16) + low_sum
         (hh, hl), (_, ll) = (limbs @ limbs.T).astype(np.int64).tolist()

@@ -34,6 +34,7 @@ from cohort_protocol.scoring.catalogue.rule import (
 from cohort_protocol.scoring.errors import NeedsFullUpdates
 from cohort_protocol.scoring.fixed_point import ONE, cosine
 from cohort_protocol.scoring.gram import Gram, check_gram
+from cohort_protocol.scoring.kernel import Row, as_source
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome, Rule
 from cohort_protocol.scoring.rows import PublicRows
 
@@ -67,15 +68,14 @@ class CoordinateRule(CatalogueRule):
         """Which of `rows` (at least one, none of zeros) are read, and how."""
         raise NotImplementedError
 
-    def aggregate(
-        self, updates: Sequence[np.ndarray], gram: Gram, public: PublicRows
-    ) -> tuple[PolicyOutcome, np.ndarray]:
-        """Judges a round and takes its step. updates: n arrays int16[d]. Returns the outcome and m, int64[d] in units
-        of 2^(e-16), every coordinate rounded down. Raises `ScoringInputInvalid`."""
+    def aggregate(self, updates: Sequence[Row], gram: Gram, public: PublicRows) -> tuple[PolicyOutcome, np.ndarray]:
+        """Judges a round and takes its step. updates: n arrays or sources int16[d], read twice. Returns the outcome and
+        m, int64[d] in units of 2^(e-16), every coordinate rounded down. Raises `ScoringInputInvalid`, and what reading
+        a source raises."""
         check_gram(gram, len(updates), public.count)
         rows = nonzero_rows(gram, len(updates))
         if not rows:
-            return self.outcome(len(updates), [], []), np.zeros(updates[0].size, np.int64)
+            return self.outcome(len(updates), [], []), np.zeros(as_source(updates[0]).dimension, np.int64)
         selection = self.select(gram, rows)
         chosen = [updates[row] for row in selection.rows]
         step = stream(chosen, selection.rule)

@@ -109,22 +109,25 @@ class FileRow:
     def read(self, start: int, stop: int) -> np.ndarray:
         """See `RowSource.read`."""
         width = self.dtype.itemsize
-        data = bytearray((stop - start) * width)
+        block = np.empty(stop - start, self.dtype.newbyteorder("<"))
+        view, filled = memoryview(block).cast("B"), 0
         try:
             # Opened for each block: a round of many rows would otherwise hold a file descriptor for each.
-            with open(self._path, "rb", buffering=0) as file:
-                os.lseek(file.fileno(), self._offset + start * width, os.SEEK_SET)
-                view, filled = memoryview(data), 0
-                while filled < len(data) and (count := file.readinto(view[filled:])):
+            handle = os.open(self._path, os.O_RDONLY)
+            try:
+                os.lseek(handle, self._offset + start * width, os.SEEK_SET)
+                while filled < len(view) and (count := os.readv(handle, [view[filled:]])):
                     filled += count
+            finally:
+                os.close(handle)
         except OSError as error:
             raise RowUnreadable(f"{self._path} could not be read: {error}") from error
-        if filled < len(data):
+        if filled < len(view):
             raise ScoringInputInvalid(
                 f"{self._path} ends inside column {start + filled // width}, it must have {self.dimension} columns of "
                 f"{width} bytes from byte {self._offset} on"
             )
-        return np.frombuffer(data, self.dtype.newbyteorder("<")).astype(self.dtype, copy=False)
+        return block.astype(self.dtype, copy=False)
 
 
 class StreamRow:

@@ -16,6 +16,7 @@ from cohort_protocol.scoring.catalogue.coordinates import (
     stream,
     trimmed_mean,
 )
+from cohort_protocol.scoring.kernel import FileRow
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -97,6 +98,17 @@ def test_blocks_do_not_change_the_bytes():
             assert np.array_equal(stream(rows, rule, block), whole)
     step = stream(rows, median)
     assert products_with_step(rows, step, 999) == products_with_step(rows, step, 40_000)
+
+
+def test_rows_from_files_give_the_same_bytes(tmp_path):
+    rows = list(np.random.default_rng(3).integers(-300, 300, (5, 20_001)).astype(np.int16))
+    files = []
+    for index, row in enumerate(rows):
+        (tmp_path / str(index)).write_bytes(row.astype("<i2").tobytes())
+        files.append(FileRow(tmp_path / str(index), row.size))
+    step = stream(files, median)
+    assert np.array_equal(step, stream(rows, median))
+    assert products_with_step(files, step) == products_with_step(rows, step)
 
 
 def test_the_rows_are_left_as_they_were():
