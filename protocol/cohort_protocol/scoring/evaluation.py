@@ -9,7 +9,7 @@ import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, PlainSum, gram_matrix, weighted_sum
-from cohort_protocol.scoring.kernel import BlockKernel, Row, as_source, whole
+from cohort_protocol.scoring.kernel import BlockKernel, Row, as_source
 from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.policy import CoordinatePolicy, Policy
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
@@ -48,7 +48,7 @@ def evaluate_round(
     """Filters, scores and aggregates a round.
 
     Every row may be an array or a source (`scoring.kernel`), which is read in blocks: then memory does not grow with
-    the number of rows, except for a `CoordinatePolicy`, which gets its updates as arrays.
+    the number of rows.
     updates: n >= 1 rows int16[d], the admitted updates in order of reveal.
     past_steps: rows int64[d], differences of consecutive models, most recent first; those beyond
     `policy.needs.past_steps` are not read.
@@ -60,9 +60,8 @@ def evaluate_round(
         raise ScoringInputInvalid("past steps come as `past_steps`, not among the rows of the validation batch")
     vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)
     if isinstance(policy, CoordinatePolicy):
-        arrays = [whole(row) for row in updates]
-        gram = gram_matrix(arrays, vectors.rows(), threads=threads, kernel=kernel)
-        outcome, step = policy.aggregate(arrays, gram, vectors.layout)
+        gram = gram_matrix(updates, vectors.rows(), threads=threads, kernel=kernel)
+        outcome, step = policy.aggregate(updates, gram, vectors.layout)
     else:
         total = PlainSum(as_source(updates[0]).dimension) if updates else None
         gram = gram_matrix(updates, vectors.rows(), threads=threads, kernel=kernel, total=total)

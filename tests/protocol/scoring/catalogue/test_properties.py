@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cohort_protocol.scoring import ONE, NeedsFullUpdates, PublicRows, Reason, gram_matrix, policy_by_name
+from cohort_protocol.scoring import (
+    ONE,
+    NeedsFullUpdates,
+    PublicRows,
+    PublicVectors,
+    Reason,
+    evaluate_round,
+    gram_matrix,
+    policy_by_name,
+)
+from cohort_protocol.scoring.kernel import FileRow
 from cohort_protocol.scoring.policy import CoordinatePolicy, known_policies
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -167,3 +177,19 @@ def test_rules_by_name_read_only_the_rows_that_they_need():
         assert result.gram == gram_matrix(
             list(rows), [np.arange(60)] * needs.past_steps + [-rows[0].astype(np.int64)] * 2 * needs.gradients
         )
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_round_from_files_is_the_round_from_memory(name, tmp_path):
+    rows = honest_rows(3, 6, dimension=40_000)
+    gradient = -rows[0].astype(np.int64)
+    sources = []
+    for index, row in enumerate(rows):
+        (tmp_path / str(index)).write_bytes(row.astype("<i2").tobytes())
+        sources.append(FileRow(tmp_path / str(index), row.size))
+    policy = policy_by_name(name)
+    validation = PublicVectors(gradients=(gradient, gradient))
+    from_memory = evaluate_round(list(rows), [], policy, validation)
+    from_files = evaluate_round(sources, [], policy, validation)
+    assert from_files.outcome == from_memory.outcome
+    assert np.array_equal(from_files.step, from_memory.step)
