@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 from cohort_protocol import commitments
 from cohort_protocol.chain.codec import contract_abi
-from cohort_protocol.chain.packed import admitted_rows
+from cohort_protocol.chain.packed import AdmittedRow, Opening, admitted_rows
 from cohort_protocol.chain.profiles import PROFILES
 from cohort_protocol.chain.terms import TermsOutOfBounds, check_terms
 from cohort_protocol.chain.types import (
@@ -179,11 +180,33 @@ def commitment_twin(case: tuple, identity: MarketId) -> bytes:
 
 
 def openings_twin(case: list, identity: MarketId) -> bytes:
-    return commitments.openings_hash([(m, update, commitments.cid_from_parts(*cid)) for m, update, cid, _ in case])
+    return commitments.openings_hash(
+        [Opening(member, update, commitments.cid_from_parts(*cid), salt) for member, update, cid, salt in case]
+    )
 
 
 def draw_pairs(rng: Random) -> list:
     return [(_around(rng, 2**32 - 1), rng.randbytes(32)) for _ in range(rng.randint(0, 32))]
+
+
+def draw_admissions(rng: Random) -> list:
+    """Calls that admitted rows, each of one or more."""
+    rows = [draw_opening(rng)[:3] for _ in range(rng.randint(0, 32))]
+    cuts = sorted({0, len(rows), *(rng.randint(0, len(rows)) for _ in range(rng.randint(0, 4)))})
+    return [rows[start:end] for start, end in pairwise(cuts)]
+
+
+def admissions_twin(case: list, identity: MarketId) -> bytes:
+    return commitments.admitted_hash(
+        [
+            [AdmittedRow(0, member, update, commitments.cid_from_parts(*cid)) for member, update, cid in rows]
+            for rows in case
+        ]
+    )
+
+
+def draw_claim_items(rng: Random) -> list:
+    return [_around(rng, 2**160 - 1) for _ in range(rng.randint(0, 20))]
 
 
 def draw_outcomes(rng: Random) -> list:
@@ -222,7 +245,6 @@ def draw_commit(rng: Random) -> tuple:
         _around(rng, 2**32 - 1),
         _around(rng, 2**32 - 1),
         rng.randbytes(32),
-        _around(rng, 2**64 - 1),
     )
 
 
@@ -417,7 +439,8 @@ KINDS = (
     Kind(RULES, "commitments", draw_commitment, commitment_twin),
     Kind(RULES, "openings", draw_openings, openings_twin),
     Kind(RULES, "batches", draw_pairs, lambda case, identity: commitments.batch_hash(case)),
-    Kind(RULES, "admitted", draw_pairs, lambda case, identity: commitments.admitted_hash(case)),
+    Kind(RULES, "admitted", draw_admissions, admissions_twin),
+    Kind(RULES, "claimItems", draw_claim_items, lambda case, identity: commitments.claim_items_hash(case)),
     Kind(RULES, "outcomes", draw_outcomes, outcomes_twin),
     Kind(RULES, "cids", draw_cid, lambda case, identity: commitments.cid_hash(commitments.cid_from_parts(*case))),
     Kind(RULES, "packed", draw_openings, packed_twin),

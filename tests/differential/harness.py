@@ -18,13 +18,16 @@ from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.commitments import MarketId
 from eth_abi import decode, encode
 
-from tests.differential.cases import KINDS, Kind, settlement_abi
+from tests.differential.cases import KINDS, RULES, Kind, settlement_abi
 
 _DIGESTS = "test/differential/harness/Digests.sol"
 SELECTION = Selection(
     contracts={
-        "DifferentialRules": ("test/differential/harness/Rules.sol:DifferentialRules",),
-        **{name: (f"{_DIGESTS}:{name}",) for name in dict.fromkeys(kind.contract for kind in KINDS[14:])},
+        RULES: ("test/differential/harness/Rules.sol:DifferentialRules",),
+        **{
+            name: (f"{_DIGESTS}:{name}",)
+            for name in dict.fromkeys(kind.contract for kind in KINDS if kind.contract != RULES)
+        },
     },
     sources=("src", "test/differential/harness"),
     folder="artifacts/differential",

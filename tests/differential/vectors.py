@@ -33,13 +33,14 @@ MEMBERS = {
     "commitments": ("project", "round", "member", "update", "codec", "digest", "salt"),
     "openings": ("members", "updates", "codecs", "digests", "salts"),
     "batches": ("members", "commitments"),
-    "admitted": ("members", "updates"),
+    "admitted": ("calls", "members", "updates", "codecs", "digests"),
+    "claimItems": ("items",),
     "outcomes": ("outcomes",),
     "phases": (
         *("openedAt", "commitEnd", "revealEnd", "batchCount", "selfCount", "admitted", "minTrainers"),
         *("guard", "rescue", "settle", "takeover", "time"),
     ),
-    "commits": ("project", "round", "member", "commitment", "expiry"),
+    "commits": ("project", "round", "member", "commitment"),
     "receipts": ("project", "round", "openingsHash", "endorsed", "refused"),
     "publicRows": ("project", "round", "rows"),
     "models": ("project", "model"),
@@ -53,8 +54,10 @@ MEMBERS = {
 
 _FLAT = {"commitments"}
 """Nested structs written out as members of their own."""
-_COLUMNS = {"openings", "batches", "admitted"}
+_COLUMNS = {"openings", "batches"}
 """Lists of structs: one list per member."""
+_CALLS = {"admitted"}
+"""Lists of lists of structs: how many structs each has, and one list per member of all of them."""
 
 
 def flat(value: Any) -> Iterator[Any]:
@@ -69,6 +72,11 @@ def flat(value: Any) -> Iterator[Any]:
 def members_of(kind: Kind, case: Any) -> dict[str, Any]:
     """A case by member."""
     names = MEMBERS[kind.function]
+    if kind.function in _CALLS:
+        columns = list(zip(*(tuple(flat(one)) for rows in case for one in rows), strict=True)) or [()] * (
+            len(names) - 1
+        )
+        return dict(zip(names, [[len(rows) for rows in case], *map(list, columns)], strict=True))
     if kind.function in _COLUMNS:
         columns = list(zip(*(tuple(flat(one)) for one in case), strict=True)) or [()] * len(names)
         return dict(zip(names, map(list, columns), strict=True))
