@@ -7,12 +7,12 @@ import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Deployment} from "./deployment/Deployment.sol";
 import {ICohortMarket} from "./interfaces/ICohortMarket.sol";
-import {IPayouts} from "./interfaces/IPayouts.sol";
 import {IProjects} from "./interfaces/IProjects.sol";
 import {IResolution} from "./interfaces/IResolution.sol";
 import {IRoundViews} from "./interfaces/IRoundViews.sol";
 import {ISettlement} from "./interfaces/ISettlement.sol";
 import {ITerms} from "./interfaces/ITerms.sol";
+import {Payouts} from "./payouts/Payouts.sol";
 import {Reveals} from "./rounds/Reveals.sol";
 import {Profile} from "./types/Types.sol";
 
@@ -27,11 +27,11 @@ struct Parts {
 /// @title CohortMarket: projects, trainers, rounds and pay at one address (ICohortMarket)
 /// @notice No owner, no upgrade, no pause: the rules below are all there is.
 ///
-/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part opens rounds and takes commitments and
-/// reveals, which is called most; calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
+/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part opens rounds, takes commitments and
+/// reveals and pays, which is called most; calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
 /// the constructor and cannot be exchanged; whoever uses a market compares their code with the published one, as for this
 /// contract (they hold no state and have no constructor arguments, so equal code is all there is to see).
-contract CohortMarket is Deployment, Reveals, Multicall {
+contract CohortMarket is Deployment, Reveals, Payouts, Multicall {
     address private immutable RESOLUTION;
     address private immutable SETTLEMENT;
     address private immutable PROJECTS;
@@ -70,10 +70,8 @@ contract CohortMarket is Deployment, Reveals, Multicall {
     /// @dev What a round costs most often comes first. Selectors that no part knows revert in the last one.
     function _partOf(bytes4 sig) private view returns (address) {
         if (
-            sig == ISettlement.settle.selector || sig == IPayouts.claim.selector
-                || sig == ISettlement.closeRound.selector || sig == ISettlement.receiptModel.selector
-                || sig == IPayouts.claimTo.selector || sig == IPayouts.claimedRounds.selector
-                || sig == IPayouts.payoutLeafOf.selector
+            sig == ISettlement.settle.selector || sig == ISettlement.closeRound.selector
+                || sig == ISettlement.receiptModel.selector
         ) return SETTLEMENT;
         if (
             sig == IProjects.createProject.selector || sig == IProjects.fund.selector

@@ -12,6 +12,7 @@ interface IPayouts {
     error AlreadyClaimed(uint256 project, uint256 member, uint256 round);
     error ProofInvalid(uint256 project, uint256 round, uint256 row);
     error ProofsTooShort(uint256 nodes, uint256 needed);
+    error MoreThanEarned(uint256 project, uint256 claimed, uint256 earned);
     error NothingToClaim();
     error UnknownMember(uint256 project, uint256 member);
     error ClaimNotSigned(address trainer, address to);

@@ -8,9 +8,28 @@ library PayoutTree {
     function leafOf(uint256 project, uint256 round, uint256 row, uint256 member, uint256 amount)
         internal
         pure
-        returns (bytes32)
+        returns (bytes32 leaf)
     {
-        return keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount))));
+        bytes32 inner = keccak256(abi.encode(project, round, row, member, amount));
+        assembly ("memory-safe") {
+            mstore(0, inner)
+            leaf := keccak256(0, 32)
+        }
+    }
+
+    /// @notice Root of the tree in which `proof` leads up from `leaf`, cut as by `rootOf`. OpenZeppelin's MerkleProof.processProof.
+    function rootAbove(bytes32 leaf, bytes32[] calldata proof) internal pure returns (bytes27 root) {
+        assembly ("memory-safe") {
+            let node := leaf
+            for { let at := proof.offset let end := add(at, mul(proof.length, 32)) } lt(at, end) { at := add(at, 32) } {
+                let sibling := calldataload(at)
+                let swap := shl(5, lt(sibling, node))
+                mstore(swap, node)
+                mstore(xor(swap, 32), sibling)
+                node := keccak256(0, 64)
+            }
+            root := and(node, not(0xffffffffff))
+        }
     }
 
     /// @notice Root of `nodes` (at least one), cut to 27 bytes: beside it, the outcome fits in one slot. A second tree

@@ -5,7 +5,6 @@ import {IERC20} from "@openzeppelin/contracts/token/ERC20/IERC20.sol";
 import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol";
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
-import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IPayouts} from "../interfaces/IPayouts.sol";
 import {TermsStore} from "../projects/TermsCode.sol";
 import {MarketStorage, Project} from "../storage/MarketStorage.sol";
@@ -80,9 +79,10 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         Project storage p = _project(project);
         uint256 sum = _markAll(project, member, items, proofs);
         if (sum == 0) revert NothingToClaim();
-        // Proven amounts come out of claimable, so the sum fits.
-        p.claimable -= uint112(sum);
-        p.claimed += uint112(sum);
+        // Whatever was proven: a project never pays more than its rounds have earned.
+        uint256 claimed = p.claimed + sum;
+        if (claimed > p.earned) revert MoreThanEarned(project, claimed, p.earned);
+        p.claimed = uint112(claimed);
         emit Claimed(project, member, to, items);
         IERC20(TermsStore.tokenOf(p.rules)).safeTransfer(to, sum);
     }
@@ -92,53 +92,43 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
         private
         returns (uint256 sum)
     {
+        mapping(uint256 => uint256) storage claimed = _claimedRounds[project][member];
+        // Word of claimed rounds that is held in `bits`; no round has the first value.
+        uint256 word = type(uint256).max;
         // slither-disable-next-line uninitialized-local (read for the first item)
-        Marks memory marks;
+        uint256 bits;
         // slither-disable-next-line uninitialized-local (the first proof comes first)
         uint256 used;
         for (uint256 i; i < items.length; ++i) {
             uint256 item = items[i];
-            uint256 until = used + (item >> 152);
-            if (until > proofs.length) revert ProofsTooShort(proofs.length, until);
-            _checkProof(project, member, item, proofs[used:until]);
-            used = until;
-            _mark(project, member, uint32(item >> 120), marks);
+            uint256 round = uint32(item >> 120);
             unchecked {
+                uint256 until = used + (item >> 152); // of a word of 104 bits and a number below 2^64
+                if (until > proofs.length) revert ProofsTooShort(proofs.length, until);
+                _checkProof(project, member, item, proofs[used:until]);
+                used = until;
+                if (round >> 8 != word) {
+                    if (word != type(uint256).max) claimed[word] = bits;
+                    word = round >> 8;
+                    bits = claimed[word];
+                }
+                // A member has at most one row in a round, so a bit for the round says everything.
+                uint256 bit = 1 << (round & 0xff);
+                if (bits & bit != 0) revert AlreadyClaimed(project, member, round);
+                bits |= bit;
                 sum += uint112(item); // below 2^112 each, and a call cannot carry 2^144 of them
             }
         }
-        if (marks.loaded) _claimedRounds[project][member][marks.word] = marks.bits;
+        if (word != type(uint256).max) claimed[word] = bits;
     }
 
-    /// @dev A word of the member's claimed rounds, in memory while items fall into it.
-    struct Marks {
-        uint256 word;
-        uint256 bits;
-        bool loaded;
-    }
-
-    /// @dev A member has at most one row in a round, so a bit for the round says everything.
-    function _mark(uint256 project, uint32 member, uint256 round, Marks memory marks) private {
-        uint256 word = round >> 8;
-        if (word != marks.word || !marks.loaded) {
-            if (marks.loaded) _claimedRounds[project][member][marks.word] = marks.bits;
-            marks.word = word;
-            marks.bits = _claimedRounds[project][member][word];
-            marks.loaded = true;
-        }
-        uint256 bit = 1 << (round & 0xff);
-        if (marks.bits & bit != 0) revert AlreadyClaimed(project, member, round);
-        marks.bits |= bit;
-    }
-
-    function _checkProof(uint256 project, uint32 member, uint256 item, bytes32[] calldata proof) private view {
-        uint32 round = uint32(item >> 120);
-        uint256 row = uint8(item >> 112);
-        bytes27 root = _ending(project, round).payoutRoot;
-        bytes32 leaf = PayoutTree.leafOf(project, round, row, member, uint112(item));
-        // A round that has not ended has root 0, which no proof reaches.
-        if (root == 0 || bytes27(MerkleProof.processProofCalldata(proof, leaf)) != root) {
-            revert ProofInvalid(project, round, row);
+    /// @dev The item is a leaf of its round's tree. A round that has not ended has root 0, which no proof reaches.
+    function _checkProof(uint256 project, uint256 member, uint256 item, bytes32[] calldata proof) private view {
+        uint256 round = uint32(item >> 120);
+        bytes27 root = _ending(project, uint32(round)).payoutRoot;
+        bytes32 leaf = PayoutTree.leafOf(project, round, uint8(item >> 112), member, uint112(item));
+        if (root == 0 || PayoutTree.rootAbove(leaf, proof) != root) {
+            revert ProofInvalid(project, round, uint8(item >> 112));
         }
     }
 }

@@ -122,7 +122,7 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
         ledger.deposited = p.deposited;
         ledger.free = p.free;
         ledger.held = h.openedAt != 0 && h.outcome == Phase.None ? rules.roundBudget : 0;
-        ledger.claimable = p.claimable;
+        ledger.claimable = p.earned - p.claimed;
         ledger.claimed = p.claimed;
         ledger.fees = p.settled * (rules.aggregatorFee + rules.protocolFee);
         ledger.burned = p.burned;

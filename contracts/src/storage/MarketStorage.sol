@@ -16,7 +16,7 @@ struct Project {
     bool ended; // 8
     // slot 1: changes in every settlement
     uint112 free; // 112; may open rounds, or go back to the owner once the project has ended
-    uint112 claimable; // 112; earned, not yet taken out
+    uint112 earned; // 112; by all rows so far; what of it was not `claimed` yet can be
     uint32 settled; // 32; rounds that were settled: what the fees add up to follows from it
     // slot 2
     address owner; // 160
