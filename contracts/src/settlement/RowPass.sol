@@ -4,17 +4,26 @@ pragma solidity 0.8.30;
 import {ISettlement} from "../interfaces/ISettlement.sol";
 
 /// @title RowPass: what a settlement does with every row: pay, leaf of the payout tree, record, word of the event
-/// @notice Two passes over arrays in memory, written out, because they run for up to 32 rows in every round: as calls of one
-/// function per rule they cost three times as much. The rules in words are in PayRule, PayoutTree, StandingRule and
-/// RecordCell; tests compare this code with a plain version of each.
+/// @notice Three passes over arrays in memory, written out, because they run for up to 32 rows in every round: as calls of one
+/// function per rule they cost three times as much. Tests compare them with the rules said plainly (test/support/PlainRules.sol).
+/// Integers, floor everywhere:
+/// - pay = min(floor(D score / max(sum of scores, S_floor)), floor(D cap / n), D).
+/// - credit += floor(floor(1000 min(pay n, D) weight / D) / 2^16), unless the row was rejected: noise, whose share is next to
+///   nothing, gains next to nothing.
+/// - usefulness = floor((7 usefulness + min(40000, floor(10000 pay n / D))) / 8): moving average of share x n.
+/// - rounds += 1; rejections += 1 if the row was rejected. Every count stops at its maximum, see RecordCell.
 library RowPass {
+    uint256 private constant FULL_BPS = 10_000;
+    uint256 private constant ROUND_CREDIT = 1_000; // of a round with an average share or more
+    uint256 private constant MOST_USEFUL = 40_000; // four average shares, basis points
+
     /// @notice What all rows of a round have in common. The assembly below reads the members at these places.
     struct Facts {
         uint256 distributable; // 0x00; D, base units, 0 < D < 2^112
         uint256 total; // 0x20; max(sum of scores, S_floor), > 0
         uint256 most; // 0x40; most pay of one row, base units
         uint256 rows; // 0x60; n
-        uint256 weight; // 0x80; part of the full standing gain, in 1/65536
+        uint256 weight; // 0x80; part of the full standing gain that the round's fee earns, in 1/65536, at most 65536
         // What a leaf of the payout tree is the hash of. The last three change with every row.
         uint256 project; // 0xa0
         uint256 round; // 0xc0
@@ -110,15 +119,15 @@ library RowPass {
                 slot := xor(slot, shl(member, old)) // without it
                 let shares := mul(shr(72, word), mload(add(facts, 0x60)))
 
-                let x := div(mul(10000, shares), mload(facts))
-                if gt(x, 40000) { x := 40000 }
+                let x := div(mul(FULL_BPS, shares), mload(facts))
+                if gt(x, MOST_USEFUL) { x := MOST_USEFUL }
                 let updated := shl(24, shr(3, add(mul(7, and(shr(24, old), 0xffff)), x))) // usefulness
                 x := and(shr(40, old), 0xffff)
                 updated := or(updated, shl(40, add(x, lt(x, 0xffff)))) // rounds
                 switch and(word, 0xff)
                 case 0 {
                     if gt(shares, mload(facts)) { shares := mload(facts) }
-                    x := div(mul(mul(1000, shares), mload(add(facts, 0x80))), mload(facts))
+                    x := div(mul(mul(ROUND_CREDIT, shares), mload(add(facts, 0x80))), mload(facts))
                     x := add(and(old, 0xffffff), shr(16, x))
                     if gt(x, 0xffffff) { x := 0xffffff }
                     updated := or(updated, or(x, shl(56, and(shr(56, old), 127)))) // credit; rejections as they were

@@ -2,7 +2,6 @@
 pragma solidity 0.8.30;
 
 import {IStanding} from "../interfaces/IStanding.sol";
-import {StandingRule} from "./StandingRule.sol";
 
 /// @title RecordCell: a member's record in 64 bits, four to a slot
 /// @notice From the lowest bit: credit 24, usefulness 16, rounds 16, rejections 7, and a bit that is set as soon as the member
@@ -22,45 +21,6 @@ library RecordCell {
             rounds: uint16(record >> 40),
             rejections: uint8(record >> 56 & MOST_REJECTIONS)
         });
-    }
-
-    function pack(uint256 credit, uint256 usefulness, uint256 rounds, uint256 rejections)
-        internal
-        pure
-        returns (uint256)
-    {
-        return credit | usefulness << 24 | rounds << 40 | rejections << 56 | KNOWN;
-    }
-
-    /// @notice What all rows of a round have in common. Units as in StandingRule.
-    struct RoundFacts {
-        uint256 rows; // n
-        uint256 distributable; // D
-        uint256 weight;
-    }
-
-    /// @notice The record after one settled row.
-    function afterRow(uint256 record, uint256 pay, bool rejected, RoundFacts memory facts)
-        internal
-        pure
-        returns (uint256)
-    {
-        uint256 shares = pay * facts.rows;
-        uint256 credit = uint24(record);
-        uint256 usefulness = StandingRule.usefulnessAfter(uint16(record >> 24), shares, facts.distributable);
-        uint256 rounds = uint16(record >> 40);
-        uint256 rejections = record >> 56 & MOST_REJECTIONS;
-        unchecked {
-            // Every count stays below its maximum, as tested before each step.
-            if (rejected) {
-                if (rejections < MOST_REJECTIONS) rejections += 1;
-            } else {
-                credit += StandingRule.creditOf(shares, facts.distributable, facts.weight);
-                if (credit > type(uint24).max) credit = type(uint24).max;
-            }
-            if (rounds < type(uint16).max) rounds += 1;
-        }
-        return pack(credit, usefulness, rounds, rejections);
     }
 
     /// @notice Number of the slot that has a member's record. Members are numbered from 1.
