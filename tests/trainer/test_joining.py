@@ -145,6 +145,7 @@ def changed_spec(stage: Stage, policy: PolicySpec | None = None, **model) -> byt
         (lambda stage: stage.plan.spec.to_bytes() + b" ", "canonical"),
         (lambda stage: changed_spec(stage, family="transformer"), "transformer"),
         (lambda stage: changed_spec(stage, policy=PolicySpec(name="best")), "best"),
+        (lambda stage: changed_spec(stage, policy=PolicySpec(name="dig-fl")), "validation root"),
         (lambda stage: changed_spec(stage, dimension=28), "dimension of the model is 28"),
     ],
 )

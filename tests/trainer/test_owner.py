@@ -315,6 +315,8 @@ def test_the_same_files_give_the_same_project_on_every_machine():
     [
         ({"model": {"family": "unknown"}}, "unknown"),
         ({"policy": {"name": "best"}}, "best"),
+        ({"policy": {"name": "fltrust"}}, "validation root"),
+        ({"policy": {"name": "exact-shapley"}}, "for reports"),
         ({"policy": {"name": "peer", "params": {"no-such": 1}}}, "no-such"),
         ({"title": ""}, "title"),
         ({"surprise": 1}, "surprise"),

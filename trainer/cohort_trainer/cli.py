@@ -18,6 +18,7 @@ from typer.core import TyperCommand, TyperGroup
 from cohort_trainer.errors import CommandNotInstalled
 from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
 from cohort_trainer.logs import LogFormat, configure
+from cohort_trainer.policies import policies
 
 ENTRY_POINTS = "cohort.commands"
 
@@ -140,6 +141,9 @@ def root(
 def exit_codes() -> None:
     """List the exit codes and what to do about each."""
     print(table_text())
+
+
+app.command(name="policies")(policies)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
 from cohort_protocol.learning.architecture import Architecture, parse_architecture
-from cohort_protocol.scoring import policy_by_name
+from cohort_protocol.scoring import check_needs, policy_by_name
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
 
@@ -53,6 +53,7 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         spec = ProjectSpec.from_bytes(data)
         architecture = parse_architecture(spec.model.family, spec.model.config, spec.data)
         policy_hash = policy_by_name(spec.policy.name, spec.policy.params).policy_hash()
+        check_needs(spec.policy.name, batches=any(terms.validation_root))
     except (InvalidInput, NotFound) as error:
         raise ProjectUnsafe(f"project {project}: its spec {spec_cid} cannot be used here: {error}") from error
     checks = {

@@ -19,7 +19,7 @@ from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
-from cohort_protocol.scoring.policy import policy_by_name
+from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, ProjectRequest, TermsRequest, TransactionToSign
 from cohort_protocol.spec import ProjectSpec
 from cohort_protocol.update import decode_model, model_commitment, model_size
@@ -78,6 +78,7 @@ def draft_project(
     policy_hash = check_spec(request.spec)
     profile = market.profile()
     terms = check_terms(market, contracts, profile, request, policy_hash)
+    check_policy_needs(request.spec, terms)
     market.client.require_code(request.terms.token)
     check_initial_model(store, request.spec)
     content = request.spec.to_bytes()
@@ -121,6 +122,14 @@ def check_spec(spec: ProjectSpec) -> bytes:
             f"the spec says dimension {spec.model.dimension}, its architecture has {architecture.dimension} parameters"
         )
     return policy_hash
+
+
+def check_policy_needs(spec: ProjectSpec, terms: ProjectTerms) -> None:
+    """A policy that reads validation batches needs terms that fix them. Raises `SpecRefused`."""
+    try:
+        check_needs(spec.policy.name, batches=any(terms.validation_root))
+    except PolicyNeedsUnmet as error:
+        raise SpecRefused(f"the spec cannot be used: {error}") from error
 
 
 def check_initial_model(store: IpfsStore, spec: ProjectSpec) -> None:

@@ -15,7 +15,14 @@ from cohort_protocol.scoring.evaluation import RoundEvaluation, evaluate_round
 from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.gram import Gram, gram_matrix, weighted_sum
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome
-from cohort_protocol.scoring.policy import Policy, catalogue, check_needs, known_policies, policy_by_name
+from cohort_protocol.scoring.policy import (
+    Policy,
+    catalogue,
+    catalogue_entry,
+    check_needs,
+    known_policies,
+    policy_by_name,
+)
 from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 from cohort_protocol.scoring.verdict import Verdict, VerdictFigure, verdicts
 
@@ -38,6 +45,7 @@ __all__ = [
     "Verdict",
     "VerdictFigure",
     "catalogue",
+    "catalogue_entry",
     "check_needs",
     "evaluate_round",
     "gram_matrix",

@@ -61,6 +61,14 @@ def catalogue() -> tuple[CatalogueEntry, ...]:
     return tuple(_ENTRIES.values())
 
 
+def catalogue_entry(name: str) -> CatalogueEntry:
+    """The entry of a name, for reports or not. Raises `UnknownPolicy`."""
+    entry = _ENTRIES.get(name)
+    if entry is None:
+        raise UnknownPolicy(f"there is no policy {name!r}; known are: {', '.join(known_policies())}")
+    return entry
+
+
 def known_policies() -> tuple[str, ...]:
     """The names that `policy_by_name` accepts."""
     return tuple(sorted(entry.name for entry in ENTRIES if entry.settles))
@@ -86,9 +94,7 @@ def check_needs(name: str, batches: bool) -> None:
 
 
 def _settling(name: str) -> CatalogueEntry:
-    entry = _ENTRIES.get(name)
-    if entry is None:
-        raise UnknownPolicy(f"there is no policy {name!r}; known are: {', '.join(known_policies())}")
+    entry = catalogue_entry(name)
     if not entry.settles:
         raise PolicyNeedsUnmet(
             f"{name!r} is a score for reports: it runs models, which settles no round; known policies are: "

@@ -146,6 +146,8 @@ class TestRefusals:
             ("terms.slots", 33, "invalid-input", "slots"),
             ("terms.windows.commit", 0, "invalid-input", "commit"),
             ("spec.policy.name", "magic", "spec-refused", "known are"),
+            ("spec.policy.name", "fltrust", "spec-refused", "validation root"),
+            ("spec.policy.name", "gtg-shapley", "spec-refused", "for reports"),
             ("spec.policy.params", {"nothing": 1}, "spec-refused", "nothing"),
             ("spec.model.family", "magic", "spec-refused", "known are"),
             ("spec.model.dimension", 38_281, "spec-refused", "38282"),

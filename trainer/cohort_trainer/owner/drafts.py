@@ -23,7 +23,7 @@ from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.learning.architecture import initial_weights, parse_architecture
-from cohort_protocol.scoring import policy_by_name
+from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, TermsRequest
 from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, SpecModel
 from cohort_protocol.standing import standing_weight
@@ -198,7 +198,8 @@ def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, rules: Mark
     terms = _terms_on_chain(request, spec, policy.policy_hash(), rules)
     try:
         check_terms(terms, rules.profile)
-    except TermsOutOfBounds as error:
+        check_needs(policy.name, batches=any(terms.validation_root))
+    except (TermsOutOfBounds, PolicyNeedsUnmet) as error:
         raise OwnerInputInvalid(str(error)) from error
     protocol_fee = terms.protocol_fee(rules.profile.protocol_fee_bps)
     full_fee = next((token.full_fee for token in rules.profile.tokens if token.token == terms.token), 0)

@@ -6,7 +6,7 @@ Documentation (`docs/policies.md`), command line and API show this table and not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any
 
@@ -39,6 +39,16 @@ class Need(StrEnum):
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """One parameter of a policy: a whole number in low .. high."""
+
+    name: str
+    default: int
+    low: int
+    high: int
+
+
+@dataclass(frozen=True)
 class CatalogueEntry:
     """One name. Without `build` it is a score for reports and judges no round."""
 
@@ -58,6 +68,15 @@ class CatalogueEntry:
         """Whether a project may be paid by it."""
         return self.build is not None
 
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What a spec may set; none for a score for reports."""
+        if self.build is None:
+            return ()
+        defaults = self.build({}).parameters
+        return tuple(
+            Parameter(field.name, getattr(defaults, field.name), *field.metadata["range"]) for field in fields(defaults)
+        )
+
     def as_json(self) -> dict[str, Any]:
         """For the API and `cohort policies --json`."""
         return {
@@ -69,6 +88,7 @@ class CatalogueEntry:
             "uses": [need.value for need in self.uses],
             "pays": self.pays,
             "when": self.when,
+            "parameters": [asdict(parameter) for parameter in self.parameters()],
         }
 
 
