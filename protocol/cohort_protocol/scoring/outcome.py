@@ -67,6 +67,10 @@ class RowOutcome:
     figures: tuple[Figure, ...]
     words: str = ""
     """What the policy says of the row in its own words; empty: the verdict finds them from the figures."""
+    group: tuple[int, ...] = ()
+    """The rows that count as one player with this one, itself among them, by their place in the round; empty: alone."""
+    uncertainty: int | None = None
+    """Half the difference between the scores on the two halves of the batch, in units of 1/ONE; None: not measured."""
 
     @property
     def accepted(self) -> bool:

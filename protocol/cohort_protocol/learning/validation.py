@@ -1,0 +1,256 @@
+"""Public rows from a validation batch: validation gradients, u0 and value rows (protocol, section 6).
+
+All of it is computed in float64 on one thread and rounded once, to integers, so that it is the same on one machine and
+the same up to rounding on any other; `tolerance` says what a witness accepts.
+
+The value rows. The value of a player is its logit-average Shapley value (`measuring`) on the fresh batch and all
+batches revealed before, each example with the same weight, but at most what the fresh batch alone says plus 1.5 of its
+standard errors: old batches are known to everybody, and whoever trained on them shows it there and not on the fresh
+one. To that comes, if the policy has a memory, a part of what the last rows said of the trainer. v is the least row
+whose inner product with every player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of the players (plus
+2^-20 of its mean diagonal, for players that depend on each other), scaled by a power of two so that its entries fill
+2^28 .. 2^29. v' has the same scale and the values on one half of the examples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from cohort_protocol.learning.architecture import Architecture
+from cohort_protocol.learning.data import Dataset
+from cohort_protocol.learning.families import build_module
+from cohort_protocol.learning.measuring import example_values
+from cohort_protocol.learning.repeatable import repeatable
+from cohort_protocol.learning.training import LocalTask, local_seed, train
+from cohort_protocol.scoring import PublicVectors, gram_matrix, weighted_sum
+from cohort_protocol.scoring.default import DefaultPolicy
+from cohort_protocol.scoring.fixed_point import BASIS, ONE
+from cohort_protocol.scoring.gram import TOTAL_WEIGHT
+from cohort_protocol.scoring.players import Players
+from cohort_protocol.spec import HyperParameters
+from cohort_protocol.update import apply_step, quantise
+
+ERRORS_ABOVE = 1.5
+"""Standard errors of the fresh batch by which old batches may exceed it."""
+RIDGE = 2.0**-20
+ROW_BITS = 29
+VALUE_BITS = 30
+"""Values are remembered in units of 2^-30 nats."""
+COMMON_TRAINER = 0x75
+"""Seed of the trainer that makes u0."""
+BLOCK = 1 << 18
+
+
+@dataclass(frozen=True)
+class ValidationRound:
+    """What the public rows of a round follow from."""
+
+    architecture: Architecture
+    exponent: int
+    model: np.ndarray
+    """int64[d], where the round starts."""
+    updates: Sequence[np.ndarray]
+    """int16[d] each, the admitted ones in order of reveal."""
+    batch: Dataset
+    """Revealed for this round."""
+    revealed: Dataset | None
+    """All batches of earlier rounds; None in the first."""
+    hyper: HyperParameters
+    round: int
+    seed: int
+    """The project's."""
+    earlier: Sequence[int] | None = None
+    """What the last value rows said of each row's trainer, `ValidationRows.values` of that round; 0 for newcomers."""
+
+
+@dataclass(frozen=True)
+class ValidationRows:
+    """The public rows but the past steps, and what is to be remembered."""
+
+    vectors: PublicVectors
+    values: tuple[int, ...]
+    """Of every row's trainer, in units of 2^-30 nats, for the next round's memory; 0 for rows that did not play."""
+
+
+def validation_rows(given: ValidationRound, policy: DefaultPolicy) -> ValidationRows:
+    """Everything that `policy.needs` of the batch. Deterministic on one machine."""
+    needs = policy.needs
+    players = policy.players(gram_matrix(given.updates), len(given.updates))
+    start = given.model * 2.0 ** (given.exponent - 16)
+    values, rows = (0,) * len(given.updates), ()
+    if needs.values:
+        values, rows = _value_rows(given, policy, players, start)
+    gradients, classes = None, ()
+    if needs.gradients or needs.classes:
+        step = weighted_sum(given.updates, probe_weights(players, len(given.updates)))
+        moved = apply_step(given.model, step) * 2.0 ** (given.exponent - 16)
+        if needs.gradients:
+            before, after = scaled_rows([_gradient(given, at, given.batch) for at in (start, moved)])
+            gradients = (before, after)
+        if needs.classes:
+            classes = _class_gradients(given, start, moved, needs.classes)
+    return ValidationRows(
+        PublicVectors(
+            trainable=_common_update(given, start) if needs.trainable and given.revealed is not None else None,
+            gradients=gradients,
+            values=rows,
+            classes=classes,
+        ),
+        values,
+    )
+
+
+def probe_weights(players: Players, n: int) -> list[int]:
+    """Where g1 is taken: weights of the mean of the players, each the mean of its clipped rows. Parts of 2^16."""
+    weights = [0] * n
+    for group in players.groups:
+        for row in group:
+            weights[row] = TOTAL_WEIGHT * players.clips[row] // (ONE * players.count * len(group))
+    return weights
+
+
+def scaled_rows(vectors: Sequence[np.ndarray]) -> list[np.ndarray]:
+    """float64[d] each -> int64[d], all times the one power of two that brings the largest entry to 2^28 .. 2^29."""
+    largest = max(float(np.abs(vector).max()) for vector in vectors)
+    if largest == 0:
+        return [np.zeros(vector.shape, np.int64) for vector in vectors]
+    scale = 2.0 ** (ROW_BITS - np.frexp(largest)[1])
+    return [np.rint(vector * scale).astype(np.int64) for vector in vectors]
+
+
+def _value_rows(
+    given: ValidationRound, policy: DefaultPolicy, players: Players, start: np.ndarray
+) -> tuple[tuple[int, ...], tuple[np.ndarray, ...]]:
+    n = len(given.updates)
+    if not players.count:
+        return (0,) * n, (np.zeros(given.model.shape, np.int64),) * policy.needs.values
+    values, halves = measured_values(given, players, start)
+    earlier = given.earlier or (0,) * n
+    memory = policy.parameters.memory_bps
+    for index, group in enumerate(players.groups):
+        kept = sum(earlier[row] for row in group) / (len(group) * 2.0**VALUE_BITS)
+        values[index] += kept * memory / BASIS
+        halves[index] += kept * memory / BASIS
+    remembered = [0] * n
+    for index, group in enumerate(players.groups):
+        for row in group:
+            remembered[row] = int(np.rint(values[index] * 2.0**VALUE_BITS))
+    rows = _least_rows(given.updates, players, np.stack([values, halves])[: policy.needs.values])
+    return tuple(remembered), tuple(scaled_rows(rows))
+
+
+def measured_values(given: ValidationRound, players: Players, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(values, values on one half) of the players, float64[players] each, nats, without memory."""
+    size, first = len(given.batch), len(given.batch) // 2
+    everything = _example_values(given, players, start, joined([given.batch, given.revealed]))
+    fresh, old = everything[:, :size], everything[:, size:]
+    values, half = fresh.mean(1), fresh[:, :first].mean(1) if first else fresh.mean(1)
+    if not old.shape[1]:
+        return values, half
+    part = old.shape[1] / everything.shape[1]
+    pooled = part * old.mean(1) + (1 - part) * values
+    pooled_half = part * old[:, : old.shape[1] // 2].mean(1) + (1 - part) * half
+    error = np.sqrt((fresh.var(1) / size).mean())
+    capped = np.minimum(pooled, values + ERRORS_ABOVE * error)
+    return capped, capped + (pooled_half - pooled)
+
+
+def joined(batches: Sequence[Dataset | None]) -> Dataset:
+    """The examples of all batches that are there, in order; at least one is."""
+    there = [batch for batch in batches if batch is not None]
+    return Dataset(np.concatenate([batch.inputs for batch in there]), np.concatenate([batch.labels for batch in there]))
+
+
+def _example_values(given: ValidationRound, players: Players, start: np.ndarray, data: Dataset) -> np.ndarray:
+    module = build_module(given.architecture).double()
+    unit = 2.0**given.exponent
+    members = []
+    for group in players.groups:
+        moved = start.copy()
+        for row in group:
+            moved += given.updates[row] * (unit * players.clips[row] / (ONE * len(group)))
+        members.append(_logits(module, moved, data))
+    return example_values(_logits(module, start, data), np.stack(members), data.labels)
+
+
+def _load(module: nn.Module, weights: np.ndarray) -> None:
+    """Overwrites the parameters of a float64 module with float64[d]."""
+    source, start = torch.from_numpy(weights), 0
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.copy_(source[start : start + parameter.numel()].reshape(parameter.shape))
+            start += parameter.numel()
+
+
+def _logits(module: nn.Module, weights: np.ndarray, data: Dataset) -> np.ndarray:
+    _load(module, weights)
+    with repeatable(), torch.inference_mode():
+        return module(torch.from_numpy(data.inputs).double()).numpy()
+
+
+def _gradient(given: ValidationRound, weights: np.ndarray, data: Dataset) -> np.ndarray:
+    """Of the mean cross-entropy, float64[d]."""
+    module = build_module(given.architecture).double()
+    _load(module, weights)
+    with repeatable():
+        inputs, labels = torch.from_numpy(data.inputs).double(), torch.from_numpy(data.labels)
+        functional.cross_entropy(module(inputs), labels).backward()
+    parts = [p.grad.reshape(-1) if p.grad is not None else torch.zeros(p.numel()) for p in module.parameters()]
+    return torch.cat(parts).numpy()
+
+
+def _class_gradients(
+    given: ValidationRound, start: np.ndarray, moved: np.ndarray, classes: int
+) -> tuple[tuple[np.ndarray, np.ndarray], ...]:
+    """g0 and g1 of the examples whose label is c modulo `classes`, as parts of the mean over the whole batch."""
+    vectors = []
+    for label in range(classes):
+        chosen = np.flatnonzero(given.batch.labels % classes == label)
+        part, data = len(chosen) / len(given.batch), given.batch.take(chosen)
+        for at in (start, moved):
+            vectors.append(part * _gradient(given, at, data) if len(chosen) else np.zeros(start.shape))
+    rows = scaled_rows(vectors)
+    return tuple((rows[2 * k], rows[2 * k + 1]) for k in range(classes))
+
+
+def _common_update(given: ValidationRound, start: np.ndarray) -> np.ndarray:
+    """u0: honest training on all earlier batches, int64[d] in the unit of an update."""
+    module = build_module(given.architecture).double()
+    _load(module, start)
+    task = LocalTask(
+        model=module,
+        inputs=given.revealed.inputs.astype(np.float64),  # type: ignore[union-attr]
+        labels=given.revealed.labels,  # type: ignore[union-attr]
+        hyper=given.hyper,
+        round=given.round,
+        seed=local_seed(given.seed, given.round, COMMON_TRAINER),
+        previous_step=None,
+    )
+    trained = train(task)
+    after = torch.cat([parameter.detach().reshape(-1) for parameter in trained.parameters()]).numpy()
+    return quantise(after - start, given.exponent).astype(np.int64)
+
+
+def _least_rows(updates: Sequence[np.ndarray], players: Players, targets: np.ndarray) -> list[np.ndarray]:
+    """The least rows r with <r, P_g> = targets[k, g], float64[d] each: the players are means of clipped rows."""
+    sizes = np.array([len(group) for group in players.groups], np.float64)
+    count = players.count
+    gram = np.array([row[:count] for row in players.gram[:count]], np.float64) / 2.0**30 / np.outer(sizes, sizes)
+    gram[np.diag_indices(count)] += RIDGE * np.trace(gram) / count
+    coefficients = np.linalg.solve(gram, targets.T) / sizes[:, None]
+    by_row = np.zeros((len(updates), len(targets)))
+    for index, group in enumerate(players.groups):
+        for row in group:
+            by_row[row] = coefficients[index] * (players.clips[row] / ONE)
+    results = [np.empty(len(updates[0]), np.float64) for _ in targets]
+    for start in range(0, len(updates[0]), BLOCK):
+        part = np.stack([update[start : start + BLOCK] for update in updates]).astype(np.float64)
+        for result, column in zip(results, (by_row.T @ part), strict=True):
+            result[start : start + BLOCK] = column
+    return results

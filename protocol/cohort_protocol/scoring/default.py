@@ -1,0 +1,336 @@
+"""The default policy: what an update was worth on the batch, as far as that can be believed, and what the others say of
+it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015).
+
+Reads p <= 8 public rows: five past steps, u0, and two value rows. Without value rows it scores by the validation
+gradients if they are there, and without those it is the peer policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+from cohort_protocol.scoring.belief import Shape, Standings, agreements, capped, ramp_gate, standings
+from cohort_protocol.scoring.clones import kin_factors, kinship
+from cohort_protocol.scoring.closed_forms import class_values, curved_values, linear_values
+from cohort_protocol.scoring.contribution import agreement_reference, contributions, peer_scores, trust
+from cohort_protocol.scoring.explanation import figures_of, words_of
+from cohort_protocol.scoring.fixed_point import BASIS, ONE, ONE_BITS, median
+from cohort_protocol.scoring.gates import Gate
+from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
+from cohort_protocol.scoring.outcome import PolicyOutcome, Reason, RowOutcome
+from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
+from cohort_protocol.scoring.peer import PeerParameters, PeerPolicy
+from cohort_protocol.scoring.players import Players, form_players, mean_products
+from cohort_protocol.scoring.rows import PublicRows
+from cohort_protocol.scoring.units import NOTHING, UNIT_BITS, project_out, unit_gram
+
+
+class Evidence(IntEnum):
+    """What scores are measured by."""
+
+    VALUES = 1
+    """The value rows: measured on the batch."""
+    CURVED = 2
+    """g0 and g1: the curved closed form."""
+    CLASSES = 3
+    """g0 and g1 of each class: the curved closed form with a curvature per class."""
+    LINEAR = 4
+    """g0: the linear closed form."""
+
+
+def _bps(default: int, low: int, high: int) -> Any:
+    return field(default=default, metadata={"range": (low, high)})
+
+
+@dataclass(frozen=True)
+class DefaultParameters:
+    """In basis points unless said otherwise."""
+
+    evidence: int = field(default=int(Evidence.VALUES), metadata={"range": (1, 4)})
+    """See `Evidence`."""
+    classes: int = field(default=0, metadata={"range": (0, 12)})
+    """Classes (or groups of classes) with gradients of their own, for evidence 3."""
+    memory_bps: int = _bps(7_500, 0, 9_900)
+    """What a value row keeps of the value that it said of a trainer in the round before. Read by witnesses."""
+    clip_bps: int = _bps(20_000, 10_000, 1_000_000)
+    """Rows count as clipped to this multiple of the median norm."""
+    min_norm_bps: int = _bps(500, 1, 10_000)
+    """Rows below this multiple of the median norm are rejected."""
+    min_cosine_bps: int = _bps(-1_000, -10_000, 10_000)
+    """Players of no value with a smaller cosine with the others are rejected."""
+    clone_bps: int = _bps(9_000, 5_000, 10_000)
+    """Rows whose cosines all exceed this are one player."""
+    kin_from_bps: int = _bps(4_000, 0, 9_000)
+    kin_full_bps: int = _bps(6_500, 1_000, 10_000)
+    """Kinship counts from the first to the second; above, as the same player."""
+    belief_bps: int = _bps(8_000, 0, 10_000)
+    doubt_bps: int = _bps(20_000, 0, 1_000_000)
+    value_cap_bps: int = _bps(30_000, 5_000, 320_000)
+    peer_cap_bps: int = _bps(15_000, 5_000, 320_000)
+    width_bps: int = _bps(7_500, 1, 100_000)
+    """See `belief`."""
+    novelty_from_bps: int = _bps(3_500, 0, 9_000)
+    novelty_full_bps: int = _bps(6_000, 1_000, 10_000)
+    """Novelty earns from the first to the second, as parts of the median."""
+    company_from_bps: int = _bps(500, 0, 9_000)
+    company_full_bps: int = _bps(2_000, 1_000, 10_000)
+    """The same for company."""
+    agreement_floor_bps: int = _bps(200, 1, 10_000)
+    """Agreement counts as average from the mean of the round on, but not below this cosine."""
+    trust_bps: int = _bps(20_000, 10_000, 1_000_000)
+    """Gain of trust: from median / gain on, players have full weight."""
+    full_step_bps: int = _bps(7_500, 0, 10_000)
+    """The step is taken in full when trust sums to this part of the players; below, it is shorter."""
+    share_cap_bps: int = _bps(40_000, 10_000, 320_000)
+    """No player earns more than this multiple of an equal share."""
+    past_steps: int = field(default=5, metadata={"range": (0, 5)})
+    """Number of past global steps that are taken out of the updates."""
+
+    def shape(self) -> Shape:
+        """The constants of `belief`."""
+        return Shape(self.belief_bps, self.doubt_bps, self.value_cap_bps, self.peer_cap_bps, self.width_bps)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What is known of the players that are not rejected, in their order."""
+
+    agreements: tuple[int, ...]
+    reference: int
+    standings: Standings
+    novelty: Gate
+    company: Gate
+    kin: tuple[int, ...]
+    """Factors, in units of 1/ONE."""
+    scores: tuple[int, ...]
+    uncertainties: tuple[int, ...] | None
+    trusts: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class DefaultPolicy:
+    """Clone groups, measured value with belief, peer score, gates, kinship, share cap, trust."""
+
+    parameters: DefaultParameters = DefaultParameters()
+    name: str = "default"
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, Any]) -> DefaultPolicy:
+        """From a spec. Raises `PolicyParametersInvalid`."""
+        return cls(read_parameters(DefaultParameters, "default", params))
+
+    @property
+    def needs(self) -> PublicRows:
+        """Past steps, u0, and the rows of the evidence."""
+        p = self.parameters
+        return PublicRows(
+            past_steps=p.past_steps,
+            trainable=True,
+            gradients=p.evidence in (Evidence.CURVED, Evidence.LINEAR),
+            values=2 if p.evidence == Evidence.VALUES else 0,
+            classes=p.classes if p.evidence == Evidence.CLASSES else 0,
+        )
+
+    def description(self) -> dict[str, Any]:
+        """Name and parameters."""
+        return describe(self.name, self.parameters)
+
+    def policy_hash(self) -> bytes:
+        """keccak256 of the canonical JSON of the description."""
+        return description_hash(self.description())
+
+    def suggested_score_floor(self, slots: int) -> int:
+        """A sixteenth of the slots at the average: a round of dust scores is paid like dust."""
+        return max(1, slots * ONE // 16)
+
+    def players(self, gram: Gram, updates: int) -> Players:
+        """Who plays. gram: at least the updates."""
+        p = self.parameters
+        return form_players(gram, updates, p.clip_bps, p.min_norm_bps, p.clone_bps)
+
+    def evaluate(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
+        """Judges a round. gram: (updates + public.count) square, updates first, then the public rows. Raises
+        `ScoringInputInvalid`.
+
+        Permuting the updates permutes the rows of the outcome, exactly. All rows may be rejected: then every score
+        and weight is 0."""
+        check_gram(gram, updates, public.count)
+        if not self._measured(public):
+            return self._as_peers(gram, updates, public)
+        players = self.players(gram, updates)
+        values, doubts = self._evidence(players, public)
+        kept, lonely = self._accepted(players, public, values)
+        judged = self._judge(players, public, kept, values, doubts, updates) if kept else None
+        rows: list[RowOutcome | None] = [None] * updates
+        for player, group in enumerate(players.groups):
+            place = kept.index(player) if player in kept else None
+            for row in group:
+                rows[row] = self._outcome(players, player, row, place, judged, lonely[player], values[player])
+        return PolicyOutcome(
+            self.name,
+            self.policy_hash(),
+            tuple(self._too_small(players, row) if made is None else made for row, made in enumerate(rows)),
+        )
+
+    def _measured(self, public: PublicRows) -> bool:
+        return bool(public.values or public.gradients or public.classes)
+
+    def _as_peers(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
+        """A round without a batch, judged by the peer policy with the parameters that both have."""
+        p = self.parameters
+        peers = PeerPolicy(
+            PeerParameters(
+                clip_bps=p.clip_bps,
+                min_norm_bps=p.min_norm_bps,
+                min_cosine_bps=p.min_cosine_bps,
+                trust_bps=p.trust_bps,
+                full_step_bps=p.full_step_bps,
+                agreement_floor_bps=p.agreement_floor_bps,
+                past_steps=p.past_steps,
+            )
+        )
+        return PolicyOutcome(self.name, self.policy_hash(), peers.evaluate(gram, updates, public).rows)
+
+    def _evidence(self, players: Players, public: PublicRows) -> tuple[list[int], list[int]]:
+        """(x, D) per player: values in any unit, and by how much those on half the batch differ."""
+        n = players.count
+        none = [0] * n
+        if rows := public.value_rows(n):
+            values = mean_products(players, rows[0])
+            if len(rows) == 1:
+                return values, none
+            half = mean_products(players, rows[1])
+            return values, [part - whole for part, whole in zip(half, values, strict=True)]
+        if pairs := public.class_rows(n):
+            slopes, bends = [], []
+            for first, second in pairs:
+                before, after = mean_products(players, first), mean_products(players, second)
+                slopes.append([-value for value in before])
+                bends.append([b - a for a, b in zip(before, after, strict=True)])
+            return class_values([sum(column) for column in zip(*slopes, strict=True)] if n else [], bends), none
+        first, second = public.gradient_rows(n) or (0, 0)
+        before, after = mean_products(players, first), mean_products(players, second)
+        slopes = [-value for value in before]
+        if self.parameters.evidence == Evidence.LINEAR:
+            return linear_values(slopes) if n else [], none
+        return curved_values(slopes, [b - a for a, b in zip(before, after, strict=True)]) if n else [], none
+
+    def _accepted(self, players: Players, public: PublicRows, values: Sequence[int]) -> tuple[list[int], list[int]]:
+        """(players that are not rejected, agreement of each when it was rejected or at the end).
+
+        Rejects players of no value that oppose the others, the most opposed first, those that tie together."""
+        units = unit_gram(players.gram, range(players.count))
+        kept, found = list(range(players.count)), [0] * players.count
+        limit = self.parameters.min_cosine_bps * ONE // BASIS
+        while kept:
+            current = agreements([[units[a][b] for b in kept] for a in kept])
+            for player, value in zip(kept, current, strict=True):
+                found[player] = value
+            bad = [value for player, value in zip(kept, current, strict=True) if value < limit and values[player] <= 0]
+            if not bad or len(kept) == 1:
+                break
+            worst = min(bad)
+            kept = [player for player, value in zip(kept, current, strict=True) if value != worst or values[player] > 0]
+        return kept, found
+
+    def _judge(
+        self,
+        players: Players,
+        public: PublicRows,
+        kept: Sequence[int],
+        values: Sequence[int],
+        doubts: Sequence[int],
+        updates: int,
+    ) -> Judgement:
+        """The players `kept`, in their order."""
+        p = self.parameters
+        n = players.count
+        steps = public.step_rows(n)[: p.past_steps]
+        trainable = public.trainable_row(n)
+        basis = [*steps, *([] if trainable is None else [trainable])]
+        units = unit_gram(players.gram, [*basis, *kept])
+        own = [row[len(basis) :] for row in units[len(basis) :]]
+        agreed = agreements(own)
+        reference = agreement_reference(agreed, p.agreement_floor_bps)
+        peers = peer_scores(agreed, reference)
+        left = project_out(units, len(basis))
+        novel = ramp_gate(
+            [row[i] >> UNIT_BITS - ONE_BITS for i, row in enumerate(left)], p.novelty_from_bps, p.novelty_full_bps
+        )
+        shared = ramp_gate(company(left), p.company_from_bps, p.company_full_bps)
+        kin = kin_factors(kinship(own), p.kin_from_bps, p.kin_full_bps)
+
+        def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int]]:
+            stand = standings(evidence, doubted, peers, p.shape())
+            raw = contributions(stand.earned, novel.factors, shared.factors, kin)
+            return stand, capped(raw, p.share_cap_bps, updates)
+
+        x, d = [values[player] for player in kept], [doubts[player] for player in kept]
+        stand, scores = scored(x, d)
+        uncertainties = None
+        if public.values > 1:
+            _, first = scored([a + b for a, b in zip(x, d, strict=True)], d)
+            _, second = scored([a - b for a, b in zip(x, d, strict=True)], d)
+            uncertainties = tuple(abs(a - b) // 2 for a, b in zip(first, second, strict=True))
+        return Judgement(
+            agreements=tuple(agreed),
+            reference=reference,
+            standings=stand,
+            novelty=novel,
+            company=shared,
+            kin=tuple(kin),
+            scores=tuple(scores),
+            uncertainties=uncertainties,
+            trusts=tuple(trust(scores, p.trust_bps)),
+        )
+
+    def _outcome(
+        self,
+        players: Players,
+        player: int,
+        row: int,
+        place: int | None,
+        judged: Judgement | None,
+        agreement: int,
+        value: int,
+    ) -> RowOutcome:
+        group = players.groups[player]
+        shared = group if len(group) > 1 else ()
+        if place is None or judged is None:
+            figures = figures_of(self.parameters, players, row, agreement, value)
+            words = words_of(self.parameters, Reason.OPPOSES_OTHERS, figures, shared, None, 0)
+            return RowOutcome(Reason.OPPOSES_OTHERS, 0, 0, players.clips[row], figures, words, shared)
+        p = self.parameters
+        total = max(sum(judged.trusts), p.full_step_bps * ONE * len(judged.trusts) // BASIS, 1)
+        score = judged.scores[place] // len(group)
+        weight = TOTAL_WEIGHT * judged.trusts[place] * players.clips[row] // (ONE * total * len(group))
+        figures = figures_of(p, players, row, agreement, value, judged, place)
+        uncertainty = None if judged.uncertainties is None else judged.uncertainties[place] // len(group)
+        words = words_of(p, Reason.ACCEPTED, figures, shared, uncertainty, score)
+        return RowOutcome(Reason.ACCEPTED, score, weight, players.clips[row], figures, words, shared, uncertainty)
+
+    def _too_small(self, players: Players, row: int) -> RowOutcome:
+        figures = figures_of(self.parameters, players, row)
+        words = words_of(self.parameters, Reason.TOO_SMALL, figures, (), None, 0)
+        return RowOutcome(Reason.TOO_SMALL, 0, 0, players.clips[row], figures, words)
+
+
+def company(left: Sequence[Sequence[int]]) -> list[int]:
+    """kappa_a = median over b != a of cos^2(u~_a, u~_b) in units of 1/ONE; ONE for a lone player.
+
+    left: inner products of what is new, in units of 2^-60; a row of zeros has no company."""
+    count = len(left)
+    if count == 1:
+        return [ONE]
+    result = []
+    for a in range(count):
+        squares = []
+        for b in range(count):
+            if b != a:
+                both = left[a][a] * left[b][b]
+                squares.append(min(ONE, left[a][b] ** 2 * ONE // both) if min(left[a][a], left[b][b]) >= NOTHING else 0)
+        result.append(median(squares))
+    return result
