@@ -2,7 +2,8 @@
 constants, EIP-712 types.
 
 Calls are followed by name: `Library.name(` into that library, `name(` into the same file if it has one, else into the
-only contract that has it. That is enough for our sources, which overload nothing across files.
+only contract that has it; a function that is assigned to a function type (`... untyped = name;`) counts as called. That
+is enough for our sources, which overload nothing across files.
 """
 
 from __future__ import annotations
@@ -75,7 +76,8 @@ def _called(body: Body) -> list[Body]:
         here = [other for other in same if other.file == body.file] if owner is None else []
         elsewhere = [other for other in same if owner is None or not other.external] if owner not in files() else []
         found += named or here or elsewhere
-    return found
+    pointed = re.findall(r"\bfunction\s*\([^;]*?\w = (\w+);", body.text)
+    return found + [other for other in bodies() if other.file == body.file and other.name in pointed]
 
 
 @cache
@@ -102,7 +104,9 @@ def events_of(function: str) -> set[str]:
 
 def phases_of(function: str) -> set[str]:
     """Phases in which a call on the newest round does not revert with WrongPhase or RoundStillRunning."""
-    entered = {name for body in reached(function) for name in re.findall(r"_enter\([^)]*Phase\.(\w+)\)", body.text)}
+    entered = {
+        name for body in reached(function) for name in re.findall(r"_enter\((?:\)\()?[^)]*Phase\.(\w+)\)", body.text)
+    }
     return entered | set(re.findall(r"found != Phase\.(\w+)", reached(function)[0].text))
 
 
