@@ -292,19 +292,14 @@ class World:
         return floats_from_model(self.model, self.task.exponent)
 
     def _batch(self, number: int) -> Dataset:
-        """The owner's batch of a round: disjoint while the examples last, then drawn anew with images shifted by a
-        pixel."""
+        """The owner's batch of a round: disjoint while the examples last, then drawn anew from all of them. Whoever
+        trains on what was revealed has then seen it: a rehearsal of more rounds than batches is hard on the project."""
         size, public = self.scenario.batch, self.task.public
-        random = np.random.default_rng([self.scenario.seed, 0xBA7C, number])
         fresh = len(public) // size
         if number <= fresh:
             return public.take(np.arange((number - 1) * size, number * size))
-        chosen = public.take(random.permutation(len(public))[:size])
-        if chosen.inputs.ndim != 4:
-            return chosen
-        shifts = random.integers(-1, 2, (size, 2))
-        moved = [np.roll(image, tuple(shift), (1, 2)) for image, shift in zip(chosen.inputs, shifts, strict=True)]
-        return Dataset(np.stack(moved), chosen.labels)
+        random = np.random.default_rng([self.scenario.seed, 0xBA7C, number])
+        return public.take(random.permutation(len(public))[:size])
 
     def _view(
         self, index: int, group: Group, own: np.ndarray, honest: np.ndarray, weights: np.ndarray, batch: Dataset
