@@ -32,6 +32,22 @@ library RowPass {
         uint256 amount; // 0x120
     }
 
+    /// @notice Facts of a round without standing and tree.
+    /// @param total sum of the scores. `scoreFloor` > 0: below it pay is only in proportion.
+    /// @param shareCap one row gets at most shareCap / n of D.
+    function factsOf(
+        uint256 rows,
+        uint256 total,
+        uint256 distributable,
+        uint256 scoreFloor,
+        uint256 shareCap
+    ) internal pure returns (Facts memory facts) {
+        facts.rows = rows;
+        facts.distributable = distributable;
+        facts.total = total < scoreFloor ? scoreFloor : total;
+        facts.most = shareCap < rows ? distributable * shareCap / rows : distributable;
+    }
+
     /// @notice Sum of the scores, and whether any row was rejected. An outcome is score (64 bits) << 8 | reason (8 bits), with a
     /// score of 0 if there is a reason; reverts at the first one that is not.
     function totalOf(uint256[] memory outcomes) internal pure returns (uint256 total, bool rejected) {

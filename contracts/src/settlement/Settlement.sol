@@ -162,20 +162,10 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
     {
         (uint256 total, bool rejected) = RowPass.totalOf(outcomes);
         if (rejected) _recordRejections(c, members, outcomes);
-        uint256 rows = members.length;
         uint256 distributable = c.rules.distributable();
-        RowPass.Facts memory facts = RowPass.Facts({
-            distributable: distributable,
-            total: total < c.rules.scoreFloor ? c.rules.scoreFloor : total,
-            most: c.rules.shareCap < rows ? distributable * c.rules.shareCap / rows : distributable,
-            rows: rows,
-            weight: c.rules.standingWeight,
-            project: c.project,
-            round: c.round,
-            row: 0,
-            member: 0,
-            amount: 0
-        });
+        RowPass.Facts memory facts =
+            RowPass.factsOf(members.length, total, distributable, c.rules.scoreFloor, c.rules.shareCap);
+        (facts.weight, facts.project, facts.round) = (c.rules.standingWeight, c.project, c.round);
         paid = RowPass.pay(facts, outcomes);
         if (paid > distributable) revert PaysMoreThanBudget(paid, distributable);
         RowPass.recordAndHash(_records[c.project], facts, members, outcomes);

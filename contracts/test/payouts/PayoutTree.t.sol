@@ -13,7 +13,7 @@ contract PayoutTreeTest is MarketFixture {
         for (uint256 n = 1; n <= 32; ++n) {
             bytes32[] memory leaves = new bytes32[](n);
             for (uint256 i; i < n; ++i) leaves[i] = keccak256(abi.encode(n, i));
-            bytes27 root = PayoutTree.rootOf(_copy(leaves));
+            bytes27 root = PayoutTree.rootOf(_words(leaves));
             for (uint256 i; i < n; ++i) {
                 bytes32[] memory proof = _proof(_copy(leaves), i);
                 vm.assertTrue(bytes27(MerkleProof.processProof(proof, leaves[i])) == root);
@@ -26,7 +26,7 @@ contract PayoutTreeTest is MarketFixture {
         bytes32[] memory leaves = new bytes32[](3);
         for (uint256 i; i < 3; ++i) leaves[i] = bytes32(i + 1);
         bytes32 root = _pair(_pair(bytes32(uint256(1)), bytes32(uint256(2))), bytes32(uint256(3)));
-        vm.assertTrue(PayoutTree.rootOf(leaves) == bytes27(root));
+        vm.assertTrue(PayoutTree.rootOf(_words(leaves)) == bytes27(root));
     }
 
     function testFuzz_LeafOf_WhenAnyRow(uint256 p, uint32 r, uint8 row, uint32 member, uint256 amount) public pure {
@@ -36,18 +36,18 @@ contract PayoutTreeTest is MarketFixture {
         );
     }
 
-    function testFuzz_LeavesOf_WhenAnyRows(uint256 p, uint32 r, uint256 seed, uint8 count) public pure {
-        uint256 n = count % 33;
-        uint256[] memory members = new uint256[](n);
-        uint256[] memory amounts = new uint256[](n);
-        for (uint256 i; i < n; ++i) {
-            members[i] = uint32(uint256(keccak256(abi.encode(seed, i))));
-            amounts[i] = uint112(uint256(keccak256(abi.encode(i, seed))));
-        }
-        bytes32[] memory leaves = PayoutTree.leavesOf(p, r, members, amounts);
-        for (uint256 i; i < n; ++i) {
-            vm.assertEq(leaves[i], keccak256(abi.encode(keccak256(abi.encode(p, r, i, members[i], amounts[i])))));
-        }
+    /// @dev As OpenZeppelin's MerkleProof.processProof, cut to 27 bytes.
+    function testFuzz_RootAbove_WhenAnyProof(bytes32 leaf, bytes32[] memory proof) public view {
+        vm.assertTrue(this.rootAbove(leaf, proof) == bytes27(MerkleProof.processProof(proof, leaf)));
+    }
+
+    function rootAbove(bytes32 leaf, bytes32[] calldata proof) external pure returns (bytes27) {
+        return PayoutTree.rootAbove(leaf, proof);
+    }
+
+    function _words(bytes32[] memory list) private pure returns (uint256[] memory words) {
+        words = new uint256[](list.length);
+        for (uint256 i; i < list.length; ++i) words[i] = uint256(list[i]);
     }
 
     function _copy(bytes32[] memory list) private pure returns (bytes32[] memory copy) {
