@@ -148,7 +148,8 @@ class MarketService:
         if parts[-1] == "rewards":
             if not self.scene.market.member_of(self.scene.project, parts[4]).known:
                 return problem(404, "not-found", "no such trainer")
-            return 200, self._rewards(parts[4]).model_dump(mode="json")
+            with self._planning:  # not between a settlement and our note of it
+                return 200, self._rewards(parts[4]).model_dump(mode="json")
         return problem(404, "not-found", f"no such path {path}")
 
     def _market(self) -> MarketInfo:
