@@ -1,7 +1,7 @@
 """The default policy: what an update was worth on the batch, as far as that can be believed, and what the others say of
 it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015).
 
-Reads p <= 8 public rows: five past steps, u0, and two value rows. Without value rows it scores by the validation
+Reads p <= 9 public rows: five past steps, u0, and three value rows. Without value rows it scores by the validation
 gradients if they are there, and without those it is the peer policy.
 """
 
@@ -108,6 +108,9 @@ class Judgement:
     scores: tuple[int, ...]
     uncertainties: tuple[int, ...] | None
     trusts: tuple[int, ...]
+    """1 for those that a value row votes for; without one, from the scores."""
+    shorter: int
+    """The step is taken in full from this sum of trusts on."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class DefaultPolicy:
             past_steps=p.past_steps,
             trainable=True,
             gradients=p.evidence in (Evidence.CURVED, Evidence.LINEAR),
-            values=2 if p.evidence == Evidence.VALUES else 0,
+            values=3 if p.evidence == Evidence.VALUES else 0,
             classes=p.classes if p.evidence == Evidence.CLASSES else 0,
         )
 
@@ -268,6 +271,10 @@ class DefaultPolicy:
             raw = contributions(stand.earned, novel.factors, shared.factors, kin)
             return stand, capped(raw, p.share_cap_bps, updates)
 
+        kept_rows = public.value_rows(n)[2:]
+        if kept_rows:
+            votes = mean_products(players, kept_rows[0])
+            trusts = [ONE if votes[player] > 0 else 0 for player in kept]
         x, d = [values[player] for player in kept], [doubts[player] for player in kept]
         stand, scores = scored(x, d)
         uncertainties = None
@@ -284,7 +291,8 @@ class DefaultPolicy:
             kin=tuple(kin),
             scores=tuple(scores),
             uncertainties=uncertainties,
-            trusts=tuple(trust(scores, p.trust_bps)),
+            trusts=tuple(trusts if kept_rows else trust(scores, p.trust_bps)),
+            shorter=0 if kept_rows else p.full_step_bps * ONE * len(kept) // BASIS,
         )
 
     def _outcome(
@@ -304,7 +312,7 @@ class DefaultPolicy:
             words = words_of(self.parameters, Reason.OPPOSES_OTHERS, figures, shared, None, 0)
             return RowOutcome(Reason.OPPOSES_OTHERS, 0, 0, players.clips[row], figures, words, shared)
         p = self.parameters
-        total = max(sum(judged.trusts), p.full_step_bps * ONE * len(judged.trusts) // BASIS, 1)
+        total = max(sum(judged.trusts), judged.shorter, 1)
         score = judged.scores[place] // len(group)
         weight = TOTAL_WEIGHT * judged.trusts[place] * players.clips[row] // (ONE * total * len(group))
         figures = figures_of(p, players, row, agreement, value, judged, place)

@@ -1,7 +1,7 @@
 """Which rows a Gram matrix holds besides the updates, and in which order.
 
 Rows of a round: the n updates, then the public rows: past global steps (most recent first), u0, g0, g1, the half-batch
-gradients h0, h1, the value rows v and v', then g0 and g1 of each class. Every public row may be missing; those that
+gradients h0, h1, the value rows v, v' and k, then g0 and g1 of each class. Every public row may be missing; those that
 are there keep this order.
 """
 
@@ -30,16 +30,17 @@ class PublicRows:
     """h0, h1: the same two gradients on the first half of the batch, for the uncertainty of a score."""
     values: int = 0
     """1: v, the least row whose inner product with every update is its measured value on the batch (`learning.
-    validation`); 2: also v', the same on the first half of the batch."""
+    validation`); 2: also v', the same on the first half of the batch; 3: also k, whose inner product with an update is
+    positive if the model is better with it than without."""
     classes: int = 0
     """Pairs g0, g1 on the examples of one class each (or group of classes), class by class."""
 
     def __post_init__(self) -> None:
         """Raises `ScoringInputInvalid` for a layout that no round has."""
-        fits = self.past_steps >= 0 and self.classes >= 0 and 0 <= self.values <= 2
+        fits = self.past_steps >= 0 and self.classes >= 0 and 0 <= self.values <= 3
         if not fits or self.count > MAX_PUBLIC_ROWS:
             raise ScoringInputInvalid(
-                f"{self.past_steps} past steps, {self.values} value rows (0 .. 2) and {self.classes} classes make "
+                f"{self.past_steps} past steps, {self.values} value rows (0 .. 3) and {self.classes} classes make "
                 f"{self.count} public rows: 0 .. {MAX_PUBLIC_ROWS} are possible"
             )
         if self.halves and not self.gradients:
@@ -69,7 +70,7 @@ class PublicRows:
         return (start, start + 1) if self.halves else None
 
     def value_rows(self, n: int) -> tuple[int, ...]:
-        """Indices of v and v', as many as are there."""
+        """Indices of v, v' and k, as many as are there."""
         start = n + self.past_steps + self.trainable + 2 * (self.gradients + self.halves)
         return tuple(range(start, start + self.values))
 

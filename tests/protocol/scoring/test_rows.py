@@ -16,7 +16,7 @@ layouts = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
-    st.integers(0, 2),
+    st.integers(0, 3),
     st.integers(0, 10),
 )
 
@@ -71,7 +71,7 @@ def test_a_policy_reads_what_it_needs_of_what_is_there(there, needs):
 
 @pytest.mark.parametrize(
     "layout",
-    [{"past_steps": -1}, {"classes": -1}, {"past_steps": 33}, {"classes": 17}, {"halves": True}, {"values": 3}],
+    [{"past_steps": -1}, {"classes": -1}, {"past_steps": 33}, {"classes": 17}, {"halves": True}, {"values": 4}],
 )
 def test_layouts_that_no_round_has_are_refused(layout):
     with pytest.raises(ScoringInputInvalid):
