@@ -29,7 +29,7 @@ contract CohortMarketTest is MarketScene {
         calls[1] = abi.encodeCall(market.accept, (project, 1)); // accounts
         calls[2] = abi.encodeCall(market.openRound, (project)); // the market itself
         calls[3] = abi.encodeCall(market.phaseOf, (project, 1)); // resolution
-        calls[4] = abi.encodeCall(market.payoutLeafOf, (project, 1, 0, 1, 2)); // settlement
+        calls[4] = abi.encodeCall(market.payoutLeafOf, (project, 1, 0, 1, 2)); // the market itself, a view
         vm.prank(aggregator);
         bytes[] memory results = market.multicall(calls);
         vm.assertEq(abi.decode(results[2], (uint32)), 1);

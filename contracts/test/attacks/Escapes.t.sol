@@ -5,8 +5,9 @@ import {IBonds} from "../../src/interfaces/IBonds.sol";
 import {IMembers} from "../../src/interfaces/IMembers.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {CommitLeaf, CommitSignature, Phase} from "../../src/types/Types.sol";
+import {Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, CommitSignature} from "../support/Packed.sol";
 
 /// @notice Ways around a slash, and ways to have work for nothing.
 contract EscapesTest is MarketScene {
@@ -40,12 +41,12 @@ contract EscapesTest is MarketScene {
         market.setDelegate(project, vm.addr(DELEGATE_KEY));
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 8);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[0] = _signLeaf(project, round, leaves[0], uint64(block.timestamp), DELEGATE_KEY);
+        signatures[0] = _signLeaf(project, round, leaves[0], DELEGATE_KEY);
         vm.prank(aggregator);
-        market.commitBatch(project, round, leaves, signatures);
+        _postBatch(project, round, leaves, signatures);
         vm.prank(trainers[0]);
         market.setDelegate(project, address(0));
-        vm.warp(_view().rescueEnd); // the signature has expired long since
+        vm.warp(_view().rescueEnd);
         _works(stranger, _slashCall(leaves, 0));
         vm.assertEq(token.balanceOf(stranger), STAKE / 10);
     }

@@ -5,9 +5,7 @@ import {SafeERC20} from "@openzeppelin/contracts/token/ERC20/utils/SafeERC20.sol
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {TestToken} from "../../src/devnet/TestToken.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
-import {
-    ClaimItem, CommitSignature, NextModel, Opening, ProjectTerms, Receipt, Row, WitnessSignature
-} from "../../src/types/Types.sol";
+import {NextModel, ProjectTerms, Receipt, WitnessSignature} from "../../src/types/Types.sol";
 import {
     BlockingToken,
     FalseToken,
@@ -17,6 +15,7 @@ import {
     SilentToken
 } from "../support/HostileTokens.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {ClaimItem, CommitSignature, Opening, Row} from "../support/Packed.sol";
 
 contract HostileTokensTest is MarketScene {
     function test_FeeOnTransfer_WhenAnythingIsDeposited() public {
@@ -60,7 +59,7 @@ contract HostileTokensTest is MarketScene {
         project = _create(_termsIn(address(silent)), 10 * uint256(BUDGET));
         _join(project, 0, 8);
         round = _settledRound(project, 8);
-        market.claim(project, 1, _one(_itemOf(round, 8, D / 8, 0)));
+        _claimWith(project, 1, _one(_itemOf(round, 8, D / 8, 0)));
         vm.assertEq(silent.balanceOf(trainers[0]), D / 8);
     }
 
@@ -75,9 +74,9 @@ contract HostileTokensTest is MarketScene {
         bad.setBlocked(owner, true);
         round = _settledRound(project, 8);
         bytes memory blocked = abi.encodeWithSignature("Error(string)", "blocked");
-        bytes memory call = abi.encodeCall(market.claim, (project, 1, _one(_itemOf(round, 8, D / 8, 0))));
+        bytes memory call = _encodeClaim(project, 1, _one(_itemOf(round, 8, D / 8, 0)));
         _reverts(stranger, call, blocked);
-        _works(stranger, abi.encodeCall(market.claim, (project, 2, _one(_itemOf(round, 8, D / 8, 1)))));
+        _works(stranger, _encodeClaim(project, 2, _one(_itemOf(round, 8, D / 8, 1))));
         bad.setBlocked(trainers[0], false);
         _works(stranger, call); // claims never expire
     }
@@ -93,7 +92,7 @@ contract HostileTokensTest is MarketScene {
         vm.prank(address(market));
         other.transfer(address(0xdead), all); // as a rebase would
         uint256 before = token.balanceOf(trainers[0]);
-        market.claim(project, 1, _one(_itemOf(round, 8, D / 8, 0)));
+        _claimWith(project, 1, _one(_itemOf(round, 8, D / 8, 0)));
         vm.assertEq(token.balanceOf(trainers[0]) - before, D / 8);
         _end();
         market.refund(project);
@@ -120,8 +119,8 @@ contract HostileTokensTest is MarketScene {
         Settlement memory s;
         NextModel memory next;
         calls = new bytes[](24);
-        calls[0] = abi.encodeCall(market.claim, (p, 1, items));
-        calls[1] = abi.encodeCall(market.claimTo, (p, 1, items, stranger, 0, ""));
+        calls[0] = _encodeClaim(p, 1, items);
+        calls[1] = _encodeClaimTo(p, 1, items, stranger, 0, "");
         calls[2] = abi.encodeCall(market.fund, (p, 1));
         calls[3] = abi.encodeCall(market.createProject, (_termsIn(bad), 0));
         calls[4] = abi.encodeCall(market.endProject, (p));
@@ -136,20 +135,20 @@ contract HostileTokensTest is MarketScene {
         calls[13] = abi.encodeCall(market.accept, (p, 2));
         calls[14] = abi.encodeCall(market.withdrawAcceptance, (p, 2));
         calls[15] = abi.encodeCall(market.openRound, (p));
-        calls[16] = abi.encodeCall(market.commitBatch, (p, 1, _noLeaves(), new CommitSignature[](0)));
-        calls[17] = abi.encodeCall(market.commitSelf, (p, 1, 1, "x", _noLeaves()));
-        calls[18] = abi.encodeCall(market.reveal, (p, 1, _noLeaves(), new Opening[](0), new Receipt[](0)));
-        calls[19] = abi.encodeCall(market.rescue, (p, 1, _noLeaves(), new Opening[](0)));
-        calls[20] = abi.encodeCall(market.slashNoReveal, (p, 1, 1, _noLeaves()));
-        calls[21] = abi.encodeCall(market.closeRound, (p, 1, new Row[](0)));
-        calls[22] = abi.encodeCall(market.settle, (p, 1, s.rows, "", next, s.bundle, ""));
+        calls[16] = _encodeCommitBatch(p, 1, _noLeaves(), new CommitSignature[](0));
+        calls[17] = _encodeCommitSelf(p, 1, 1, "x", _noLeaves());
+        calls[18] = _encodeReveal(p, 1, _noLeaves(), new Opening[](0), new Receipt[](0));
+        calls[19] = _encodeRescue(p, 1, _noLeaves(), new Opening[](0));
+        calls[20] = _encodeSlash(p, 1, 1, _noLeaves());
+        calls[21] = _encodeClose(p, 1, new Row[](0));
+        calls[22] = abi.encodeCall(market.settle, (p, 1, s.admissions, "", next, s.bundle, ""));
         calls[23] = abi.encodeCall(market.receiptModel, (p, new WitnessSignature[](0)));
     }
 
     function _reenter(ReentrantToken bad, ClaimItem[] memory items, bytes memory inner) private {
         uint256 before = vm.snapshotState();
         bad.arm(address(market), inner);
-        market.claim(project, 1, items);
+        _claimWith(project, 1, items);
         vm.assertFalse(bad.succeeded());
         bytes memory guarded =
             abi.encodeWithSelector(ReentrancyGuardTransient.ReentrancyGuardReentrantCall.selector);

@@ -3,11 +3,10 @@ pragma solidity 0.8.30;
 
 import {ICohortMarket} from "../../src/interfaces/ICohortMarket.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {
-    CommitLeaf, CommitSignature, LeafSkip, Opening, Phase, Receipt, SkipReason
-} from "../../src/types/Types.sol";
+import {LeafSkip, Phase, Receipt, SkipReason} from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, CommitSignature, Opening} from "../support/Packed.sol";
 
 /// @notice Nothing that was signed or committed for one place serves in another: round, project, market, chain, phase.
 contract ReplayTest is MarketScene {
@@ -31,9 +30,6 @@ contract ReplayTest is MarketScene {
     /// @dev Also after a reorganisation over tC: what was signed for a round cannot enter the one that takes its place.
     function test_CommitSignature_WhenItIsOfAnotherRound() public {
         (CommitLeaf[] memory leaves, CommitSignature[] memory signatures) = _signed();
-        for (uint256 i; i < 8; ++i) {
-            signatures[i] = _signLeaf(project, round, leaves[i], type(uint64).max, trainerKeys[i]);
-        }
         vm.warp(_view().commitEnd);
         _closeEmpty();
         round = _open(project);
@@ -91,14 +87,14 @@ contract ReplayTest is MarketScene {
         Opening[] memory openings = _openings(project, round, 0, 8);
         Receipt[] memory receipts = _receipts(other, round, openings);
         vm.expectPartialRevert(IRounds.ReceiptInvalid.selector);
-        market.reveal(project, round, batch, openings, receipts);
+        _revealWith(project, round, batch, openings, receipts);
         receipts = _receipts(project, round + 1, openings);
         vm.expectPartialRevert(IRounds.ReceiptInvalid.selector);
-        market.reveal(project, round, batch, openings, receipts);
+        _revealWith(project, round, batch, openings, receipts);
         receipts = _receipts(project, round, openings);
         vm.chainId(5);
         vm.expectPartialRevert(IRounds.ReceiptInvalid.selector);
-        market.reveal(project, round, batch, openings, receipts);
+        _revealWith(project, round, batch, openings, receipts);
     }
 
     function test_Evidence_WhenItIsOfAnotherRoundProjectOrChain() public {
@@ -154,24 +150,24 @@ contract ReplayTest is MarketScene {
     function _noneCounts(uint256 p, uint32 r, CommitLeaf[] memory leaves, CommitSignature[] memory signatures) private {
         vm.prank(aggregator);
         vm.expectRevert(abi.encodeWithSelector(IRounds.EmptyBatch.selector));
-        market.commitBatch(p, r, leaves, signatures);
+        _postBatch(p, r, leaves, signatures);
         // With one good leaf among them, it alone counts.
         project = p;
         leaves[0].commitment = _commitment(p, r, 0);
-        signatures[0] = _signLeaf(p, r, leaves[0], type(uint64).max, trainerKeys[0]);
+        signatures[0] = _signLeaf(p, r, leaves[0], trainerKeys[0]);
         for (uint32 member = 2; member <= 8; ++member) {
             vm.expectEmit(address(market));
             emit IRounds.LeafSkipped(p, r, member, LeafSkip.NotSigned);
         }
         vm.prank(aggregator);
-        market.commitBatch(p, r, leaves, signatures);
+        _postBatch(p, r, leaves, signatures);
         vm.assertEq(market.roundOf(p, r).batchCount, 1);
     }
 
     /// @dev Trainer 0 posts the old commitment here; its old opening does not open it.
     function _opensNothing(Opening[] memory openings, bytes32 old) private {
         vm.prank(trainers[0]);
-        market.commitSelf(project, round, 1, old, _noLeaves());
+        _postSelf(project, round, 1, old, _noLeaves());
         _commitSelf(project, round, 1);
         _commitSelf(project, round, 2);
         vm.warp(_view().revealStart + COMMIT);
@@ -179,13 +175,13 @@ contract ReplayTest is MarketScene {
         Receipt[] memory receipts = _receipts(project, round, openings);
         vm.expectEmit(address(market));
         emit IRounds.RevealSkipped(project, round, 1, SkipReason.WrongOpening);
-        market.reveal(project, round, _noLeaves(), openings, receipts);
+        _revealWith(project, round, _noLeaves(), openings, receipts);
         vm.assertEq(_view().admitted, 0);
     }
 
     function _evidenceRefused(Settlement memory s) private {
         vm.prank(aggregator);
         vm.expectPartialRevert(AttestedVerifier.AttestationInvalid.selector);
-        market.settle(project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
+        market.settle(project, round, s.admissions, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
     }
 }

@@ -2,7 +2,8 @@
 pragma solidity 0.8.30;
 
 import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
-import {Cid, CommitLeaf, Opening, Row} from "../../src/types/Types.sol";
+import {Cid} from "../../src/types/Types.sol";
+import {CommitLeaf, Opening, Row} from "../support/Packed.sol";
 import {CheatCodes} from "../support/Vm.sol";
 import {ResolutionDigests, RoundsDigests, SettlementDigests, VerifierDigests} from "./harness/Digests.sol";
 import {DifferentialRules} from "./harness/Rules.sol";
@@ -138,14 +139,21 @@ contract VectorsTest is CheatCodes {
 
     function test_AdmittedRows() public {
         DifferentialRules rules = _rules();
-        Row[][] memory one = new Row[][](1);
+        Row[][][] memory one = new Row[][][](1);
         uint256 count = _open("admitted");
         for (at = 0; at < count; ++at) {
-            uint32[] memory members = _uint32s("members");
-            bytes32[] memory updates = _words("updates");
-            one[0] = new Row[](members.length);
-            for (uint256 i; i < members.length; ++i) one[0][i] = Row(members[i], updates[i]);
+            one[0] = _calls();
             vm.assertEq(rules.admitted(one)[0], _word("expected"));
+        }
+    }
+
+    function test_ClaimItems() public {
+        DifferentialRules rules = _rules();
+        uint256[][] memory one = new uint256[][](1);
+        uint256 count = _open("claimItems");
+        for (at = 0; at < count; ++at) {
+            one[0] = _uints("items");
+            vm.assertEq(rules.claimItems(one)[0], _word("expected"));
         }
     }
 
@@ -190,8 +198,7 @@ contract VectorsTest is CheatCodes {
                 _uint("project"),
                 uint32(_uint("round")),
                 uint32(_uint("member")),
-                _word("commitment"),
-                uint64(_uint("expiry"))
+                _word("commitment")
             );
             vm.assertEq(digests.commits(one)[0], _word("expected"));
         }
@@ -325,6 +332,25 @@ contract VectorsTest is CheatCodes {
         for (uint256 i; i < members.length; ++i) {
             list[i] = Opening(members[i], updates[i], Cid(uint8(codecs[i]), digests[i]), salts[i]);
         }
+    }
+
+    /// @dev Rows one after another, and how many each call admitted.
+    function _calls() private view returns (Row[][] memory list) {
+        uint256[] memory lengths = _uints("calls");
+        uint32[] memory members = _uint32s("members");
+        uint256[] memory codecs = _uints("codecs");
+        bytes32[] memory updates = _words("updates");
+        bytes32[] memory digests = _words("digests");
+        list = new Row[][](lengths.length);
+        uint256 i;
+        for (uint256 k; k < lengths.length; ++k) {
+            list[k] = new Row[](lengths[k]);
+            for (uint256 row; row < lengths[k]; ++row) {
+                list[k][row] = Row(members[i], updates[i], Cid(uint8(codecs[i]), digests[i]));
+                ++i;
+            }
+        }
+        vm.assertEq(i, members.length);
     }
 
     function _same(uint256[] memory found, uint256[] memory expected) private view {

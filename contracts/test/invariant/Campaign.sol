@@ -24,7 +24,7 @@ abstract contract Campaign is CheatCodes {
         uint256[ACTIONS] memory total;
         uint256 sequences;
         if (files.exists(sums)) {
-            (sequences, total) = abi.decode(files.readFileBinary(sums), (uint256, uint256[50])); // ACTIONS
+            (sequences, total) = abi.decode(files.readFileBinary(sums), (uint256, uint256[52])); // ACTIONS
         }
         for (uint256 i; i < ACTIONS; ++i) total[i] += did[i];
         // As forge reads it; foundry.toml has the number for the default run.
@@ -71,10 +71,12 @@ abstract contract Campaign is CheatCodes {
         least[uint256(Did.ReplaceLeaf)] = 400;
         least[uint256(Did.RevealValidation)] = 50;
         least[uint256(Did.Reveal)] = 2000;
+        least[uint256(Did.RevealWithoutLeaves)] = 1000;
         least[uint256(Did.UpdateAdmitted)] = 2000;
         least[uint256(Did.UpdateRefused)] = 100;
         least[uint256(Did.OpeningSkipped)] = 2000;
         least[uint256(Did.Rescue)] = 100;
+        least[uint256(Did.RescueWithoutLeaves)] = 50;
         least[uint256(Did.SlashNewest)] = 100;
         least[uint256(Did.SlashOlder)] = 30;
         least[uint256(Did.SlashWithoutStake)] = 1;

@@ -3,12 +3,13 @@ pragma solidity 0.8.30;
 
 import {TestToken} from "../../src/devnet/TestToken.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
-import {CommitLeaf, Phase, ProjectTerms, Row} from "../../src/types/Types.sol";
-import {MarketFixture} from "../support/MarketFixture.sol";
+import {Admission, Phase, ProjectTerms} from "../../src/types/Types.sol";
+import {MarketCalls} from "../support/MarketCalls.sol";
+import {CommitLeaf, Packed, Row} from "../support/Packed.sol";
 
 /// @notice What the market should hold, kept beside it: the rules of the protocol written once more, in the plainest way
 /// and from the calls alone. Nothing here is read from the market.
-abstract contract MarketModel is MarketFixture {
+abstract contract MarketModel is MarketCalls {
     uint256 internal constant PEOPLE = 8; // trainers who may take part
 
     /// @dev How a member of a round committed.
@@ -49,8 +50,8 @@ abstract contract MarketModel is MarketFixture {
         bytes32 publicRows;
         CommitLeaf[] batch;
         Row[] rows;
+        uint256[] admissions; // rows of each call that admitted any
         uint256[] pays; // base units, one per row, once the round has ended
-        uint256 claimed; // bits
         Phase outcome; // None until the money has moved
         Phase seen; // the last phase that the market showed
     }
@@ -66,6 +67,7 @@ abstract contract MarketModel is MarketFixture {
         uint256 usefulness;
         uint256 rounds;
         uint256 rejections;
+        uint256 claimed; // bit r: has been paid for round r
     }
 
     struct GhostBond {
@@ -145,6 +147,18 @@ abstract contract MarketModel is MarketFixture {
     function _hadReveals(uint256 project, uint32 round) internal view returns (bool) {
         GhostRound storage r = roundGhosts[project][round];
         return r.openedAt != 0 && r.leaves + r.selves >= ghosts[project].terms.minTrainers;
+    }
+
+    /// @dev What each call admitted, cut out of the rows.
+    function _admissionsOf(GhostRound storage r) internal view returns (Admission[] memory list) {
+        list = new Admission[](r.admissions.length);
+        uint256 at;
+        for (uint256 k; k < list.length; ++k) {
+            Row[] memory rows = new Row[](r.admissions[k]);
+            for (uint256 i; i < rows.length; ++i) rows[i] = r.rows[at++];
+            list[k] = Packed.admission(rows);
+        }
+        vm.assertEq(at, r.rows.length, "every row was admitted by a call");
     }
 
     /// @dev Everyone has committed: tC is now, and all later windows keep their length.

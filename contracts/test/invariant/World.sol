@@ -37,10 +37,12 @@ enum Did {
     ReplaceLeaf,
     RevealValidation,
     Reveal,
+    RevealWithoutLeaves,
     UpdateAdmitted,
     UpdateRefused,
     OpeningSkipped,
     Rescue,
+    RescueWithoutLeaves,
     SlashNewest,
     SlashOlder,
     SlashWithoutStake,
@@ -63,7 +65,7 @@ enum Did {
 }
 
 /// @dev Values of Did. A literal, because array lengths must be.
-uint256 constant ACTIONS = 50;
+uint256 constant ACTIONS = 52;
 
 /// @notice Three projects of two owners: one plain, one whose models wait for receipts, one with a token that calls back.
 abstract contract World is MarketModel {

@@ -2,8 +2,9 @@
 pragma solidity 0.8.30;
 
 import {IProjects} from "../../src/interfaces/IProjects.sol";
-import {CommitLeaf, Phase, ProjectTerms} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {MarketFixture} from "../support/MarketFixture.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 /// @notice The largest values that are allowed work; beyond them there is a named error and no panic.
 contract BoundsTest is MarketFixture {

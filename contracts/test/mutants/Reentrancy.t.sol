@@ -2,24 +2,14 @@
 pragma solidity 0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
-import {
-    Cid,
-    ClaimItem,
-    CommitLeaf,
-    CommitSignature,
-    NextModel,
-    Opening,
-    ProjectTerms,
-    Receipt,
-    Row,
-    WitnessSignature
-} from "../../src/types/Types.sol";
+import {Admission, Cid, NextModel, ProjectTerms, Receipt, WitnessSignature} from "../../src/types/Types.sol";
 import {ReentrantToken} from "../support/HostileTokens.sol";
-import {MarketFixture} from "../support/MarketFixture.sol";
+import {MarketCalls} from "../support/MarketCalls.sol";
+import {ClaimItem, CommitLeaf, CommitSignature, Opening, Row} from "../support/Packed.sol";
 
 /// @notice One lock for the whole market: a token that calls back in the middle of any transfer meets it in every function that
 /// writes, whatever part of the market's code that function is in.
-contract ReentrancyTest is MarketFixture {
+contract ReentrancyTest is MarketCalls {
     ReentrantToken private hostile;
     uint256 private project;
 
@@ -94,20 +84,20 @@ contract ReentrancyTest is MarketFixture {
         calls[11] = abi.encodeCall(market.accept, (project, 1));
         calls[12] = abi.encodeCall(market.withdrawAcceptance, (project, 1));
         calls[13] = abi.encodeCall(market.openRound, (project));
-        calls[14] = abi.encodeCall(market.commitBatch, (project, 1, leaves, new CommitSignature[](0)));
-        calls[15] = abi.encodeCall(market.commitSelf, (project, 1, 1, keccak256("c"), leaves));
-        calls[16] = abi.encodeCall(market.reveal, (project, 1, leaves, openings, new Receipt[](0)));
-        calls[17] = abi.encodeCall(market.rescue, (project, 1, leaves, openings));
-        calls[18] = abi.encodeCall(market.slashNoReveal, (project, 1, 1, leaves));
+        calls[14] = _encodeCommitBatch(project, 1, leaves, new CommitSignature[](0));
+        calls[15] = _encodeCommitSelf(project, 1, 1, keccak256("c"), leaves);
+        calls[16] = _encodeReveal(project, 1, leaves, openings, new Receipt[](0));
+        calls[17] = _encodeRescue(project, 1, leaves, openings);
+        calls[18] = _encodeSlash(project, 1, 1, leaves);
         calls[19] = abi.encodeCall(market.revealValidation, (project, 1, keccak256("v"), new bytes32[](0)));
         calls[20] = abi.encodeCall(market.postPublicRows, (project, 1, keccak256("r"), signatures));
         NextModel memory next;
         Cid memory bundle;
-        calls[21] = abi.encodeCall(market.settle, (project, 1, rows, "", next, bundle, ""));
-        calls[22] = abi.encodeCall(market.closeRound, (project, 1, rows));
+        calls[21] = abi.encodeCall(market.settle, (project, 1, new Admission[](0), "", next, bundle, ""));
+        calls[22] = _encodeClose(project, 1, rows);
         calls[23] = abi.encodeCall(market.receiptModel, (project, signatures));
-        calls[24] = abi.encodeCall(market.claim, (project, 1, items));
-        calls[25] = abi.encodeCall(market.claimTo, (project, 1, items, stranger, 0, ""));
+        calls[24] = _encodeClaim(project, 1, items);
+        calls[25] = _encodeClaimTo(project, 1, items, stranger, 0, "");
         calls[26] = abi.encodeCall(market.selfPermit, (address(hostile), 1, 0, 0, 0, 0));
     }
 }

@@ -2,8 +2,9 @@
 pragma solidity 0.8.30;
 
 import {IPayouts} from "../../src/interfaces/IPayouts.sol";
-import {ClaimItem, Row} from "../../src/types/Types.sol";
+import {Admission} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {ClaimItem, Packed, Row} from "../support/Packed.sol";
 import {BadWallet, CallingWallet, OwnedWallet, VerboseWallet} from "../support/Wallets.sol";
 
 contract ClaimToTest is MarketScene {
@@ -25,12 +26,12 @@ contract ClaimToTest is MarketScene {
     }
 
     function test_ClaimTo_RevertWhen_TheProjectIsUnknown() public {
-        bytes memory call = abi.encodeCall(market.claimTo, (9, 3, _items(2), receiver, 0, ""));
+        bytes memory call = _encodeClaimTo(9, 3, _items(2), receiver, 0, "");
         _reverts(trainers[2], call, _unknown(9));
     }
 
     function test_ClaimTo_RevertWhen_TheMemberIsUnknown() public {
-        bytes memory call = abi.encodeCall(market.claimTo, (project, 77, _items(2), receiver, 0, ""));
+        bytes memory call = _encodeClaimTo(project, 77, _items(2), receiver, 0, "");
         _reverts(trainers[2], call, abi.encodeWithSelector(IPayouts.UnknownMember.selector, project, 77));
     }
 
@@ -57,7 +58,7 @@ contract ClaimToTest is MarketScene {
         _notSigned(2, receiver, never - 1, good);
         uint32 second = _settledRound(project, 8);
         ClaimItem[] memory items = _one(_itemOf(second, 8, PAY, 2)); // other items
-        bytes memory call = abi.encodeCall(market.claimTo, (project, 3, items, receiver, never, good));
+        bytes memory call = _encodeClaimTo(project, 3, items, receiver, never, good);
         _reverts(stranger, call, _notSignedError(2, receiver));
         vm.chainId(5);
         _notSigned(2, receiver, never, good);
@@ -66,7 +67,7 @@ contract ClaimToTest is MarketScene {
     function test_ClaimTo_RevertWhen_ItIsUsedTwice() public {
         bytes memory call = _call(2, receiver, type(uint64).max, _sign(2, receiver, type(uint64).max, trainerKeys[2]));
         _works(stranger, call);
-        _reverts(stranger, call, abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, project, round, 2));
+        _reverts(stranger, call, abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, project, 3, round));
     }
 
     /// @dev A delegate works for a trainer and never moves its money.
@@ -81,7 +82,7 @@ contract ClaimToTest is MarketScene {
     function test_ClaimTo_WhenTheTrainerCalls() public {
         vm.expectEmit(address(market));
         uint256[] memory words = new uint256[](1);
-        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120;
+        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120 | uint256(3) << 152;
         emit IPayouts.Claimed(project, 3, receiver, words);
         _works(trainers[2], _call(2, receiver, 0, "")); // needs neither signature nor expiry
         vm.assertEq(token.balanceOf(receiver), PAY);
@@ -161,12 +162,17 @@ contract ClaimToTest is MarketScene {
         _reveal(project, round, _noLeaves(), 8, 9);
         Row[] memory rows = new Row[](3);
         for (uint256 i; i < 3; ++i) rows[i] = _rows(project, round, who[i], who[i] + 1)[0];
-        if (_view().unresolved == 0) _send(project, round, _settlement(project, round, rows, _outcomes(3, ONE)));
+        Admission[] memory admissions = new Admission[](2);
+        admissions[0] = Packed.admission(_rows(project, round, 0, 2));
+        admissions[1] = Packed.admission(_rows(project, round, 8, 9));
+        if (_view().unresolved == 0) {
+            _send(project, round, _settlement(project, round, admissions, _outcomes(3, ONE)));
+        }
         items = _one(_claimItem(project, round, rows, _equalPays(3, D / 3), 2));
     }
 
     function _walletCall(ClaimItem[] memory items, bytes memory signature) private view returns (bytes memory) {
-        return abi.encodeCall(market.claimTo, (project, 9, items, receiver, type(uint64).max, signature));
+        return _encodeClaimTo(project, 9, items, receiver, type(uint64).max, signature);
     }
 
     function _walletNotSigned(address wallet) private view returns (bytes memory) {
@@ -178,7 +184,7 @@ contract ClaimToTest is MarketScene {
     }
 
     function _call(uint256 i, address to, uint64 expiry, bytes memory signature) private view returns (bytes memory) {
-        return abi.encodeCall(market.claimTo, (project, uint32(i + 1), _items(i), to, expiry, signature));
+        return _encodeClaimTo(project, uint32(i + 1), _items(i), to, expiry, signature);
     }
 
     function _sign(uint256 i, address to, uint64 expiry, uint256 key) private view returns (bytes memory) {
@@ -195,7 +201,7 @@ contract ClaimToTest is MarketScene {
                 keccak256("ClaimTo(uint256 project,uint32 member,bytes32 itemsHash,address to,uint64 expiry)"),
                 project,
                 member,
-                keccak256(abi.encode(items)),
+                keccak256(abi.encodePacked(Packed.items(items))),
                 to,
                 expiry
             )

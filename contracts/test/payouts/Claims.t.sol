@@ -2,8 +2,8 @@
 pragma solidity 0.8.30;
 
 import {IPayouts} from "../../src/interfaces/IPayouts.sol";
-import {ClaimItem, CommitLeaf, Row} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {ClaimItem, CommitLeaf, Row} from "../support/Packed.sol";
 
 contract ClaimsTest is MarketScene {
     uint256 private constant PAY = D / 8;
@@ -17,17 +17,17 @@ contract ClaimsTest is MarketScene {
     // ---- claim
 
     function test_Claim_RevertWhen_TheProjectIsUnknown() public {
-        _reverts(stranger, abi.encodeCall(market.claim, (9, 1, _one(_item(2)))), _unknown(9));
+        _reverts(stranger, _encodeClaim(9, 1, _one(_item(2))), _unknown(9));
     }
 
     function test_Claim_RevertWhen_TheMemberIsUnknown() public {
         bytes memory unknown = abi.encodeWithSelector(IPayouts.UnknownMember.selector, project, 77);
-        _reverts(stranger, abi.encodeCall(market.claim, (project, 77, _one(_item(2)))), unknown);
+        _reverts(stranger, _encodeClaim(project, 77, _one(_item(2))), unknown);
     }
 
     function test_Claim_RevertWhen_ThereIsNoItem() public {
         bytes memory nothing = abi.encodeWithSelector(IPayouts.NothingToClaim.selector);
-        _reverts(stranger, abi.encodeCall(market.claim, (project, 3, new ClaimItem[](0))), nothing);
+        _reverts(stranger, _encodeClaim(project, 3, new ClaimItem[](0)), nothing);
     }
 
     function test_Claim_RevertWhen_TheRowEarnedNothing() public {
@@ -38,20 +38,20 @@ contract ClaimsTest is MarketScene {
         _send(project, round, s);
         uint256[] memory pays = _equalPays(8, D / 7);
         pays[0] = 0;
-        ClaimItem memory item = _claimItem(project, round, s.rows, pays, 0);
+        ClaimItem memory item = _claimItem(project, round, _rows(project, round, 0, 8), pays, 0);
         bytes memory nothing = abi.encodeWithSelector(IPayouts.NothingToClaim.selector);
-        _reverts(stranger, abi.encodeCall(market.claim, (project, 1, _one(item))), nothing);
+        _reverts(stranger, _encodeClaim(project, 1, _one(item)), nothing);
     }
 
     function test_Claim_RevertWhen_TheRowWasClaimed() public {
         _works(stranger, _call(2, _item(2)));
-        _reverts(stranger, _call(2, _item(2)), _already(2));
+        _reverts(stranger, _call(2, _item(2)), _already(3));
     }
 
     function test_Claim_RevertWhen_ARowStandsTwiceInOneCall() public {
         ClaimItem[] memory items = new ClaimItem[](2);
         items[0] = items[1] = _item(2);
-        _reverts(stranger, abi.encodeCall(market.claim, (project, 3, items)), _already(2));
+        _reverts(stranger, _encodeClaim(project, 3, items), _already(3));
     }
 
     function test_Claim_RevertWhen_TheAmountIsWrong() public {
@@ -111,15 +111,17 @@ contract ClaimsTest is MarketScene {
     function test_Claim_WhenTheProofIsRight() public {
         uint256 before = token.balanceOf(trainers[2]);
         uint256[] memory words = new uint256[](1);
-        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120;
+        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120 | uint256(3) << 152;
         ClaimItem[] memory items = _one(_item(2));
         vm.expectEmit(address(market));
         emit IPayouts.Claimed(project, 3, trainers[2], words);
         vm.prank(stranger);
-        market.claim(project, 3, items);
+        _claimWith(project, 3, items);
         vm.assertEq(token.balanceOf(trainers[2]) - before, PAY);
         vm.assertEq(token.balanceOf(stranger), 0, "to the trainer, whoever calls");
-        vm.assertEq(_view().claimedBits, 4);
+        vm.assertEq(market.claimedRounds(project, 3, 0), 1 << round);
+        vm.assertEq(market.claimedRounds(project, 2, 0), 0);
+        vm.assertEq(market.claimedRounds(project, 3, 1), 0);
         vm.assertEq(_ledger().claimed, PAY);
         vm.assertEq(_ledger().claimable, 7 * PAY);
         _equation(project);
@@ -130,13 +132,15 @@ contract ClaimsTest is MarketScene {
         items[0] = _itemOf(1, 8, PAY, 5);
         for (uint32 i = 1; i < 5; ++i) items[i] = _itemOf(_settledRound(project, 8), 8, PAY, 5);
         uint256 before = token.balanceOf(trainers[5]);
-        market.claim(project, 6, items);
+        _claimWith(project, 6, items);
         vm.assertEq(token.balanceOf(trainers[5]) - before, 5 * PAY);
     }
 
     function test_Claim_WhenEverybodyClaims() public {
         for (uint256 i; i < 8; ++i) _works(stranger, _call(i, _item(i)));
-        vm.assertEq(_view().claimedBits, 255);
+        for (uint32 member = 1; member <= 8; ++member) {
+            vm.assertEq(market.claimedRounds(project, member, 0), 1 << round);
+        }
         vm.assertEq(_ledger().claimable, 0);
     }
 
@@ -144,21 +148,21 @@ contract ClaimsTest is MarketScene {
         _bond(project, aggregator, BOND);
         uint32 second = _toSettle(project, 8);
         vm.warp(market.roundOf(project, second).settleEnd);
-        market.closeRound(project, second, _rows(project, second, 0, 8));
+        _closeWith(project, second, _rows(project, second, 0, 8));
         uint32 third = _open(project);
         CommitLeaf[] memory batch = _commit(project, third, 0, 8);
         vm.warp(market.roundOf(project, third).revealStart);
         _reveal(project, third, batch, 0, 1);
         vm.warp(market.roundOf(project, third).revealEnd);
         Row[] memory rows = _rows(project, third, 0, 1);
-        market.closeRound(project, third, rows);
+        _closeWith(project, third, rows);
 
         ClaimItem[] memory items = new ClaimItem[](2);
         items[0] = _itemOf(second, 8, PAY, 0);
         items[1] = _claimItem(project, third, rows, _equalPays(1, PAY), 0); // one leaf: an empty proof
         vm.assertEq(items[1].proof.length, 0);
         uint256 before = token.balanceOf(trainers[0]);
-        market.claim(project, 1, items);
+        _claimWith(project, 1, items);
         vm.assertEq(token.balanceOf(trainers[0]) - before, 2 * PAY);
         _equation(project);
     }
@@ -185,14 +189,14 @@ contract ClaimsTest is MarketScene {
     }
 
     function _call(uint256 i, ClaimItem memory item) private view returns (bytes memory) {
-        return abi.encodeCall(market.claim, (project, uint32(i + 1), _one(item)));
+        return _encodeClaim(project, uint32(i + 1), _one(item));
     }
 
     function _refused(uint256 i, ClaimItem memory item, uint32 r, uint256 row) private {
         _reverts(stranger, _call(i, item), abi.encodeWithSelector(IPayouts.ProofInvalid.selector, project, r, row));
     }
 
-    function _already(uint256 row) private view returns (bytes memory) {
-        return abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, project, round, row);
+    function _already(uint256 member) private view returns (bytes memory) {
+        return abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, project, member, round);
     }
 }

@@ -4,8 +4,9 @@ pragma solidity 0.8.30;
 import {IBonds} from "../../src/interfaces/IBonds.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {CommitLeaf, Phase, Profile} from "../../src/types/Types.sol";
+import {Phase, Profile} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 contract ProjectsTest is MarketScene {
     function setUp() public override {

@@ -283,8 +283,14 @@ contract TermsTest is MarketScene {
         address[] memory list = new address[](count % 8);
         for (uint256 i; i < list.length; ++i) list[i] = seven[i];
         address at = TermsStore.write(rules, list);
-        (Rules memory back, address[7] memory witnesses_) = TermsStore.read(at);
+        Rules memory back = TermsStore.read(at);
         vm.assertEq(abi.encode(back), abi.encode(rules));
+        address[7] memory witnesses_ = TermsStore.witnessesOf(at);
+        vm.assertEq(TermsStore.tokenOf(at), rules.token);
+        Rules memory again;
+        address[7] memory others;
+        TermsStore.readInto(at, again, others);
+        vm.assertEq(abi.encode(again, others), abi.encode(rules, witnesses_));
         for (uint256 i; i < 7; ++i) vm.assertEq(witnesses_[i], i < list.length ? seven[i] : address(0));
         vm.assertEq(at.code.length, 1 + 40 * 32);
         (bool ok, bytes memory data) = at.call(hex"01020304");

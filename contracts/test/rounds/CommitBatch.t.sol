@@ -3,8 +3,9 @@ pragma solidity 0.8.30;
 
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {CommitLeaf, CommitSignature, LeafSkip, Phase, ProjectTerms} from "../../src/types/Types.sol";
+import {LeafSkip, Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, CommitSignature, Packed} from "../support/Packed.sol";
 
 contract CommitBatchTest is MarketScene {
     address private delegate;
@@ -21,13 +22,13 @@ contract CommitBatchTest is MarketScene {
 
     function test_CommitBatch_RevertWhen_TheProjectIsUnknown() public {
         CommitLeaf[] memory none = _noLeaves();
-        bytes memory call = abi.encodeCall(market.commitBatch, (7, 1, none, new CommitSignature[](0)));
+        bytes memory call = _encodeCommitBatch(7, 1, none, new CommitSignature[](0));
         _reverts(aggregator, call, _unknown(7));
     }
 
     function test_CommitBatch_RevertWhen_ItIsNotTheNewestRound() public {
         bytes memory call =
-            abi.encodeCall(market.commitBatch, (project, 2, _noLeaves(), new CommitSignature[](0)));
+            _encodeCommitBatch(project, 2, _noLeaves(), new CommitSignature[](0));
         _reverts(aggregator, call, _notNewest(2));
     }
 
@@ -66,25 +67,35 @@ contract CommitBatchTest is MarketScene {
 
     function test_CommitBatch_RevertWhen_ItIsEmpty() public {
         bytes memory call =
-            abi.encodeCall(market.commitBatch, (project, round, _noLeaves(), new CommitSignature[](0)));
+            _encodeCommitBatch(project, round, _noLeaves(), new CommitSignature[](0));
         _reverts(aggregator, call, abi.encodeWithSelector(IRounds.EmptyBatch.selector));
     }
 
     function test_CommitBatch_RevertWhen_ItHasMoreThan32Leaves() public {
         CommitLeaf[] memory leaves = new CommitLeaf[](33);
         bytes memory call =
-            abi.encodeCall(market.commitBatch, (project, round, leaves, new CommitSignature[](33)));
+            _encodeCommitBatch(project, round, leaves, new CommitSignature[](33));
         _reverts(aggregator, call, abi.encodeWithSelector(IRounds.BatchTooLong.selector, 33, 32));
     }
 
     function test_CommitBatch_RevertWhen_SignaturesAreMissing() public {
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory two = _signLeaves(project, round, _leaves(project, round, 0, 2), 0);
-        bytes memory call = abi.encodeCall(market.commitBatch, (project, round, leaves, two));
-        _reverts(aggregator, call, abi.encodeWithSelector(IRounds.SignaturesMismatch.selector, 2, 3));
+        bytes memory call = _encodeCommitBatch(project, round, leaves, two);
+        _reverts(aggregator, call, abi.encodeWithSelector(IRounds.SignaturesMismatch.selector, 128, 192));
         leaves = _leaves(project, round, 0, 1);
-        call = abi.encodeCall(market.commitBatch, (project, round, leaves, two));
-        _reverts(aggregator, call, abi.encodeWithSelector(IRounds.SignaturesMismatch.selector, 2, 1));
+        call = _encodeCommitBatch(project, round, leaves, two);
+        _reverts(aggregator, call, abi.encodeWithSelector(IRounds.SignaturesMismatch.selector, 128, 64));
+    }
+
+    function testFuzz_CommitBatch_RevertWhen_SignaturesHaveAnotherLength(uint256 length) public {
+        length = _bound(length, 0, 6 * 64);
+        CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
+        bytes memory signatures = new bytes(length);
+        bytes memory call = abi.encodeCall(market.commitBatch, (project, round, Packed.leaves(leaves), signatures));
+        bytes memory error_ = abi.encodeWithSelector(IRounds.SignaturesMismatch.selector, length, 192);
+        if (length == 192) error_ = abi.encodeWithSelector(IRounds.EmptyBatch.selector); // as many, and none is good
+        _reverts(aggregator, call, error_);
     }
 
     function test_CommitBatch_RevertWhen_AMemberStandsTwice() public {
@@ -105,21 +116,15 @@ contract CommitBatchTest is MarketScene {
     function test_CommitBatch_RevertWhen_NoLeafCounts() public {
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 1); // by the wrong trainers
-        bytes memory call = abi.encodeCall(market.commitBatch, (project, round, leaves, signatures));
+        bytes memory call = _encodeCommitBatch(project, round, leaves, signatures);
         _reverts(aggregator, call, abi.encodeWithSelector(IRounds.EmptyBatch.selector));
     }
 
-    /// @dev Members are numbers of 32 bits: a word with more in it is refused, so that one batch has one hash.
-    function test_CommitBatch_RevertWhen_AMemberHasDirtyBits() public {
-        bytes memory call = _batchCall(0, 3);
-        // selector, four head words, length of the leaves: the first leaf's member
-        uint256 at = 4 + 5 * 32;
-        call[at] = 0x01;
-        vm.prank(aggregator);
-        (bool ok,) = address(market).call(call);
-        vm.assertFalse(ok);
-        call[at] = 0x00;
-        _works(aggregator, call);
+    function testFuzz_CommitBatch_RevertWhen_LeavesAreNotWhole(uint256 length) public {
+        length = _bound(length, 1, 40 * 36);
+        if (length % 36 == 0) --length;
+        bytes memory call = abi.encodeCall(market.commitBatch, (project, round, new bytes(length), ""));
+        _reverts(aggregator, call, abi.encodeWithSelector(IRounds.LeavesMalformed.selector, length));
     }
 
     function test_CommitBatch_WhenAllLeavesCount() public {
@@ -127,9 +132,9 @@ contract CommitBatchTest is MarketScene {
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
         bytes32 hash = _batchHash(leaves);
         vm.expectEmit(address(market));
-        emit IRounds.CommitsPosted(project, round, hash, 0x1f, leaves);
+        emit IRounds.CommitsPosted(project, round, 0x1f, Packed.leaves(leaves));
         vm.prank(aggregator);
-        market.commitBatch(project, round, leaves, signatures);
+        _postBatch(project, round, leaves, signatures);
         IRoundViews.RoundView memory r = _view();
         vm.assertEq(r.batchHash, hash);
         vm.assertEq(r.batchCount, 5);
@@ -205,16 +210,14 @@ contract CommitBatchTest is MarketScene {
         _postSkipping(leaves, _signLeaves(project, round, leaves, 0), 1, LeafSkip.NoCommitment);
     }
 
-    function test_CommitBatch_WhenASignatureHasExpired() public {
+    /// @dev Signatures have no time of their own: they are good in every second in which a batch may be posted.
+    function test_CommitBatch_WhenASignatureIsOld() public {
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1] = _signLeaf(project, round, leaves[1], uint64(block.timestamp - 1), trainerKeys[1]);
-        uint256 before = vm.snapshotState();
-        _postSkipping(leaves, signatures, 1, LeafSkip.Expired);
-        vm.revertToState(before);
-        signatures[1] = _signLeaf(project, round, leaves[1], uint64(block.timestamp), trainerKeys[1]);
-        _post(leaves, signatures);
-        vm.assertEq(_view().batchCount, 3, "good in its last second");
+        vm.warp(_view().commitEnd - SELF - 1);
+        vm.prank(aggregator);
+        _postBatch(project, round, leaves, signatures);
+        vm.assertEq(_view().batchCount, 3);
     }
 
     function test_CommitBatch_WhenALeafIsForged() public {
@@ -228,14 +231,44 @@ contract CommitBatchTest is MarketScene {
     function test_CommitBatch_WhenASignatureIsSomebodyElses() public {
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1] = _signLeaf(project, round, leaves[1], type(uint64).max, trainerKeys[2]);
+        signatures[1] = _signLeaf(project, round, leaves[1], trainerKeys[2]);
         _postSkipping(leaves, signatures, 1, LeafSkip.NotSigned);
     }
 
-    function test_CommitBatch_WhenAnExpiryWasChanged() public {
+    function test_CommitBatch_WhenASignatureIsOfAnotherRoundOrProject() public {
+        uint256 other = _projectWith(3);
+        CommitLeaf[] memory leaves = _leaves(project, round, 0, 4);
+        CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
+        signatures[1] = _signLeaf(project, round + 1, leaves[1], trainerKeys[1]);
+        signatures[2] = _signLeaf(other, round, leaves[2], trainerKeys[2]);
+        uint32[2] memory skipped = [uint32(2), 3];
+        for (uint256 i; i < 2; ++i) {
+            vm.expectEmit(address(market));
+            emit IRounds.LeafSkipped(project, round, skipped[i], LeafSkip.NotSigned);
+        }
+        _post(leaves, signatures);
+        vm.assertEq(_view().batchBits, 9);
+    }
+
+    /// @dev One trainer's consent for another member's leaf: the member is in what is signed.
+    function test_CommitBatch_WhenASignatureIsOfAnotherMember() public {
+        vm.prank(trainers[1]);
+        market.setDelegate(project, trainers[2]); // whose key may sign for member 2 too
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1].expiry += 1;
+        signatures[1] = _signLeaf(project, round, CommitLeaf(3, leaves[1].commitment), trainerKeys[2]);
+        _postSkipping(leaves, signatures, 1, LeafSkip.NotSigned);
+    }
+
+    /// @dev An expiry was part of what trainers signed once.
+    function test_CommitBatch_WhenASignatureHasAnExpiry() public {
+        CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
+        CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
+        bytes32 typeHash =
+            keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment,uint64 expiry)");
+        bytes32 struct_ =
+            keccak256(abi.encode(typeHash, project, round, leaves[1].member, leaves[1].commitment, type(uint64).max));
+        (signatures[1].r, signatures[1].vs) = _compact(trainerKeys[1], _digest("CohortMarket", address(market), struct_));
         _postSkipping(leaves, signatures, 1, LeafSkip.NotSigned);
     }
 
@@ -264,7 +297,7 @@ contract CommitBatchTest is MarketScene {
         market.setDelegate(project, delegate);
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1] = _signLeaf(project, round, leaves[1], type(uint64).max, delegateKey);
+        signatures[1] = _signLeaf(project, round, leaves[1], delegateKey);
         _post(leaves, signatures);
         vm.assertEq(_view().batchCount, 3);
     }
@@ -276,7 +309,7 @@ contract CommitBatchTest is MarketScene {
         vm.stopPrank();
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1] = _signLeaf(project, round, leaves[1], type(uint64).max, delegateKey);
+        signatures[1] = _signLeaf(project, round, leaves[1], delegateKey);
         _postSkipping(leaves, signatures, 1, LeafSkip.NotSigned);
     }
 
@@ -285,7 +318,7 @@ contract CommitBatchTest is MarketScene {
         market.setDelegate(project, delegate);
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 3);
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        signatures[1] = _signLeaf(project, round, leaves[1], type(uint64).max, delegateKey);
+        signatures[1] = _signLeaf(project, round, leaves[1], delegateKey);
         _postSkipping(leaves, signatures, 1, LeafSkip.NotSigned);
     }
 
@@ -330,12 +363,12 @@ contract CommitBatchTest is MarketScene {
 
     function _refused(CommitLeaf[] memory leaves, bytes memory error_) private {
         CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
-        _reverts(aggregator, abi.encodeCall(market.commitBatch, (project, round, leaves, signatures)), error_);
+        _reverts(aggregator, _encodeCommitBatch(project, round, leaves, signatures), error_);
     }
 
     function _post(CommitLeaf[] memory leaves, CommitSignature[] memory signatures) private {
         vm.prank(aggregator);
-        market.commitBatch(project, round, leaves, signatures);
+        _postBatch(project, round, leaves, signatures);
     }
 
     /// @dev Posts, and expects that exactly leaf `at` is passed over.
@@ -349,7 +382,7 @@ contract CommitBatchTest is MarketScene {
         vm.expectEmit(address(market));
         emit IRounds.LeafSkipped(project, round, leaves[at].member, reason);
         vm.expectEmit(address(market));
-        emit IRounds.CommitsPosted(project, round, _batchHash(leaves), bits, leaves);
+        emit IRounds.CommitsPosted(project, round, bits, Packed.leaves(leaves));
         _post(leaves, signatures);
         vm.assertEq(_view().batchBits, bits);
     }

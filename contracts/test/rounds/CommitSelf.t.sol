@@ -3,8 +3,9 @@ pragma solidity 0.8.30;
 
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {CommitLeaf, Opening, Phase} from "../../src/types/Types.sol";
+import {Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Opening} from "../support/Packed.sol";
 
 contract CommitSelfTest is MarketScene {
     function setUp() public override {
@@ -16,11 +17,11 @@ contract CommitSelfTest is MarketScene {
     // ---- commitSelf
 
     function test_CommitSelf_RevertWhen_TheProjectIsUnknown() public {
-        _reverts(trainers[0], abi.encodeCall(market.commitSelf, (7, 1, 1, "x", _noLeaves())), _unknown(7));
+        _reverts(trainers[0], _encodeCommitSelf(7, 1, 1, "x", _noLeaves()), _unknown(7));
     }
 
     function test_CommitSelf_RevertWhen_ItIsNotTheNewestRound() public {
-        bytes memory call = abi.encodeCall(market.commitSelf, (project, 2, 1, "x", _noLeaves()));
+        bytes memory call = _encodeCommitSelf(project, 2, 1, "x", _noLeaves());
         _reverts(trainers[0], call, _notNewest(2));
     }
 
@@ -37,7 +38,7 @@ contract CommitSelfTest is MarketScene {
     }
 
     function test_CommitSelf_RevertWhen_TheMemberIsUnknown() public {
-        bytes memory call = abi.encodeCall(market.commitSelf, (project, round, 77, "x", _noLeaves()));
+        bytes memory call = _encodeCommitSelf(project, round, 77, "x", _noLeaves());
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.NotTrainer.selector, project, 77, stranger));
     }
 
@@ -68,7 +69,7 @@ contract CommitSelfTest is MarketScene {
     function test_CommitSelf_RevertWhen_TheStakeIsGone() public {
         for (uint256 i; i < 3; ++i) _commitSelf(project, round, i);
         vm.warp(_view().rescueEnd);
-        market.slashNoReveal(project, round, 1, _noLeaves());
+        _slashWith(project, round, 1, _noLeaves());
         _closeEmpty();
         round = _open(project);
         _reverts(trainers[0], _selfCall(0, _noLeaves()), _notEligible(1));
@@ -80,19 +81,19 @@ contract CommitSelfTest is MarketScene {
         bytes32[3] memory reserved = [bytes32(0), bytes32(uint256(1)), bytes32(uint256(type(uint40).max))];
         for (uint256 i; i < 3; ++i) {
             bytes memory call =
-                abi.encodeCall(market.commitSelf, (project, round, 1, reserved[i], _noLeaves()));
+                _encodeCommitSelf(project, round, 1, reserved[i], _noLeaves());
             bytes memory error_ = abi.encodeWithSelector(IRounds.CommitmentReserved.selector, 1, reserved[i]);
             _reverts(trainers[0], call, error_);
         }
         bytes32 least = bytes32(uint256(type(uint40).max) + 1);
-        _works(trainers[0], abi.encodeCall(market.commitSelf, (project, round, 1, least, _noLeaves())));
+        _works(trainers[0], _encodeCommitSelf(project, round, 1, least, _noLeaves()));
     }
 
     /// @dev Whatever a trainer posts, it can be slashed: no value passes for a commitment that was resolved.
     function testFuzz_CommitSelf_WhenTheCommitmentIsArbitrary(bytes32 commitment) public {
         vm.assume(bytes27(commitment) != 0);
         vm.prank(trainers[0]);
-        market.commitSelf(project, round, 1, commitment, _noLeaves());
+        _postSelf(project, round, 1, commitment, _noLeaves());
         _commitSelf(project, round, 1);
         _commitSelf(project, round, 2);
         vm.warp(_view().rescueEnd);
@@ -102,7 +103,7 @@ contract CommitSelfTest is MarketScene {
 
     function test_CommitSelf_RevertWhen_TheMemberHasCommittedItself() public {
         _commitSelf(project, round, 0);
-        bytes memory call = abi.encodeCall(market.commitSelf, (project, round, 1, "another", _noLeaves()));
+        bytes memory call = _encodeCommitSelf(project, round, 1, "another", _noLeaves());
         _reverts(trainers[0], call, abi.encodeWithSelector(IRounds.AlreadyCommitted.selector, project, round, 1));
     }
 
@@ -126,7 +127,7 @@ contract CommitSelfTest is MarketScene {
         vm.expectEmit(address(market));
         emit IRounds.CommittedSelf(project, round, 1, commitment, 255);
         vm.prank(trainers[0]);
-        market.commitSelf(project, round, 1, commitment, _noLeaves());
+        _postSelf(project, round, 1, commitment, _noLeaves());
         vm.assertEq(market.selfCommitOf(project, round, 1), bytes32(bytes27(commitment)));
         vm.assertEq(_view().selfCount, 1);
         vm.assertEq(_view().unresolved, 1);
@@ -153,7 +154,7 @@ contract CommitSelfTest is MarketScene {
         vm.expectEmit(address(market));
         emit IRounds.CommittedSelf(project, round, 4, commitment, 3);
         vm.prank(trainers[3]);
-        market.commitSelf(project, round, 4, commitment, batch);
+        _postSelf(project, round, 4, commitment, batch);
         IRoundViews.RoundView memory r = _view();
         vm.assertEq(r.batchCount, 6);
         vm.assertEq(r.selfCount, 1);
@@ -170,11 +171,11 @@ contract CommitSelfTest is MarketScene {
         better[0].update = keccak256("better");
         bytes32 commitment = _commitmentOf(project, round, better[0]);
         vm.prank(trainers[3]);
-        market.commitSelf(project, round, 4, commitment, batch);
+        _postSelf(project, round, 4, commitment, batch);
         vm.warp(_view().revealStart);
-        market.reveal(project, round, batch, openings, _receipts(project, round, openings));
+        _revealWith(project, round, batch, openings, _receipts(project, round, openings));
         vm.assertEq(_view().admitted, 0);
-        market.reveal(project, round, batch, better, _receipts(project, round, better));
+        _revealWith(project, round, batch, better, _receipts(project, round, better));
         vm.assertEq(_view().admitted, 1);
         vm.assertEq(market.selfCommitOf(project, round, 4), bytes32(uint256(1)));
         vm.warp(_view().rescueEnd);
@@ -186,7 +187,7 @@ contract CommitSelfTest is MarketScene {
         CommitLeaf[] memory leaves = _leaves(project, round, 0, 7);
         leaves[3].commitment = keccak256("forged");
         vm.startPrank(aggregator);
-        market.commitBatch(project, round, leaves, _signLeaves(project, round, _leaves(project, round, 0, 7), 0));
+        _postBatch(project, round, leaves, _signLeaves(project, round, _leaves(project, round, 0, 7), 0));
         vm.stopPrank();
         bytes32 commitment = _commitment(project, round, 3);
         vm.expectEmit(address(market));
@@ -246,7 +247,7 @@ contract CommitSelfTest is MarketScene {
         vm.assertEq(market.selfCommitOf(project, second, 10), 0);
         bytes32 later = _commitment(project, second, 9);
         vm.prank(trainers[9]);
-        market.commitSelf(project, second, 10, later, _noLeaves());
+        _postSelf(project, second, 10, later, _noLeaves());
         vm.assertEq(market.selfCommitOf(project, second, 10), bytes32(bytes27(later)));
         vm.assertEq(market.selfCommitOf(project, round, 10), bytes32(bytes27(_commitment(project, round, 9))));
     }

@@ -4,8 +4,9 @@ pragma solidity 0.8.30;
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {CommitLeaf, Phase} from "../../src/types/Types.sol";
+import {Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 /// @notice Every phase at deadline - 1, deadline, deadline + 1, in a round that runs by the clock and in one whose phases ended
 /// early. Intervals are half-open.

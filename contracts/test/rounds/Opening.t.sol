@@ -5,8 +5,9 @@ import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {IBonds} from "../../src/interfaces/IBonds.sol";
-import {CommitLeaf, Phase, ProjectTerms, Row} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Row} from "../support/Packed.sol";
 
 contract OpeningTest is MarketScene {
     function setUp() public override {
@@ -181,7 +182,6 @@ contract OpeningTest is MarketScene {
         vm.assertEq(r.validation, 0);
         vm.assertEq(r.publicRows, 0);
         vm.assertEq(r.payoutRoot, bytes27(0));
-        vm.assertEq(r.claimedBits, 0);
         vm.assertFalse(r.batchPosted);
         vm.assertEq(uint256(r.batchCount) + r.selfCount + r.admitted + r.refused + r.unresolved, 0);
         vm.assertEq(uint256(r.batchBits) | r.resolvedBits, 0);

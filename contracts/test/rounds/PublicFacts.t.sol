@@ -2,8 +2,9 @@
 pragma solidity 0.8.30;
 
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {CommitLeaf, Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 contract PublicFactsTest is MarketScene {
     bytes32 private constant DIGEST = keccak256("validation batch of round 1");

@@ -5,8 +5,9 @@ import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {IStanding} from "../../src/interfaces/IStanding.sol";
-import {CommitLeaf, Opening, Phase, ProjectTerms, SkipReason} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms, SkipReason} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Opening} from "../support/Packed.sol";
 
 /// @notice Seven members: 0 .. 3 reveal, 4 and 5 (leaves) and 6 (self-posted) withhold.
 contract ResolutionTest is MarketScene {
@@ -29,14 +30,14 @@ contract ResolutionTest is MarketScene {
     // ---- rescue
 
     function test_Rescue_RevertWhen_TheProjectIsUnknown() public {
-        _reverts(stranger, abi.encodeCall(market.rescue, (9, 1, _noLeaves(), new Opening[](0))), _unknown(9));
+        _reverts(stranger, _encodeRescue(9, 1, _noLeaves(), new Opening[](0)), _unknown(9));
     }
 
     function test_Rescue_RevertWhen_TheRoundDoesNotExist() public {
         Opening[] memory openings = _openingsOf(4);
-        bytes memory call = abi.encodeCall(market.rescue, (project, 2, _noLeaves(), openings));
+        bytes memory call = _encodeRescue(project, 2, _noLeaves(), openings);
         _reverts(stranger, call, _wrongIn(2, Phase.None));
-        call = abi.encodeCall(market.rescue, (project, 0, _noLeaves(), openings));
+        call = _encodeRescue(project, 0, _noLeaves(), openings);
         _reverts(stranger, call, _wrongIn(0, Phase.None));
     }
 
@@ -74,11 +75,11 @@ contract ResolutionTest is MarketScene {
     function test_Rescue_RevertWhen_OpeningsAreNotInOrder() public {
         Opening[] memory openings = _openings(project, round, 4, 6);
         (openings[0], openings[1]) = (openings[1], openings[0]);
-        bytes memory call = abi.encodeCall(market.rescue, (project, round, batch, openings));
+        bytes memory call = _encodeRescue(project, round, batch, openings);
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.OpeningsNotIncreasing.selector, 1));
-        call = abi.encodeCall(market.rescue, (project, round, batch, new Opening[](0)));
+        call = _encodeRescue(project, round, batch, new Opening[](0));
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.NoOpenings.selector));
-        call = abi.encodeCall(market.rescue, (project, round, batch, new Opening[](33)));
+        call = _encodeRescue(project, round, batch, new Opening[](33));
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.TooManyOpenings.selector, 33, 32));
     }
 
@@ -118,7 +119,7 @@ contract ResolutionTest is MarketScene {
         emit IRounds.UpdateRescued(project, round, 6, openings[2].update);
         vm.expectEmit(address(market));
         emit IRounds.RevealSkipped(project, round, 99, SkipReason.NotCommitted);
-        market.rescue(project, round, batch, openings);
+        _rescueWith(project, round, batch, openings);
         vm.assertEq(_view().unresolved, 2);
     }
 
@@ -143,11 +144,11 @@ contract ResolutionTest is MarketScene {
     // ---- slashNoReveal
 
     function test_SlashNoReveal_RevertWhen_TheProjectIsUnknown() public {
-        _reverts(stranger, abi.encodeCall(market.slashNoReveal, (9, 1, 1, _noLeaves())), _unknown(9));
+        _reverts(stranger, _encodeSlash(9, 1, 1, _noLeaves()), _unknown(9));
     }
 
     function test_SlashNoReveal_RevertWhen_TheRoundDoesNotExist() public {
-        bytes memory call = abi.encodeCall(market.slashNoReveal, (project, 2, 5, _noLeaves()));
+        bytes memory call = _encodeSlash(project, 2, 5, _noLeaves());
         _reverts(stranger, call, _wrongIn(2, Phase.None));
     }
 
@@ -195,7 +196,7 @@ contract ResolutionTest is MarketScene {
 
     function test_SlashNoReveal_RevertWhen_TheMemberCommittedToNothing() public {
         vm.warp(_view().rescueEnd);
-        bytes memory call = abi.encodeCall(market.slashNoReveal, (project, round, 99, batch));
+        bytes memory call = _encodeSlash(project, round, 99, batch);
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.NothingToSlash.selector, project, round, 99));
         _reverts(stranger, _slashCall(_noLeaves(), 4), _nothing(4)); // a leaf needs its batch
     }
@@ -249,7 +250,7 @@ contract ResolutionTest is MarketScene {
         bytes memory post = _batchCall(0, 5);
         _works(rival, post);
         vm.warp(market.roundOf(project, first).rescueEnd);
-        market.slashNoReveal(project, first, 5, batch);
+        _slashWith(project, first, 5, batch);
         vm.warp(_view().revealStart);
         _reveal(project, round, second, 0, 4);
         vm.warp(_view().rescueEnd);
@@ -257,7 +258,7 @@ contract ResolutionTest is MarketScene {
         emit IStanding.LossRecorded(trainers[4], owner, project, round, 10_000, 30_000, 30_000); // capped per owner
         vm.expectEmit(address(market));
         emit IRounds.StakeSlashed(project, round, 5, trainers[4], address(this), 0, 0);
-        market.slashNoReveal(project, round, 5, second);
+        _slashWith(project, round, 5, second);
         vm.assertEq(token.balanceOf(address(this)), STAKE / 10, "a stake is taken once");
         vm.assertEq(_ledger().stakesBurned, STAKE - STAKE / 10);
         vm.assertEq(market.progressOf(project).members, 6);
@@ -283,7 +284,7 @@ contract ResolutionTest is MarketScene {
         round = market.openRound(project);
         for (uint256 i; i < 7; ++i) _commitSelf(project, round, i);
         vm.warp(market.roundOf(project, first).rescueEnd);
-        _works(stranger, abi.encodeCall(market.slashNoReveal, (project, first, 7, _noLeaves())));
+        _works(stranger, _encodeSlash(project, first, 7, _noLeaves()));
         vm.assertEq(market.selfCommitOf(project, first, 7), bytes32(uint256(1)));
         vm.assertEq(
             market.selfCommitOf(project, round, 7), bytes32(bytes27(_commitment(project, round, 6))), "its own"
@@ -308,7 +309,7 @@ contract ResolutionTest is MarketScene {
         vm.assertEq(_view().unresolved, 1);
         bytes memory nothing = abi.encodeWithSelector(IRounds.NothingToSlash.selector, project, first, 7);
         vm.warp(market.roundOf(project, first).rescueEnd);
-        _reverts(stranger, abi.encodeCall(market.slashNoReveal, (project, first, 7, _noLeaves())), nothing);
+        _reverts(stranger, _encodeSlash(project, first, 7, _noLeaves()), nothing);
     }
 
     function test_SlashNoReveal_WhenTheStakeIsTooSmallForAReward() public {
@@ -347,7 +348,7 @@ contract ResolutionTest is MarketScene {
         vm.warp(_view().settleEnd);
         _assertPhase(project, round, Phase.Defaulted);
         _works(stranger, _slashCall(batch, 4));
-        market.closeRound(project, round, _rows(project, round, 0, 4));
+        _closeWith(project, round, _rows(project, round, 0, 4));
         _works(stranger, _slashCall(batch, 5));
     }
 

@@ -3,8 +3,9 @@ pragma solidity 0.8.30;
 
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {CommitLeaf, Opening, Phase, Receipt, SkipReason} from "../../src/types/Types.sol";
+import {Phase, Receipt, SkipReason} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Opening, Packed} from "../support/Packed.sol";
 
 contract RevealsTest is MarketScene {
     CommitLeaf[] private batch;
@@ -23,13 +24,13 @@ contract RevealsTest is MarketScene {
 
     function test_Reveal_RevertWhen_TheProjectIsUnknown() public {
         bytes memory call =
-            abi.encodeCall(market.reveal, (9, 1, _noLeaves(), new Opening[](0), new Receipt[](0)));
+            _encodeReveal(9, 1, _noLeaves(), new Opening[](0), new Receipt[](0));
         _reverts(stranger, call, _unknown(9));
     }
 
     function test_Reveal_RevertWhen_ItIsNotTheNewestRound() public {
         bytes memory call =
-            abi.encodeCall(market.reveal, (project, 2, _noLeaves(), new Opening[](0), new Receipt[](0)));
+            _encodeReveal(project, 2, _noLeaves(), new Opening[](0), new Receipt[](0));
         _reverts(stranger, call, _notNewest(2));
     }
 
@@ -41,13 +42,13 @@ contract RevealsTest is MarketScene {
 
     function test_Reveal_RevertWhen_ThereIsNoOpening() public {
         bytes memory call =
-            abi.encodeCall(market.reveal, (project, round, batch, new Opening[](0), new Receipt[](0)));
+            _encodeReveal(project, round, batch, new Opening[](0), new Receipt[](0));
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.NoOpenings.selector));
     }
 
     function test_Reveal_RevertWhen_ThereAreMoreThan32Openings() public {
         bytes memory call =
-            abi.encodeCall(market.reveal, (project, round, batch, new Opening[](33), new Receipt[](0)));
+            _encodeReveal(project, round, batch, new Opening[](33), new Receipt[](0));
         _reverts(stranger, call, abi.encodeWithSelector(IRounds.TooManyOpenings.selector, 33, 32));
     }
 
@@ -83,20 +84,32 @@ contract RevealsTest is MarketScene {
         _reverts(stranger, _revealCall(invented, 0, 3), wrong);
     }
 
-    /// @dev Codec is a number of 8 bits: a word with more in it is refused, so that one opening has one hash.
-    function test_Reveal_RevertWhen_AWordHasDirtyBits() public {
-        bytes memory call = _revealCall(_noLeaves(), 7, 8);
-        uint256 opening = 4 + 5 * 32 + 32 + 32; // selector, head, empty batch, length of the openings
-        uint256[2] memory words = [opening, opening + 64]; // member, codec
-        for (uint256 i; i < 2; ++i) {
-            call[words[i]] = 0x01;
-            vm.prank(stranger);
-            (bool ok,) = address(market).call(call);
-            vm.assertFalse(ok);
-            call[words[i]] = 0x00;
-        }
-        _works(stranger, call);
-        vm.assertEq(_view().admitted, 1);
+    function testFuzz_Reveal_RevertWhen_RowsAreNotWhole(uint256 length) public {
+        length = _bound(length, 1, 40 * 69);
+        if (length % 69 == 0) --length;
+        bytes memory call = _raw(Packed.leaves(batch), new bytes(length), new bytes32[](length / 69));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.RowsMalformed.selector, length));
+    }
+
+    function testFuzz_Reveal_RevertWhen_SaltsAreNotOnePerRow(uint8 salts) public {
+        Opening[] memory openings = _openings(project, round, 0, 3);
+        if (salts == 3) salts = 0;
+        bytes memory call = _raw(Packed.leaves(batch), Packed.rows(openings), new bytes32[](salts));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.SaltsMismatch.selector, salts, 3));
+    }
+
+    function testFuzz_Reveal_RevertWhen_LeavesAreNotWhole(uint256 length) public {
+        length = _bound(length, 1, 40 * 36);
+        if (length % 36 == 0) --length;
+        Opening[] memory openings = _openings(project, round, 0, 3);
+        bytes memory call = _raw(new bytes(length), Packed.rows(openings), Packed.salts(openings));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.LeavesMalformed.selector, length));
+    }
+
+    function test_Reveal_RevertWhen_ThereAreMoreThan32Leaves() public {
+        Opening[] memory openings = _openings(project, round, 0, 3);
+        bytes memory call = _raw(new bytes(33 * 36), Packed.rows(openings), Packed.salts(openings));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.BatchTooLong.selector, 33, 32));
     }
 
     // ---- receipts
@@ -203,7 +216,7 @@ contract RevealsTest is MarketScene {
         vm.expectEmit(address(market));
         emit IRounds.UpdatesAdmitted(project, round, 0, _packed(openings));
         vm.prank(stranger);
-        market.reveal(project, round, batch, openings, receipts);
+        _revealWith(project, round, batch, openings, receipts);
 
         Opening[] memory second = _openingsOf(0);
         second[0].cid = _cid(second[0].update);
@@ -211,9 +224,9 @@ contract RevealsTest is MarketScene {
         emit IRounds.UpdatesAdmitted(project, round, 2, _packed(second));
         _reveal(project, round, batch, 0, 1);
 
-        bytes32 chain = keccak256(abi.encode(bytes32(0), 3, _update(project, round, 2)));
-        chain = keccak256(abi.encode(chain, 4, _update(project, round, 3)));
-        chain = keccak256(abi.encode(chain, 1, _update(project, round, 0)));
+        bytes32 chain =
+            keccak256(abi.encode(bytes32(0), keccak256(hex"0000000300000004"), keccak256(_packed(openings))));
+        chain = keccak256(abi.encode(chain, keccak256(hex"00000001"), keccak256(_packed(second))));
         IRoundViews.RoundView memory r = _view();
         vm.assertEq(r.admittedHash, chain);
         vm.assertEq(r.admitted, 3);
@@ -300,10 +313,11 @@ contract RevealsTest is MarketScene {
         vm.assertEq(_view().admitted, 1);
     }
 
-    function test_Reveal_WhenTheBatchIsLeftOut() public {
-        _skips(1, SkipReason.NotCommitted); // without the batch there is no leaf
-        _reveal(project, round, _noLeaves(), 0, 1);
-        vm.assertEq(_view().unresolved, 8);
+    /// @dev Without any leaf the rows must be the whole batch.
+    function test_Reveal_RevertWhen_TheBatchIsLeftOut() public {
+        bytes32 found = _batchHash(_leaves(project, round, 0, 1));
+        bytes memory wrong = abi.encodeWithSelector(IRounds.BatchMismatch.selector, found, _batchHash(batch));
+        _reverts(stranger, _revealCall(_noLeaves(), 0, 1), wrong);
     }
 
     function test_Reveal_WhenTheSameOpeningComesAgain() public {
@@ -324,13 +338,13 @@ contract RevealsTest is MarketScene {
             openings[i].cid.codec = codecs[i];
             bytes32 commitment = _commitmentOf(project, round, openings[i]);
             vm.prank(trainers[i]);
-            market.commitSelf(project, round, uint32(i + 1), commitment, _noLeaves());
+            _postSelf(project, round, uint32(i + 1), commitment, _noLeaves());
         }
         vm.warp(_view().revealStart);
         Receipt[] memory receipts = _receipts(project, round, openings);
         _skips(3, SkipReason.BadCid);
         _skips(4, SkipReason.BadCid);
-        market.reveal(project, round, _noLeaves(), openings, receipts);
+        _revealWith(project, round, _noLeaves(), openings, receipts);
         vm.assertEq(_view().admitted, 2);
         vm.assertEq(_view().unresolved, 2, "not opened: can be slashed");
     }
@@ -341,7 +355,7 @@ contract RevealsTest is MarketScene {
         round = _open(project);
         bytes32 copied = _commitment(project, round, 0);
         vm.prank(trainers[1]);
-        market.commitSelf(project, round, 2, copied, _noLeaves());
+        _postSelf(project, round, 2, copied, _noLeaves());
         _commitSelf(project, round, 0);
         _commitSelf(project, round, 2);
         vm.warp(_view().revealStart);
@@ -349,7 +363,7 @@ contract RevealsTest is MarketScene {
         openings[0].member = 2;
         Receipt[] memory receipts = _receipts(project, round, openings);
         _skips(2, SkipReason.WrongOpening);
-        market.reveal(project, round, _noLeaves(), openings, receipts);
+        _revealWith(project, round, _noLeaves(), openings, receipts);
         _reveal(project, round, _noLeaves(), 0, 1);
         vm.assertEq(_view().admitted, 1);
     }
@@ -405,19 +419,23 @@ contract RevealsTest is MarketScene {
         }
     }
 
+    function _raw(bytes memory leaves, bytes memory rows, bytes32[] memory salts) private view returns (bytes memory) {
+        return abi.encodeCall(market.reveal, (project, round, leaves, rows, salts, new Receipt[](0)));
+    }
+
     function _send(Opening[] memory openings, Receipt[] memory receipts) private {
-        market.reveal(project, round, batch, openings, receipts);
+        _revealWith(project, round, batch, openings, receipts);
     }
 
     function _refused(Opening[] memory openings, Receipt[] memory receipts, bytes memory error_) private {
-        _reverts(stranger, abi.encodeCall(market.reveal, (project, round, batch, openings, receipts)), error_);
+        _reverts(stranger, _encodeReveal(project, round, batch, openings, receipts), error_);
     }
 
     /// @dev Receipt 0 recovers to somebody whom nobody can name in advance.
     function _refusedByReceipt(Opening[] memory openings, Receipt[] memory receipts) private {
         CommitLeaf[] memory leaves = batch;
         vm.expectPartialRevert(IRounds.ReceiptInvalid.selector);
-        market.reveal(project, round, leaves, openings, receipts);
+        _revealWith(project, round, leaves, openings, receipts);
     }
 
     function _invalid(uint256 index, address found, address expected) private pure returns (bytes memory) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {Cid, CommitLeaf, Opening, Phase} from "../../src/types/Types.sol";
+import {Cid, Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Opening, Packed} from "../support/Packed.sol";
 
 contract RoundViewsTest is MarketScene {
     function setUp() public override {
@@ -87,20 +89,28 @@ contract RoundViewsTest is MarketScene {
 
     // ---- hashes, from their definitions
 
-    function testFuzz_CommitmentOf_WhenAnyOpening(uint256 p, uint32 r, Opening memory o) public view {
-        vm.assertEq(market.commitmentOf(p, r, o), _commitmentOf(p, r, o));
+    function test_CommitmentsOf_RevertWhen_RowsOrSaltsAreMalformed() public {
+        bytes32[] memory two = new bytes32[](2);
+        bytes memory call = abi.encodeCall(market.commitmentsOf, (project, 1, new bytes(137), two));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.RowsMalformed.selector, 137));
+        call = abi.encodeCall(market.commitmentsOf, (project, 1, new bytes(69), two));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.SaltsMismatch.selector, 2, 1));
+        call = abi.encodeCall(market.commitmentsOf, (project, 1, "", new bytes32[](0)));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.NoOpenings.selector));
+        call = abi.encodeCall(market.commitmentsOf, (project, 1, new bytes(33 * 69), new bytes32[](33)));
+        _reverts(stranger, call, abi.encodeWithSelector(IRounds.TooManyOpenings.selector, 33, 32));
     }
 
-    function testFuzz_OpeningsHashOf_WhenAnyOpenings(Opening memory o, uint8 count) public view {
-        Opening[] memory openings = new Opening[](count % 33);
+    function testFuzz_CommitmentsOf_WhenAnyOpenings(uint256 p, uint32 r, Opening memory o, uint8 count) public view {
+        Opening[] memory openings = new Opening[](1 + count % 32);
         for (uint256 i; i < openings.length; ++i) {
-            openings[i] = Opening(uint32(i), keccak256(abi.encode(o.update, i)), Cid(o.cid.codec, o.cid.digest), o.salt);
+            openings[i] = Opening(
+                o.member ^ uint32(i), keccak256(abi.encode(o.update, i)), Cid(o.cid.codec, o.cid.digest), o.salt
+            );
         }
-        vm.assertEq(market.openingsHashOf(openings), _openingsHash(openings));
-    }
-
-    function testFuzz_BatchHashOf_WhenAnyLeaves(CommitLeaf[] memory leaves) public view {
-        vm.assertEq(market.batchHashOf(leaves), _batchHash(leaves));
+        bytes32[] memory found = market.commitmentsOf(p, r, Packed.rows(openings), Packed.salts(openings));
+        vm.assertEq(found.length, openings.length);
+        for (uint256 i; i < found.length; ++i) vm.assertEq(found[i], _commitmentOf(p, r, openings[i]));
     }
 
     function testFuzz_PayoutLeafOf_WhenAnyRow(uint256 p, uint32 r, uint8 row, uint32 member, uint256 amount)

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, Phase} from "../../src/types/Types.sol";
+import {Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 /// @notice The state table of the protocol, section 3: every call in every state of a round with seven commitments of eight
 /// members, four rows, and three commitments that nobody reveals. One digit for each call, 1: it works.
@@ -93,7 +94,7 @@ contract StateTableTest is MarketScene {
             if (i == 0) _works(stranger, abi.encodeCall(market.refund, (project)));
         }
         vm.assertTrue(_wouldWork(stranger, _rescueCall(batch, 5, 6)));
-        vm.assertTrue(_wouldWork(stranger, abi.encodeCall(market.claim, (project, 1, _one(_itemOf(1, 4, D / 4, 0))))));
+        vm.assertTrue(_wouldWork(stranger, _encodeClaim(project, 1, _one(_itemOf(1, 4, D / 4, 0)))));
         vm.assertFalse(_wouldWork(stranger, abi.encodeCall(market.refund, (project))));
     }
 
@@ -109,7 +110,7 @@ contract StateTableTest is MarketScene {
         _check(6, expected, aggregator, _settleCall(_equalSettlement(4)));
         _check(7, expected, stranger, _closeCall(0, _view().admitted));
         _check(8, expected, owner, abi.encodeCall(market.endProject, (project)));
-        bytes memory claim = abi.encodeCall(market.claim, (project, 1, _one(_itemOf(1, 4, D / 4, 0))));
+        bytes memory claim = _encodeClaim(project, 1, _one(_itemOf(1, 4, D / 4, 0)));
         _check(9, expected, stranger, claim);
         vm.assertFalse(_wouldWork(owner, abi.encodeCall(market.refund, (project))), "refund");
     }

@@ -4,8 +4,9 @@ pragma solidity 0.8.30;
 import {IBonds} from "../../src/interfaces/IBonds.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
-import {CommitLeaf, Phase, Row} from "../../src/types/Types.sol";
+import {Phase} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Packed, Row} from "../support/Packed.sol";
 
 contract ClosingTest is MarketScene {
     function setUp() public override {
@@ -16,11 +17,11 @@ contract ClosingTest is MarketScene {
     // ---- closeRound
 
     function test_CloseRound_RevertWhen_TheProjectIsUnknown() public {
-        _reverts(stranger, abi.encodeCall(market.closeRound, (9, 1, new Row[](0))), _unknown(9));
+        _reverts(stranger, _encodeClose(9, 1, new Row[](0)), _unknown(9));
     }
 
     function test_CloseRound_RevertWhen_ItIsNotTheNewestRound() public {
-        bytes memory call = abi.encodeCall(market.closeRound, (project, 1, new Row[](0)));
+        bytes memory call = _encodeClose(project, 1, new Row[](0));
         _reverts(stranger, call, _notNewest(1));
         _settledRound(project, 8);
         _open(project);
@@ -28,7 +29,7 @@ contract ClosingTest is MarketScene {
     }
 
     function test_CloseRound_RevertWhen_ItIsRunning() public {
-        _reverts(stranger, abi.encodeCall(market.closeRound, (project, 0, new Row[](0))), _running());
+        _reverts(stranger, _encodeClose(project, 0, new Row[](0)), _running());
         round = _open(project);
         _reverts(stranger, _closeCall(0, 0), _running()); // Commit
         CommitLeaf[] memory batch = _commit(project, round, 0, 8);
@@ -69,7 +70,7 @@ contract ClosingTest is MarketScene {
     function test_CloseRound_RevertWhen_RowsAreNotTheAdmittedOnes() public {
         _voidWith(2);
         bytes32 stored = _view().admittedHash;
-        bytes32 one = keccak256(abi.encode(bytes32(0), 1, _update(project, round, 0)));
+        bytes32 one = Packed.chain(Packed.admissions(_rows(project, round, 0, 1)));
         _reverts(stranger, _closeCall(0, 1), abi.encodeWithSelector(ISettlement.RowsMismatch.selector, one, stored));
         _reverts(stranger, _closeCall(0, 0), abi.encodeWithSelector(ISettlement.RowsMismatch.selector, 0, stored));
     }
@@ -81,7 +82,7 @@ contract ClosingTest is MarketScene {
         bytes32 chain = _view().admittedHash;
         round = _open(project);
         vm.warp(_view().commitEnd);
-        bytes memory call = abi.encodeCall(market.closeRound, (project, round, old));
+        bytes memory call = _encodeClose(project, round, old);
         _reverts(stranger, call, abi.encodeWithSelector(ISettlement.RowsMismatch.selector, chain, bytes32(0)));
     }
 

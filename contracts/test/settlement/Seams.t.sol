@@ -4,8 +4,9 @@ pragma solidity 0.8.30;
 import {IRoundPolicy} from "../../src/interfaces/IRoundPolicy.sol";
 import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
-import {CommitLeaf, Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 import {CountingPolicy, ExpectingVerifier, FactsPolicy, RefusingVerifier, WritingVerifier} from "../support/Seams.sol";
 
 /// @notice What the market does with a verifier and a policy that it does not know.
@@ -18,7 +19,7 @@ abstract contract SeamScene is MarketScene {
 
     function _settleWith(bytes memory input, bytes memory evidence) internal view returns (bytes memory) {
         Settlement memory s = _equalSettlement(8);
-        return abi.encodeCall(market.settle, (project, round, s.rows, input, s.next, s.bundle, evidence));
+        return abi.encodeCall(market.settle, (project, round, s.admissions, input, s.next, s.bundle, evidence));
     }
 }
 

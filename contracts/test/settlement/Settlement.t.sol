@@ -8,9 +8,10 @@ import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {IStanding} from "../../src/interfaces/IStanding.sol";
-import {CommitLeaf, Phase, ProjectTerms, Row} from "../../src/types/Types.sol";
+import {Admission, Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf, Packed, Row} from "../support/Packed.sol";
 
 contract SettlementTest is MarketScene {
     uint256 private constant CREDIT_RECORD = 1_000 | 1_250 << 24 | 1 << 40 | 1 << 63; // after one equal share
@@ -26,15 +27,13 @@ contract SettlementTest is MarketScene {
     function test_Settle_RevertWhen_TheProjectIsUnknown() public {
         Settlement memory s = _equalSettlement(8);
         bytes memory call =
-            abi.encodeCall(market.settle, (9, 1, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence));
+            _encodeSettle(9, 1, s);
         _reverts(aggregator, call, _unknown(9));
     }
 
     function test_Settle_RevertWhen_ItIsNotTheNewestRound() public {
         Settlement memory s = _equalSettlement(8);
-        bytes memory call = abi.encodeCall(
-            market.settle, (project, 2, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence)
-        );
+        bytes memory call = _encodeSettle(project, 2, s);
         _reverts(aggregator, call, _notNewest(2));
     }
 
@@ -69,6 +68,12 @@ contract SettlementTest is MarketScene {
         rows[3].update = keccak256("other");
         _rowsRefused(rows);
         rows = _rows(project, round, 0, 8);
+        rows[3].cid.codec = 0x70;
+        _rowsRefused(rows);
+        rows = _rows(project, round, 0, 8);
+        rows[3].cid.digest = keccak256("elsewhere");
+        _rowsRefused(rows);
+        rows = _rows(project, round, 0, 8);
         rows[3].member = 9;
         _rowsRefused(rows);
     }
@@ -85,6 +90,7 @@ contract SettlementTest is MarketScene {
     function test_Settle_RevertWhen_AnOutcomeHasMoreThan72Bits() public {
         Settlement memory s = _equalSettlement(8);
         s.outcomes[4] = 1 << 72;
+        _resign(s);
         _refused(s, abi.encodeWithSelector(ISettlement.OutcomeTooLarge.selector, 4, 1 << 72));
         s.outcomes[4] = (1 << 72) - 256; // the largest score
         s.evidence = _evidence(project, round, s, 0, 2);
@@ -94,6 +100,7 @@ contract SettlementTest is MarketScene {
     function test_Settle_RevertWhen_ARejectedRowHasAScore() public {
         Settlement memory s = _equalSettlement(8);
         s.outcomes[5] = ONE << 8 | 2;
+        _resign(s);
         _refused(s, abi.encodeWithSelector(ISettlement.RejectedRowHasScore.selector, 5, ONE));
     }
 
@@ -132,7 +139,7 @@ contract SettlementTest is MarketScene {
             else s.evidence = _evidence(project, round + 1, s, 0, 2);
             vm.prank(aggregator);
             vm.expectPartialRevert(AttestedVerifier.AttestationInvalid.selector);
-            market.settle(project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
+            market.settle(project, round, s.admissions, abi.encode(s.outcomes), s.next, s.bundle, s.evidence);
         }
     }
 
@@ -148,15 +155,13 @@ contract SettlementTest is MarketScene {
 
     function test_Settle_WhenScoresAreEqual() public {
         Settlement memory s = _equalSettlement(8);
-        bytes32[] memory leaves = _payoutLeaves(project, round, s.rows, _equalPays(8, D / 8));
+        bytes32[] memory leaves = _payoutLeaves(project, round, _rows(project, round, 0, 8), _equalPays(8, D / 8));
         bytes32 root = _pair(
             _pair(_pair(leaves[0], leaves[1]), _pair(leaves[2], leaves[3])),
             _pair(_pair(leaves[4], leaves[5]), _pair(leaves[6], leaves[7]))
         );
         uint256[] memory words = new uint256[](8);
         for (uint256 i; i < 8; ++i) words[i] = ONE << 8 | (D / 8) << 72 | CREDIT_RECORD << 184;
-        vm.expectEmit(address(market));
-        emit IBonds.BondReleased(project, round, aggregator, BOND);
         vm.expectEmit(address(market));
         emit ISettlement.RoundSettled(project, round, aggregator, bytes27(root), s.next, s.bundle, D, 0, words);
         _send(project, round, s);
@@ -285,12 +290,12 @@ contract SettlementTest is MarketScene {
         CommitLeaf[] memory batch = _commit(project, round, 0, 8);
         vm.warp(_view().revealStart);
         uint256[8] memory order = [uint256(5), 0, 6, 1, 7, 4, 2, 3];
-        Row[] memory rows = new Row[](8);
+        Admission[] memory admissions = new Admission[](8);
         for (uint256 i; i < 8; ++i) {
             _reveal(project, round, batch, order[i], order[i] + 1);
-            rows[i] = _rows(project, round, order[i], order[i] + 1)[0];
+            admissions[i] = Packed.admission(_rows(project, round, order[i], order[i] + 1));
         }
-        _send(project, round, _settlement(project, round, rows, _outcomes(8, ONE)));
+        _send(project, round, _settlement(project, round, admissions, _outcomes(8, ONE)));
         for (uint32 member = 1; member <= 8; ++member) {
             IStanding.Record memory record = market.recordOf(project, member);
             vm.assertEq(record.rounds, 2);
@@ -394,10 +399,7 @@ contract SettlementTest is MarketScene {
     }
 
     function _rowsRefused(Row[] memory rows) private {
-        bytes32 found;
-        for (uint256 i; i < rows.length; ++i) {
-            found = keccak256(abi.encode(found, rows[i].member, rows[i].update));
-        }
+        bytes32 found = Packed.chain(Packed.admissions(rows));
         Settlement memory s = _settlement(project, round, rows, _outcomes(rows.length, ONE));
         _refused(s, abi.encodeWithSelector(ISettlement.RowsMismatch.selector, found, _view().admittedHash));
     }

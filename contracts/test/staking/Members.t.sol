@@ -3,8 +3,9 @@ pragma solidity 0.8.30;
 
 import {IMembers} from "../../src/interfaces/IMembers.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {CommitLeaf, Phase, ProjectTerms} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 contract MembersTest is MarketScene {
     bytes32[] private noProof;

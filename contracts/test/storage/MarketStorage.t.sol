@@ -9,8 +9,9 @@ import {IStanding} from "../../src/interfaces/IStanding.sol";
 import {Header, RoundState} from "../../src/rounds/RoundState.sol";
 import {RecordCell} from "../../src/standing/RecordCell.sol";
 import {MarketStorage, MemberRecord, Project} from "../../src/storage/MarketStorage.sol";
-import {CommitLeaf, Profile} from "../../src/types/Types.sol";
+import {Phase, Profile} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
+import {CommitLeaf} from "../support/Packed.sol";
 
 /// @notice Nothing but MarketStorage. Put in the market's place it reads what all parts have written.
 contract StorageProbe is MarketStorage {
@@ -38,8 +39,12 @@ contract StorageProbe is MarketStorage {
         return (RoundState.load(_olderRound(project, round)), _olderRound(project, round).batchHash);
     }
 
-    function ending(uint256 project, uint32 round) external view returns (bytes27, uint32) {
-        return (_ending(project, round).payoutRoot, _ending(project, round).claimedBits);
+    function ending(uint256 project, uint32 round) external view returns (bytes27, Phase) {
+        return (_ending(project, round).payoutRoot, _ending(project, round).outcome);
+    }
+
+    function claimed(uint256 project, uint256 member, uint256 word) external view returns (uint256) {
+        return _claimedRounds[project][member][word];
     }
 
     function selfCommit(uint256 project, uint256 member) external view returns (bytes27) {
@@ -86,7 +91,7 @@ contract MarketStorageTest is MarketScene {
         _send(project, round, s);
         uint256[] memory pays = _equalPays(7, D / 6);
         pays[6] = 0;
-        market.claim(project, 1, _one(_claimItem(project, round, s.rows, pays, 0)));
+        _claimWith(project, 1, _one(_claimItem(project, round, _rows(project, round, 0, 7), pays, 0)));
         vm.prank(trainers[3]);
         market.setDelegate(project, stranger);
         round = _open(project);
@@ -120,7 +125,7 @@ contract MarketStorageTest is MarketScene {
         vm.etch(address(market), ours);
         Project memory p = probe.projectAt(project);
         vm.assertEq(p.free, l.free);
-        vm.assertEq(p.claimable, l.claimable);
+        vm.assertEq(p.earned - p.claimed, l.claimable);
         vm.assertEq(p.claimed, l.claimed);
         vm.assertEq(p.deposited, l.deposited);
         vm.assertEq(p.settled, 1);
@@ -141,9 +146,11 @@ contract MarketStorageTest is MarketScene {
         (Header memory old, bytes32 batchHash) = probe.older(project, 1);
         vm.assertEq(old.unresolved, 1);
         vm.assertEq(batchHash, first.batchHash);
-        (bytes27 root, uint32 claimed) = probe.ending(project, 1);
+        (bytes27 root, Phase outcome) = probe.ending(project, 1);
         vm.assertEq(bytes32(root), bytes32(first.payoutRoot));
-        vm.assertEq(claimed, 1);
+        vm.assertEq(uint256(outcome), uint256(Phase.Final));
+        vm.assertEq(probe.claimed(project, 1, 0), 2);
+        vm.assertEq(probe.claimed(project, 2, 0), 0);
     }
 
     function test_Storage_WhenTheProbeReadsTheProfile() public {

@@ -430,9 +430,18 @@ abstract contract MarketFixture is CheatCodes {
     function _settlement(uint256 project, uint32 round, Row[] memory rows, uint256[] memory outcomes)
         internal
         view
+        returns (Settlement memory)
+    {
+        return _settlement(project, round, Packed.admissions(rows), outcomes);
+    }
+
+    /// @dev Of a round whose rows were admitted by several calls.
+    function _settlement(uint256 project, uint32 round, Admission[] memory admissions, uint256[] memory outcomes)
+        internal
+        view
         returns (Settlement memory s)
     {
-        s.admissions = Packed.admissions(rows);
+        s.admissions = admissions;
         s.outcomes = outcomes;
         bytes32 model = keccak256(abi.encode("model", project, round));
         s.next = NextModel(model, _cid(model));

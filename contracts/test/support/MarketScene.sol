@@ -4,20 +4,12 @@ pragma solidity 0.8.30;
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
 import {IRoundViews} from "../../src/interfaces/IRoundViews.sol";
-import {
-    ClaimItem,
-    CommitLeaf,
-    Opening,
-    Phase,
-    Profile,
-    ProjectTerms,
-    Receipt,
-    Row
-} from "../../src/types/Types.sol";
-import {MarketFixture} from "./MarketFixture.sol";
+import {Phase, Profile, ProjectTerms, Receipt} from "../../src/types/Types.sol";
+import {MarketCalls} from "./MarketCalls.sol";
+import {ClaimItem, CommitLeaf, CommitSignature, Opening, Packed, Row} from "./Packed.sol";
 
 /// @notice What most unit tests share: one project, and calls that must fail with exactly one error.
-abstract contract MarketScene is MarketFixture {
+abstract contract MarketScene is MarketCalls {
     uint256 internal project;
     uint32 internal round;
 
@@ -122,54 +114,73 @@ abstract contract MarketScene is MarketFixture {
 
     /// @dev Closes a void round in which nobody was admitted, which frees its bond for the next one.
     function _closeEmpty() internal {
-        market.closeRound(project, round, new Row[](0));
+        _closeWith(project, round, new Row[](0));
     }
 
-    /// @dev keccak256 of the leaves, two words each.
+    /// @dev keccak256 of the leaves, 36 bytes each.
     function _batchHash(CommitLeaf[] memory leaves) internal pure returns (bytes32) {
-        bytes memory packed;
-        for (uint256 i; i < leaves.length; ++i) {
-            packed = bytes.concat(packed, abi.encode(leaves[i].member, leaves[i].commitment));
-        }
-        return keccak256(packed);
+        return keccak256(Packed.leaves(leaves));
+    }
+
+    // ---- calls by this contract, or by whom a test pranks
+
+    function _postBatch(uint256 p, uint32 r, CommitLeaf[] memory leaves, CommitSignature[] memory signatures) internal {
+        market.commitBatch(p, r, Packed.leaves(leaves), Packed.signatures(signatures));
+    }
+
+    function _postSelf(uint256 p, uint32 r, uint32 member, bytes32 commitment, CommitLeaf[] memory batch) internal {
+        market.commitSelf(p, r, member, commitment, Packed.leaves(batch));
+    }
+
+    function _rescueWith(uint256 p, uint32 r, CommitLeaf[] memory leaves, Opening[] memory openings) internal {
+        market.rescue(p, r, Packed.leaves(leaves), Packed.rows(openings), Packed.salts(openings));
+    }
+
+    function _slashWith(uint256 p, uint32 r, uint32 member, CommitLeaf[] memory batch) internal {
+        market.slashNoReveal(p, r, member, Packed.leaves(batch));
+    }
+
+    /// @dev Rows that one call of `reveal` admitted.
+    function _closeWith(uint256 p, uint32 r, Row[] memory rows) internal {
+        market.closeRound(p, r, Packed.admissions(rows));
+    }
+
+    function _claimWith(uint256 p, uint32 member, ClaimItem[] memory items) internal {
+        market.claim(p, member, Packed.items(items), Packed.proofs(items));
     }
 
     // ---- calls as bytes
 
     function _selfCall(uint256 i, CommitLeaf[] memory batch) internal view returns (bytes memory) {
         bytes32 commitment = _commitment(project, round, i);
-        return abi.encodeCall(market.commitSelf, (project, round, _number(project, i), commitment, batch));
+        return _encodeCommitSelf(project, round, _number(project, i), commitment, batch);
     }
 
     function _batchCall(uint256 from, uint256 to) internal view returns (bytes memory) {
         CommitLeaf[] memory leaves = _leaves(project, round, from, to);
-        return abi.encodeCall(
-            market.commitBatch, (project, round, leaves, _signLeaves(project, round, leaves, from))
-        );
+        return _encodeCommitBatch(project, round, leaves, _signLeaves(project, round, leaves, from));
     }
 
     function _revealCall(CommitLeaf[] memory batch, uint256 from, uint256 to) internal view returns (bytes memory) {
         Opening[] memory openings = _openings(project, round, from, to);
         Receipt[] memory receipts = _receipts(project, round, openings);
-        return abi.encodeCall(market.reveal, (project, round, batch, openings, receipts));
+        return _encodeReveal(project, round, batch, openings, receipts);
     }
 
     function _rescueCall(CommitLeaf[] memory batch, uint256 from, uint256 to) internal view returns (bytes memory) {
-        return abi.encodeCall(market.rescue, (project, round, batch, _openings(project, round, from, to)));
+        return _encodeRescue(project, round, batch, _openings(project, round, from, to));
     }
 
     function _slashCall(CommitLeaf[] memory batch, uint256 i) internal view returns (bytes memory) {
-        return abi.encodeCall(market.slashNoReveal, (project, round, _number(project, i), batch));
+        return _encodeSlash(project, round, _number(project, i), batch);
     }
 
     function _settleCall(Settlement memory s) internal view returns (bytes memory) {
-        return abi.encodeCall(
-            market.settle, (project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence)
-        );
+        return _encodeSettle(project, round, s);
     }
 
     function _closeCall(uint256 from, uint256 to) internal view returns (bytes memory) {
-        return abi.encodeCall(market.closeRound, (project, round, _rows(project, round, from, to)));
+        return _encodeClose(project, round, _rows(project, round, from, to));
     }
 
     /// @dev Rows 0 .. n - 1 with equal scores.

@@ -73,7 +73,7 @@ library RecordRule {
         return credit | usefulness << 24 | rounds << 40 | rejections << 56 | RecordCell.KNOWN;
     }
 
-    /// @notice What all rows of a round have in common. Units as in 
+    /// @notice What all rows of a round have in common.
     struct RoundFacts {
         uint256 rows; // n
         uint256 distributable; // D

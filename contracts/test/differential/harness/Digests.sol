@@ -5,6 +5,7 @@ import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MarketResolution} from "../../../src/MarketResolution.sol";
 import {MarketSettlement} from "../../../src/MarketSettlement.sol";
 import {IRoundVerifier} from "../../../src/interfaces/IRoundVerifier.sol";
+import {Payouts} from "../../../src/payouts/Payouts.sol";
 import {Reveals} from "../../../src/rounds/Reveals.sol";
 import {AttestedVerifier} from "../../../src/verification/AttestedVerifier.sol";
 
@@ -16,7 +17,6 @@ contract RoundsDigests is Reveals {
         uint32 round;
         uint32 member;
         bytes32 commitment;
-        uint64 expiry;
     }
 
     struct ReceiptCase {
@@ -59,7 +59,8 @@ contract ResolutionDigests is MarketResolution {
     }
 }
 
-contract SettlementDigests is MarketSettlement {
+/// @dev Closing and claims: what is signed is the same in whatever part of the market the code is.
+contract SettlementDigests is MarketSettlement, Payouts {
     struct ModelCase {
         uint256 project;
         bytes32 model;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, CommitSignature, NextModel, Phase, Row} from "../../../src/types/Types.sol";
+import {NextModel, Phase} from "../../../src/types/Types.sol";
+import {CommitLeaf, CommitSignature, Row} from "../../support/Packed.sol";
 import {Did} from "../World.sol";
 import {Owners} from "./Owners.sol";
 import {Trainers} from "./Trainers.sol";
@@ -143,7 +144,7 @@ abstract contract Aggregators is Owners, Trainers {
         Draft memory d = _draft(project, round, r);
         if (d.count == 0) return false;
         _send(
-            project, r.acceptor, abi.encodeCall(market.commitBatch, (project, round, d.leaves, d.signatures))
+            project, r.acceptor, _encodeCommitBatch(project, round, d.leaves, d.signatures)
         );
         r.posted = true;
         r.leaves = d.count;
@@ -186,15 +187,14 @@ abstract contract Aggregators is Owners, Trainers {
     ) private {
         uint256 person = personOf[project][number];
         GhostMember storage m = memberGhosts[project][person];
-        uint256 fault = _dice() % 16; // 0: no commitment, 1: expired, 2: somebody else's signature, 3: revoked delegate's
+        uint256 fault = _dice() % 16; // 0: no commitment, 1: another round's, 2: somebody else's signature, 3: revoked delegate's
         uint256 key = trainerKeys[person];
         if (fault == 2) key = trainerKeys[(person + 1) % PEOPLE];
         else if (fault == 3 || (m.delegated && fault % 2 == 0)) key = delegateKeys[person];
         bytes32 commitment =
             fault == 0 ? bytes32(0) : _commitmentOf(project, round, _openingOf(project, round, person, false));
-        uint64 expiry = uint64(fault == 1 ? block.timestamp - 1 : block.timestamp);
         d.leaves[at] = CommitLeaf(number, commitment);
-        d.signatures[at] = _signLeaf(project, round, d.leaves[at], expiry, key);
+        d.signatures[at] = _signLeaf(project, fault == 1 ? round + 1 : round, d.leaves[at], key);
         d.persons[at] = person;
         bool slot = d.count + r.selves < ghosts[project].terms.slots;
         d.good[at] = slot && _eligible(project, round, person) && fault != 0 && fault != 1 && fault != 2
@@ -224,8 +224,8 @@ abstract contract Aggregators is Owners, Trainers {
     function _settleWith(uint256 project, uint32 round, GhostRound storage r, address settler) private {
         GhostProject storage p = ghosts[project];
         Settlement memory s;
-        s.rows = r.rows;
-        s.outcomes = _scores(s.rows.length);
+        s.admissions = _admissionsOf(r);
+        s.outcomes = _scores(r.rows.length);
         bytes32 model = keccak256(abi.encode("model", project, round));
         s.next = NextModel(model, _cid(model));
         s.bundle = _cid(keccak256(abi.encode("bundle", project, round)));
@@ -233,11 +233,9 @@ abstract contract Aggregators is Owners, Trainers {
         _send(
             project,
             settler,
-            abi.encodeCall(
-                market.settle, (project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence)
-            )
+            _encodeSettle(project, round, s)
         );
-        _notePay(project, r, s.rows, s.outcomes);
+        _notePay(project, r, r.rows, s.outcomes);
         if (p.receipts) {
             p.model = model;
         } else {

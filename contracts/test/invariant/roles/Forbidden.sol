@@ -7,10 +7,9 @@ import {IPayouts} from "../../../src/interfaces/IPayouts.sol";
 import {IProjects} from "../../../src/interfaces/IProjects.sol";
 import {IRounds} from "../../../src/interfaces/IRounds.sol";
 import {ISettlement} from "../../../src/interfaces/ISettlement.sol";
-import {
-    ClaimItem, CommitLeaf, CommitSignature, NextModel, Opening, Phase, Receipt, Row
-} from "../../../src/types/Types.sol";
+import {Admission, NextModel, Phase, Receipt} from "../../../src/types/Types.sol";
 import {AttestedVerifier} from "../../../src/verification/AttestedVerifier.sol";
+import {ClaimItem, CommitLeaf, CommitSignature, Opening, Packed, Row} from "../../support/Packed.sol";
 import {Strangers} from "./Strangers.sol";
 
 /// @notice What no state allows, tried in whatever state the market is in, each with the error that must stop it. The names
@@ -94,15 +93,15 @@ abstract contract Forbidden is Strangers {
 
     function _terminal(uint256 project, uint32 round, GhostRound storage r) private {
         bytes4 wrong = IRounds.WrongPhase.selector;
-        Row[] memory rows = r.rows;
-        bytes memory call = abi.encodeCall(market.closeRound, (project, round, rows));
+        Admission[] memory rows = _admissionsOf(r);
+        bytes memory call = _encodeClose(project, round, rows);
         _mustFail(stranger, call, ISettlement.RoundAlreadyClosed.selector);
-        _mustFail(r.acceptor, _settlementCall(project, round, rows), wrong);
+        _mustFail(r.acceptor, _settlementCall(project, round, rows, r.rows.length), wrong);
         _mustFail(stranger, _revealCall(project, round, r), wrong);
         _mustFail(r.acceptor, _batchCall(project, round), wrong);
         CommitLeaf[] memory batch = r.batch;
         uint32 number = memberGhosts[project][0].number;
-        call = abi.encodeCall(market.commitSelf, (project, round, number, keccak256("again"), batch));
+        call = _encodeCommitSelf(project, round, number, keccak256("again"), batch);
         _mustFail(trainers[0], call, wrong);
     }
 
@@ -110,9 +109,9 @@ abstract contract Forbidden is Strangers {
     function _older(uint256 project, uint32 round) private {
         GhostRound storage r = roundGhosts[project][round];
         bytes4 old = IRounds.NotNewestRound.selector;
-        Row[] memory rows = r.rows;
-        _mustFail(stranger, abi.encodeCall(market.closeRound, (project, round, rows)), old);
-        _mustFail(r.acceptor, _settlementCall(project, round, rows), old);
+        Admission[] memory rows = _admissionsOf(r);
+        _mustFail(stranger, _encodeClose(project, round, rows), old);
+        _mustFail(r.acceptor, _settlementCall(project, round, rows, r.rows.length), old);
         _mustFail(stranger, _revealCall(project, round, r), old);
         _mustFail(r.acceptor, _batchCall(project, round), old);
     }
@@ -123,7 +122,7 @@ abstract contract Forbidden is Strangers {
         CommitLeaf[] memory batch = r.batch;
         uint32 number = memberGhosts[project][person].number;
         bytes memory self =
-            abi.encodeCall(market.commitSelf, (project, round, number, keccak256("another"), batch));
+            _encodeCommitSelf(project, round, number, keccak256("another"), batch);
         _mustFail(stranger, self, IRounds.NotTrainer.selector);
         if (places[project][round][person].seat == Seat.Self) {
             bool eligible = _eligible(project, round, person); // it may have left since
@@ -138,22 +137,22 @@ abstract contract Forbidden is Strangers {
             _mustFail(r.acceptor, _batchCall(project, round), IRounds.BatchTooLate.selector);
         }
         _mustFail(stranger, _revealCall(project, round, r), IRounds.WrongPhase.selector); // reveals before tC + g
-        Row[] memory none;
-        bytes memory close = abi.encodeCall(market.closeRound, (project, round, none));
+        Admission[] memory none;
+        bytes memory close = _encodeClose(project, round, none);
         _mustFail(stranger, close, IProjects.RoundStillRunning.selector);
     }
 
     // ---- F9, F10: reveals
 
     function _beforeSettle(uint256 project, uint32 round, GhostRound storage r) private {
-        Row[] memory rows = r.rows;
-        _mustFail(r.acceptor, _settlementCall(project, round, rows), IRounds.WrongPhase.selector);
+        bytes memory early = _settlementCall(project, round, _admissionsOf(r), r.rows.length);
+        _mustFail(r.acceptor, early, IRounds.WrongPhase.selector);
         CommitLeaf[] memory batch = r.batch;
         Opening[] memory openings = new Opening[](1);
         openings[0].member = 1;
-        bytes memory call = abi.encodeCall(market.rescue, (project, round, batch, openings));
+        bytes memory call = _encodeRescue(project, round, batch, openings);
         _mustFail(stranger, call, IRounds.OutsideWindow.selector); // F9: a rescue before tR
-        call = abi.encodeCall(market.slashNoReveal, (project, round, 1, batch));
+        call = _encodeSlash(project, round, 1, batch);
         _mustFail(stranger, call, IRounds.OutsideWindow.selector); // F9: a slash before tG
     }
 
@@ -164,12 +163,12 @@ abstract contract Forbidden is Strangers {
         Receipt[] memory receipts = new Receipt[](1);
         receipts[0] = _receipt(project, round, openings, 0, type(uint32).max, 0);
         receipts[0].witness = 1; // F10: a receipt in another witness's name
-        bytes memory call = abi.encodeCall(market.reveal, (project, round, batch, openings, receipts));
+        bytes memory call = _encodeReveal(project, round, batch, openings, receipts);
         _mustFail(stranger, call, IRounds.ReceiptInvalid.selector);
         if (batch.length != 0) {
             batch[0].commitment = keccak256("forged"); // F10: another batch than the posted one
             receipts[0].witness = 0;
-            call = abi.encodeCall(market.reveal, (project, round, batch, openings, receipts));
+            call = _encodeReveal(project, round, batch, openings, receipts);
             _mustFail(stranger, call, IRounds.BatchMismatch.selector);
         }
     }
@@ -177,34 +176,49 @@ abstract contract Forbidden is Strangers {
     // ---- F11, F12: settlement
 
     function _inSettle(uint256 project, uint32 round, GhostRound storage r) private {
-        Row[] memory rows = r.rows;
-        bytes memory right = _settlementCall(project, round, rows);
+        Admission[] memory rows = _admissionsOf(r);
+        bytes memory right = _settlementCall(project, round, rows, r.rows.length);
         bool early = block.timestamp < _tS(project, r);
         bytes4 notYours = early ? ISettlement.NotYours.selector : IBonds.NotAggregator.selector;
         _mustFail(stranger, right, notYours); // F11: by anybody else
-        bytes memory close = abi.encodeCall(market.closeRound, (project, round, rows));
+        bytes memory close = _encodeClose(project, round, rows);
         _mustFail(stranger, close, IProjects.RoundStillRunning.selector);
         _mustFail(stranger, _revealCall(project, round, r), IRounds.WrongPhase.selector);
-        // F12: with other rows than the admitted ones
-        bytes4 mismatch = ISettlement.RowsMismatch.selector;
-        Row[] memory fewer = new Row[](rows.length - 1);
-        for (uint256 i; i < fewer.length; ++i) fewer[i] = rows[i];
-        _mustFail(r.acceptor, _settlementCall(project, round, fewer), mismatch);
-        Row[] memory more = new Row[](rows.length + 1);
-        for (uint256 i; i < rows.length; ++i) more[i] = rows[i];
-        more[rows.length] = Row(1, keccak256("invented"));
-        _mustFail(r.acceptor, _settlementCall(project, round, more), mismatch);
-        rows[0].update = keccak256("swapped");
-        _mustFail(r.acceptor, _settlementCall(project, round, rows), mismatch);
+        _otherRows(project, round, r);
         if (!early) return;
         // F13: with scores that the witnesses did not sign
-        rows = r.rows;
-        Settlement memory s = _settlementOf(project, round, rows);
+        Settlement memory s = _settlementOf(project, round, rows, r.rows.length);
         s.outcomes[0] = 5 << 8;
-        bytes memory call = abi.encodeCall(
-            market.settle, (project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence)
-        );
+        bytes memory call = _encodeSettle(project, round, s);
         _mustFail(r.acceptor, call, AttestedVerifier.AttestationInvalid.selector);
+    }
+
+    /// @dev F12: with other rows than the admitted ones, or the same ones cut into calls in another way.
+    function _otherRows(uint256 project, uint32 round, GhostRound storage r) private {
+        Row[] memory rows = r.rows;
+        uint256 n = rows.length;
+        Row[] memory fewer = new Row[](n - 1);
+        for (uint256 i; i < fewer.length; ++i) fewer[i] = rows[i];
+        _rowsMustFail(project, round, r, Packed.admissions(fewer));
+        Row[] memory more = new Row[](n + 1);
+        for (uint256 i; i < n; ++i) more[i] = rows[i];
+        more[n] = Row(1, keccak256("invented"), _cid("invented"));
+        _rowsMustFail(project, round, r, Packed.admissions(more));
+        if (r.admissions.length > 1) _rowsMustFail(project, round, r, Packed.admissions(rows)); // as if by one call
+        Admission[] memory list = _admissionsOf(r);
+        Admission[] memory longer = new Admission[](list.length + 1); // and one of nobody
+        for (uint256 i; i < list.length; ++i) longer[i] = list[i];
+        _rowsMustFail(project, round, r, longer);
+        list[_dice() % list.length].rows = keccak256("swapped");
+        _rowsMustFail(project, round, r, list);
+        list = _admissionsOf(r);
+        list[0].members[3] ^= 0x40; // another member
+        _rowsMustFail(project, round, r, list);
+    }
+
+    function _rowsMustFail(uint256 project, uint32 round, GhostRound storage r, Admission[] memory admissions) private {
+        bytes memory call = _settlementCall(project, round, admissions, r.rows.length);
+        _mustFail(r.acceptor, call, ISettlement.RowsMismatch.selector);
     }
 
     // ---- F14: slashes
@@ -218,7 +232,7 @@ abstract contract Forbidden is Strangers {
         CommitLeaf[] memory batch = r.batch;
         uint32 number = memberGhosts[project][person].number;
         // nobody who did not commit, whose commitment was opened, or who was slashed already
-        bytes memory call = abi.encodeCall(market.slashNoReveal, (project, round, number, batch));
+        bytes memory call = _encodeSlash(project, round, number, batch);
         _mustFail(stranger, call, IRounds.NothingToSlash.selector);
     }
 
@@ -231,27 +245,25 @@ abstract contract Forbidden is Strangers {
         (ClaimItem[] memory items, uint256 sum) = _claimable(project, person);
         if (sum != 0) {
             address to = address(0xBAD);
-            bytes memory unsigned = abi.encodeCall(
-                market.claimTo, (project, number, items, to, uint64(block.timestamp), new bytes(65))
-            );
+            bytes memory unsigned = _encodeClaimTo(project, number, items, to, uint64(block.timestamp), new bytes(65));
             _mustFail(stranger, unsigned, IPayouts.ClaimNotSigned.selector); // F16: to another address, unsigned
             one[0] = items[0];
             one[0].amount += 1; // F16: more than was earned
             _mustFail(
                 trainers[person],
-                abi.encodeCall(market.claim, (project, number, one)),
+                _encodeClaim(project, number, one),
                 IPayouts.ProofInvalid.selector
             );
         }
         for (uint32 round = ghosts[project].round; round > 0; --round) {
             GhostRound storage r = roundGhosts[project][round];
             for (uint256 i; i < r.pays.length; ++i) {
-                if (r.claimed >> i & 1 == 0) continue;
-                one[0] = _claimItem(project, round, r.rows, r.pays, i);
                 uint32 member = r.rows[i].member; // F15: a second payout
+                if (memberGhosts[project][personOf[project][member]].claimed >> round & 1 == 0) continue;
+                one[0] = _claimItem(project, round, r.rows, r.pays, i);
                 _mustFail(
                     stranger,
-                    abi.encodeCall(market.claim, (project, member, one)),
+                    _encodeClaim(project, member, one),
                     IPayouts.AlreadyClaimed.selector
                 );
                 return;
@@ -261,35 +273,38 @@ abstract contract Forbidden is Strangers {
 
     // ---- calls that would be right in another state
 
-    function _settlementOf(uint256 project, uint32 round, Row[] memory rows) private view returns (Settlement memory s) {
-        s.rows = rows;
-        s.outcomes = _outcomes(rows.length, ONE);
+    function _settlementOf(uint256 project, uint32 round, Admission[] memory admissions, uint256 n)
+        private
+        view
+        returns (Settlement memory s)
+    {
+        s.admissions = admissions;
+        s.outcomes = _outcomes(n, ONE);
         s.next = NextModel(keccak256("next"), _cid(keccak256("next")));
         s.bundle = _cid(keccak256("bundle"));
         s.evidence = _evidence(project, round, s, 3 - ghosts[project].terms.quorum, ghosts[project].terms.quorum);
     }
 
-    function _settlementCall(uint256 project, uint32 round, Row[] memory rows) private view returns (bytes memory) {
-        Settlement memory s = _settlementOf(project, round, rows);
-        return abi.encodeCall(
-            market.settle, (project, round, s.rows, abi.encode(s.outcomes), s.next, s.bundle, s.evidence)
-        );
+    function _settlementCall(uint256 project, uint32 round, Admission[] memory admissions, uint256 n)
+        private
+        view
+        returns (bytes memory)
+    {
+        return _encodeSettle(project, round, _settlementOf(project, round, admissions, n));
     }
 
     function _revealCall(uint256 project, uint32 round, GhostRound storage r) private view returns (bytes memory) {
         CommitLeaf[] memory batch = r.batch;
         Opening[] memory openings = new Opening[](1);
         openings[0] = _openingOf(project, round, personOf[project][1], false);
-        return abi.encodeCall(
-            market.reveal, (project, round, batch, openings, _receipts(project, round, openings))
-        );
+        return _encodeReveal(project, round, batch, openings, _receipts(project, round, openings));
     }
 
     function _batchCall(uint256 project, uint32 round) private view returns (bytes memory) {
         CommitLeaf[] memory leaves = new CommitLeaf[](1);
         leaves[0] = CommitLeaf(1, keccak256("late"));
         CommitSignature[] memory signatures = new CommitSignature[](1);
-        signatures[0] = _signLeaf(project, round, leaves[0], type(uint64).max, trainerKeys[personOf[project][1]]);
-        return abi.encodeCall(market.commitBatch, (project, round, leaves, signatures));
+        signatures[0] = _signLeaf(project, round, leaves[0], trainerKeys[personOf[project][1]]);
+        return _encodeCommitBatch(project, round, leaves, signatures);
     }
 }

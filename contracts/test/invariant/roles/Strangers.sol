@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, Phase} from "../../../src/types/Types.sol";
+import {Phase} from "../../../src/types/Types.sol";
+import {CommitLeaf} from "../../support/Packed.sol";
 import {Did} from "../World.sol";
 import {Witnesses} from "./Witnesses.sol";
 
@@ -29,8 +30,9 @@ abstract contract Strangers is Witnesses {
         if (round == 0 || block.timestamp < r.revealEnd || block.timestamp >= _tG(project, r)) return false;
         Shown memory shown = _show(project, round);
         if (shown.openings.length == 0) return false;
-        CommitLeaf[] memory batch = r.batch;
-        _send(project, stranger, abi.encodeCall(market.rescue, (project, round, batch, shown.openings)));
+        CommitLeaf[] memory leaves = _leavesFor(project, round, r, shown.openings);
+        if (leaves.length != r.batch.length) _count(Did.RescueWithoutLeaves);
+        _send(project, stranger, _encodeRescue(project, round, leaves, shown.openings));
         for (uint256 i; i < shown.openings.length; ++i) {
             if (!shown.right[i]) continue; // a CID of another kind does no harm here
             places[project][round][shown.persons[i]].fate = Fate.Rescued;
@@ -67,7 +69,7 @@ abstract contract Strangers is Witnesses {
         GhostRound storage r = roundGhosts[project][round];
         uint256 before = p.token.balanceOf(stranger);
         CommitLeaf[] memory batch = r.batch;
-        _send(project, stranger, abi.encodeCall(market.slashNoReveal, (project, round, m.number, batch)));
+        _send(project, stranger, _encodeSlash(project, round, m.number, batch));
         uint256 reward = m.staked ? p.terms.stake / 10 : 0;
         vm.assertEq(p.token.balanceOf(stranger) - before, reward, "a tenth of the stake goes to the caller");
         places[project][round][person].fate = Fate.Slashed;
@@ -89,7 +91,7 @@ abstract contract Strangers is Witnesses {
         (uint32 round, GhostRound storage r, Phase phase) = _newest(project);
         if (!_running(project) || (phase != Phase.Void && phase != Phase.Defaulted)) return false;
         GhostProject storage p = ghosts[project];
-        _send(project, stranger, abi.encodeCall(market.closeRound, (project, round, r.rows)));
+        _send(project, stranger, _encodeClose(project, round, _admissionsOf(r)));
         uint256 n = r.rows.length;
         if (n == 0) {
             _closeEmptyOnTheWay(project);

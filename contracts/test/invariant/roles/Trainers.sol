@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {ClaimItem, CommitLeaf, Opening, Phase} from "../../../src/types/Types.sol";
+import {Phase} from "../../../src/types/Types.sol";
+import {ClaimItem, CommitLeaf, Opening, Packed} from "../../support/Packed.sol";
 import {Did, World} from "../World.sol";
 
 /// @notice What trainers and their delegates do: stakes, commitments of their own, claims.
@@ -117,7 +118,7 @@ abstract contract Trainers is World {
         _send(
             project,
             byDelegate ? delegates[person] : trainers[person],
-            abi.encodeCall(market.commitSelf, (project, round, m.number, commitment, batch))
+            _encodeCommitSelf(project, round, m.number, commitment, batch)
         );
         if (place.seat == Seat.Leaf) {
             r.leaves -= 1;
@@ -143,7 +144,7 @@ abstract contract Trainers is World {
         for (uint32 round = newest; round > 0 && round + CLAIM_DEPTH > newest; --round) {
             GhostRound storage r = roundGhosts[project][round];
             for (uint256 i; i < r.pays.length; ++i) {
-                if (r.rows[i].member != number || r.claimed >> i & 1 == 1) continue;
+                if (r.rows[i].member != number || memberGhosts[project][person].claimed >> round & 1 == 1) continue;
                 all[n++] = _claimItem(project, round, r.rows, r.pays, i);
                 sum += r.pays[i];
             }
@@ -166,14 +167,14 @@ abstract contract Trainers is World {
         p.ledger.claimable -= sum;
         p.ledger.claimed += sum;
         for (uint256 i; i < items.length; ++i) {
-            roundGhosts[project][items[i].round].claimed |= 1 << items[i].row;
+            memberGhosts[project][person].claimed |= 1 << items[i].round;
         }
         return true;
     }
 
     function _claimFor(uint256 project, uint256 person, ClaimItem[] memory items) private {
         uint32 number = memberGhosts[project][person].number;
-        _send(project, stranger, abi.encodeCall(market.claim, (project, number, items)));
+        _send(project, stranger, _encodeClaim(project, number, items));
         _count(Did.Claim);
     }
 
@@ -187,7 +188,7 @@ abstract contract Trainers is World {
                     keccak256("ClaimTo(uint256 project,uint32 member,bytes32 itemsHash,address to,uint64 expiry)"),
                     project,
                     number,
-                    keccak256(abi.encode(items)),
+                    keccak256(abi.encodePacked(Packed.items(items))),
                     to,
                     expiry
                 )
@@ -197,7 +198,7 @@ abstract contract Trainers is World {
         _send(
             project,
             signed ? stranger : trainers[person],
-            abi.encodeCall(market.claimTo, (project, number, items, to, expiry, signature))
+            _encodeClaimTo(project, number, items, to, expiry, signature)
         );
         _count(signed ? Did.ClaimToSigned : Did.ClaimToByTrainer);
     }

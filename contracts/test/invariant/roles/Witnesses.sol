@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {CommitLeaf, Opening, Phase, Receipt, Row, WitnessSignature} from "../../../src/types/Types.sol";
+import {Phase, Receipt, WitnessSignature} from "../../../src/types/Types.sol";
+import {CommitLeaf, Opening, Row} from "../../support/Packed.sol";
 import {Did} from "../World.sol";
 import {Aggregators} from "./Aggregators.sol";
 
@@ -21,10 +22,18 @@ abstract contract Witnesses is Aggregators {
         Shown memory shown = _show(project, round);
         if (shown.openings.length == 0) return false;
         (Receipt[] memory receipts, uint256 endorsed, uint256 refused) = _say(project, round, shown.openings);
-        CommitLeaf[] memory batch = r.batch;
-        _send(
-            project, stranger, abi.encodeCall(market.reveal, (project, round, batch, shown.openings, receipts))
-        );
+        CommitLeaf[] memory leaves = _leavesFor(project, round, r, shown.openings);
+        if (leaves.length != r.batch.length) _count(Did.RevealWithoutLeaves);
+        _send(project, stranger, _encodeReveal(project, round, leaves, shown.openings, receipts));
+        _noteReveal(project, round, shown, endorsed, refused);
+        if (r.unresolved == 0) r.revealEnd = block.timestamp;
+        _count(Did.Reveal);
+        return true;
+    }
+
+    function _noteReveal(uint256 project, uint32 round, Shown memory shown, uint256 endorsed, uint256 refused) private {
+        GhostRound storage r = roundGhosts[project][round];
+        uint256 before = r.rows.length;
         for (uint256 i; i < shown.openings.length; ++i) {
             bool no = refused >> i & 1 == 1;
             bool yes = endorsed >> i & 1 == 1;
@@ -35,12 +44,58 @@ abstract contract Witnesses is Aggregators {
             places[project][round][shown.persons[i]].fate = no ? Fate.Refused : Fate.Admitted;
             r.unresolved -= 1;
             if (no) r.refused += 1;
-            else r.rows.push(Row(shown.openings[i].member, shown.openings[i].update));
+            else r.rows.push(Row(shown.openings[i].member, shown.openings[i].update, shown.openings[i].cid));
             _count(no ? Did.UpdateRefused : Did.UpdateAdmitted);
         }
-        if (r.unresolved == 0) r.revealEnd = block.timestamp;
-        _count(Did.Reveal);
-        return true;
+        if (r.rows.length != before) r.admissions.push(r.rows.length - before);
+    }
+
+    /// @dev The whole batch, or what the market cannot rebuild from the openings: leaves that none of them opens.
+    function _leavesFor(uint256 project, uint32 round, GhostRound storage r, Opening[] memory openings)
+        internal
+        returns (CommitLeaf[] memory leaves)
+    {
+        CommitLeaf[] memory batch = r.batch;
+        if (batch.length == 0 || _oneIn(3)) return batch;
+        for (uint256 k; k < openings.length; ++k) {
+            // Somebody without a leaf and without a commitment of its own: only the whole batch shows that.
+            if (_standsIn(batch, openings[k].member)) continue;
+            if (_seatOf(project, round, openings[k].member) != Seat.Self) return batch;
+        }
+        uint256 kept;
+        bool[] memory keep = new bool[](batch.length);
+        for (uint256 i; i < batch.length; ++i) {
+            keep[i] = _oneIn(8) || !_isOpened(project, round, batch[i], openings);
+            if (keep[i]) ++kept;
+        }
+        leaves = new CommitLeaf[](kept);
+        for (uint256 i = batch.length; i > 0; --i) if (keep[i - 1]) leaves[--kept] = batch[i - 1];
+    }
+
+    /// @dev Whether one of the openings opens the leaf. A member who committed itself opens that commitment and no leaf.
+    function _isOpened(uint256 project, uint32 round, CommitLeaf memory leaf, Opening[] memory openings)
+        private
+        view
+        returns (bool)
+    {
+        if (_seatOf(project, round, leaf.member) == Seat.Self) return false;
+        for (uint256 k; k < openings.length; ++k) {
+            if (openings[k].member == leaf.member) {
+                return _commitmentOf(project, round, openings[k]) == leaf.commitment;
+            }
+        }
+        return false;
+    }
+
+    /// @dev Nobody has the number 0, or one that was not given.
+    function _seatOf(uint256 project, uint32 round, uint32 member) private view returns (Seat) {
+        if (member > ghosts[project].numbers) return Seat.None;
+        return places[project][round][personOf[project][member]].seat;
+    }
+
+    function _standsIn(CommitLeaf[] memory batch, uint32 member) private pure returns (bool) {
+        for (uint256 i; i < batch.length; ++i) if (batch[i].member == member) return true;
+        return false;
     }
 
     /// @dev Mostly everybody who committed; sometimes with a wrong salt, sometimes somebody who did not commit or whose
