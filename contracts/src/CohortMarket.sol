@@ -7,6 +7,7 @@ import {Multicall} from "@openzeppelin/contracts/utils/Multicall.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {Deployment} from "./deployment/Deployment.sol";
 import {ICohortMarket} from "./interfaces/ICohortMarket.sol";
+import {IOpening} from "./interfaces/IOpening.sol";
 import {IProjects} from "./interfaces/IProjects.sol";
 import {IResolution} from "./interfaces/IResolution.sol";
 import {IRoundViews} from "./interfaces/IRoundViews.sol";
@@ -27,8 +28,8 @@ struct Parts {
 /// @title CohortMarket: projects, trainers, rounds and pay at one address (ICohortMarket)
 /// @notice No owner, no upgrade, no pause: the rules below are all there is.
 ///
-/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part opens rounds, takes commitments and
-/// reveals and pays, which is called most; calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
+/// The code is in five parts because one contract may not exceed 24 kB (EIP-170). This part takes commitments and reveals and
+/// pays, which is called most; calls that it does not know run the part that has them on this contract's storage. The addresses of the parts are fixed in
 /// the constructor and cannot be exchanged; whoever uses a market compares their code with the published one, as for this
 /// contract (they hold no state and have no constructor arguments, so equal code is all there is to see).
 contract CohortMarket is Deployment, Reveals, Payouts, Multicall {
@@ -83,7 +84,7 @@ contract CohortMarket is Deployment, Reveals, Payouts, Multicall {
         ) return PROJECTS;
         if (
             sig == IRoundViews.roundOf.selector || sig == IRoundViews.phaseOf.selector
-                || sig == IRoundViews.selfCommitOf.selector || sig == IRoundViews.commitmentsOf.selector
+                || sig == IOpening.openRound.selector || sig == IRoundViews.selfCommitOf.selector || sig == IRoundViews.commitmentsOf.selector
                 || sig == IResolution.rescue.selector || sig == IResolution.slashNoReveal.selector
                 || sig == IResolution.revealValidation.selector || sig == IResolution.postPublicRows.selector
         ) return RESOLUTION;

@@ -4,6 +4,7 @@ pragma solidity 0.8.30;
 import {Profile} from "../types/Types.sol";
 import {IBonds} from "./IBonds.sol";
 import {IMembers} from "./IMembers.sol";
+import {IOpening} from "./IOpening.sol";
 import {IPayouts} from "./IPayouts.sol";
 import {IProjects} from "./IProjects.sol";
 import {IResolution} from "./IResolution.sol";
@@ -19,6 +20,7 @@ interface ICohortMarket is
     ITerms,
     IMembers,
     IBonds,
+    IOpening,
     IRounds,
     IRoundViews,
     IResolution,

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {LeafSkip, Phase, Receipt, SkipReason} from "../types/Types.sol";
 
-/// @title Rounds: open, commit, reveal
+/// @title Rounds: commit and reveal, and the events and errors of everything that happens in a round
 /// @notice Every transition can be made by anyone once it is due. Deadlines are upper bounds: when everyone who may act has
 /// acted, commit and reveal end at once and the later deadlines move earlier by the same amount. Intervals are half-open.
 interface IRounds {
@@ -80,10 +80,6 @@ interface IRounds {
     error NothingToSlash(uint256 project, uint256 round, uint256 member);
     error BatchNotInRoot(uint256 project, uint256 round, bytes32 digest);
     error AlreadyPosted(uint256 project, uint256 round, bytes32 found);
-
-    /// @notice Opens the next round: sets its budget aside, irrevocably. Anyone may, once the previous one ended, an
-    /// aggregator has accepted and the model has its receipts.
-    function openRound(uint256 project) external returns (uint32 round);
 
     /// @notice Posts signed commitments in one batch, the only one of the round. The aggregator that accepted the round
     /// only, and not in the last part of the phase. A leaf that cannot count is passed over with a reason and does not affect

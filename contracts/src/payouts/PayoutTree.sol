@@ -5,14 +5,20 @@ pragma solidity 0.8.30;
 /// @dev Leaves are hashed twice, so that no inner node can pass for a leaf. Pairs are sorted; an odd node moves up as
 /// it is. Proofs verify with OpenZeppelin's MerkleProof.
 library PayoutTree {
+    /// @notice keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount)))).
     function leafOf(uint256 project, uint256 round, uint256 row, uint256 member, uint256 amount)
         internal
         pure
         returns (bytes32 leaf)
     {
-        bytes32 inner = keccak256(abi.encode(project, round, row, member, amount));
         assembly ("memory-safe") {
-            mstore(0, inner)
+            let words := mload(0x40) // behind the free memory: nothing is kept
+            mstore(words, project)
+            mstore(add(words, 32), round)
+            mstore(add(words, 64), row)
+            mstore(add(words, 96), member)
+            mstore(add(words, 128), amount)
+            mstore(0, keccak256(words, 160))
             leaf := keccak256(0, 32)
         }
     }

@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {ECDSA} from "@openzeppelin/contracts/utils/cryptography/ECDSA.sol";
+import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
 import {EIP712} from "@openzeppelin/contracts/utils/cryptography/EIP712.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
@@ -11,13 +12,12 @@ import {LeafSkip, Phase} from "../types/Types.sol";
 import {Leaves} from "./Leaves.sol";
 import {Openings} from "./Openings.sol";
 import {Call} from "./RoundBase.sol";
-import {RoundClock} from "./RoundClock.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 
 /// @title Commits: one batch of signed commitments, and the path that needs nobody
 /// @notice Counting is exact: a commitment counts once, as a batch leaf or as self-posted, and only with its trainer's
 /// consent (signature or transaction). So the counts can neither exceed the slots nor end the phase too early.
-abstract contract Commits is RoundClock, Openings, EIP712 {
+abstract contract Commits is Openings, IRounds, ReentrancyGuardTransient, EIP712 {
     using RoundState for Header;
 
     bytes32 internal constant COMMIT_TYPEHASH =

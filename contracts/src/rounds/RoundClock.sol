@@ -2,6 +2,7 @@
 pragma solidity 0.8.30;
 
 import {ReentrancyGuardTransient} from "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol";
+import {IOpening} from "../interfaces/IOpening.sol";
 import {IProjects} from "../interfaces/IProjects.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
@@ -12,10 +13,10 @@ import {RoundBase} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 
 /// @title RoundClock: opening a round
-abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
+abstract contract RoundClock is RoundBase, IOpening, ReentrancyGuardTransient {
     using RoundState for Header;
 
-    /// @inheritdoc IRounds
+    /// @inheritdoc IOpening
     function openRound(uint256 project) external nonReentrant returns (uint32 round) {
         Project storage p = _project(project);
         if (p.ended) revert IProjects.ProjectIsOver(project);
@@ -42,10 +43,10 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
     }
 
     function _checkOpening(uint256 project, uint32 round, Project storage p, Rules memory rules) private view {
-        if (round > rules.rounds) revert AllRoundsRun(project, rules.rounds);
-        if (p.members < rules.minTrainers) revert TooFewMembers(project, p.members, rules.minTrainers);
-        if (p.free < rules.roundBudget) revert BudgetTooLow(project, p.free, rules.roundBudget);
-        if (p.acceptedRound != round) revert NotAccepted(project, round);
+        if (round > rules.rounds) revert IRounds.AllRoundsRun(project, rules.rounds);
+        if (p.members < rules.minTrainers) revert IRounds.TooFewMembers(project, p.members, rules.minTrainers);
+        if (p.free < rules.roundBudget) revert IRounds.BudgetTooLow(project, p.free, rules.roundBudget);
+        if (p.acceptedRound != round) revert IRounds.NotAccepted(project, round);
     }
 
     /// @dev A model whose bytes nobody vouches for must not hold up the project for ever.
@@ -53,7 +54,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
         bytes32 pending = p.pendingModel;
         if (pending == 0) return;
         // slither-disable-next-line timestamp (end of the time for receipts; a few seconds either way decide nothing)
-        if (block.timestamp < p.pendingUntil) revert ModelNotReceipted(project, pending, p.pendingUntil);
+        if (block.timestamp < p.pendingUntil) revert IRounds.ModelNotReceipted(project, pending, p.pendingUntil);
         p.pendingModel = 0;
         emit ISettlement.ModelDropped(project, pending);
     }
@@ -68,7 +69,7 @@ abstract contract RoundClock is RoundBase, IRounds, ReentrancyGuardTransient {
         h.expected = p.members < rules.slots ? p.members : rules.slots;
         RoundState.save(r, h);
         if (r.acceptor != p.acceptor) r.acceptor = p.acceptor;
-        emit RoundOpened(
+        emit IRounds.RoundOpened(
             project,
             round,
             p.acceptor,
