@@ -11,7 +11,7 @@ whose inner product with every player is its value: v = sum c_g P_g with K c = x
 2^-20 of its mean diagonal, for players that depend on each other), scaled by a power of two so that its entries fill
 2^28 .. 2^29. v' has the same scale and the values on one half of the examples. k is the least row that is 1 on the
 players that are kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest
-does best on the fresh batch, while this lowers the loss by more than 0.5% (backward elimination).
+does best on all these examples, while this lowers the loss by more than 0.5% (backward elimination).
 """
 
 from __future__ import annotations
@@ -171,7 +171,7 @@ def measured_values(given: ValidationRound, players: Players, start: np.ndarray)
 def _kept(given: ValidationRound, players: Players, start: np.ndarray) -> np.ndarray:
     """bool[players]: those that backward elimination keeps, at least one."""
     module = build_module(given.architecture).double()
-    data = given.batch
+    data = joined([given.batch, given.revealed])
 
     def loss(total: np.ndarray, count: int) -> float:
         return float(cross_entropy(_logits(module, start + total / count, data), data.labels).mean())

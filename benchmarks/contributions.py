@@ -1,0 +1,176 @@
+"""One project of honest trainers, scored in every way that `benchmarks.contribution` compares.
+
+All scores see the same rounds; the model moves by the default policy's step. What is measured of a project is kept
+under .cohort/, as with `benchmarks.rehearsals`, so that a long grid can be broken off.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+
+import numpy as np
+from cohort_protocol.learning.data import Dataset
+from cohort_protocol.learning.measuring import example_values
+from cohort_protocol.learning.validation import ValidationRound, validation_rows
+from cohort_protocol.rehearsal import Scenario, World
+from cohort_protocol.rehearsal.shapley import coalition_models, shapley_values
+from cohort_protocol.rehearsal.world import Round
+from cohort_protocol.scoring import Policy, PublicVectors, evaluate_round, policy_by_name
+from cohort_protocol.scoring.catalogue.shapley import gtg_shapley
+from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy
+
+from benchmarks.rehearsals import ROOT, code_digest
+
+CACHE = ROOT / ".cohort" / "contributions"
+POLICIES = ("default", "without memory", "curved", "linear", "peer")
+ESTIMATES = ("exact", "exact on the batch", "audit", "audit on the batch", "GTG")
+
+
+@dataclass(frozen=True)
+class Project:
+    """What is simulated."""
+
+    task: str
+    partition: str
+    honest: int
+    seed: int
+    rounds: int = 8
+
+
+@dataclass
+class Measured:
+    """Scores and true values of one project; a list of n numbers per round."""
+
+    loss: list[list[float]] = field(default_factory=list)
+    """Exact Shapley values of the loss on the reference examples: the truth."""
+    accuracy: list[list[float]] = field(default_factory=list)
+    halves: tuple[list[list[float]], list[list[float]]] = field(default_factory=lambda: ([], []))
+    scores: dict[str, list[list[float]]] = field(default_factory=dict)
+    gtg_evaluations: list[int] = field(default_factory=list)
+    """Models that GTG-Shapley ran, per round."""
+    audit_seconds: float = 0.0
+    score_seconds: float = 0.0
+    """Of the public rows and the default policy."""
+
+
+def measured(project: Project) -> Measured:
+    """Simulates the project, or remembers it."""
+    code = code_digest() + Path(__file__).read_text()
+    key = sha256(json.dumps([asdict(project), code], sort_keys=True).encode()).hexdigest()[:40]
+    file = CACHE / f"{key}.json"
+    if file.exists():
+        return Measured(**json.loads(file.read_text()))
+    result = _simulate(project)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(asdict(result)))
+    part.replace(file)
+    return result
+
+
+def _policies() -> dict[str, Policy]:
+    return {
+        "default": DefaultPolicy(),
+        "without memory": DefaultPolicy(DefaultParameters(memory_bps=0)),
+        "curved": DefaultPolicy(DefaultParameters(evidence=2)),
+        "linear": DefaultPolicy(DefaultParameters(evidence=4)),
+        "peer": policy_by_name("peer"),
+    }
+
+
+def _simulate(project: Project) -> Measured:
+    world = World(
+        Scenario(
+            task=project.task,
+            partition=project.partition,
+            honest=project.honest,
+            rounds=project.rounds,
+            seed=project.seed,
+        )
+    )
+    result = Measured(scores={name: [] for name in (*POLICIES, *ESTIMATES)})
+    policies = _policies()
+    memories = {name: (0,) * project.honest for name in policies}
+    for _ in range(project.rounds):
+        round = world.next_round()
+        step = None
+        for name, policy in policies.items():
+            started = perf_counter()
+            vectors = PublicVectors()
+            if isinstance(policy, DefaultPolicy):
+                rows = validation_rows(_given(round, memories[name]), policy)
+                vectors, memories[name] = rows.vectors, rows.values
+            evaluation = evaluate_round(round.updates, round.past_steps, policy, vectors)
+            result.scores[name].append([float(score) for score in evaluation.outcome.scores])
+            if name == "default":
+                step = evaluation.step
+                result.score_seconds += perf_counter() - started
+        _truth(result, round, project.seed)
+        world.apply(step)
+    return result
+
+
+def _given(round: Round, memory: tuple[int, ...]) -> ValidationRound:
+    world = round.world
+    return ValidationRound(
+        architecture=world.task.architecture,
+        exponent=world.task.exponent,
+        model=round.model,
+        updates=round.updates,
+        batch=round.batch,
+        revealed=round.revealed,
+        hyper=world.task.hyper,
+        round=round.number,
+        seed=world.scenario.seed,
+        earlier=memory,
+    )
+
+
+def _truth(result: Measured, round: Round, seed: int) -> None:
+    """Exact Shapley values by all 2^n models, and the estimates beside them."""
+    world = round.world
+    reference = world.task.reference
+    count = len(reference)
+    both = Dataset(
+        np.concatenate([reference.inputs, round.batch.inputs]),
+        np.concatenate([reference.labels, round.batch.labels]),
+    )
+    losses, correct = world.stacks.values(coalition_models(round.weights, round.real_updates), both)
+    losses = losses.astype(np.float64)
+
+    def exact(part: slice) -> list[float]:
+        means = losses[:, part].mean(1)
+        return shapley_values(means[0] - means).tolist()
+
+    result.loss.append(exact(slice(0, count)))
+    hits = correct[:, :count].mean(1)
+    result.accuracy.append(shapley_values(hits - hits[0]).tolist())
+    result.halves[0].append(exact(slice(0, count // 2)))
+    result.halves[1].append(exact(slice(count // 2, count)))
+    scores = result.scores
+    scores["exact"].append(np.maximum(result.loss[-1], 0).tolist())
+    scores["exact on the batch"].append(np.maximum(exact(slice(count, None)), 0).tolist())
+    for name, data in (("audit", reference), ("audit on the batch", round.batch)):
+        started = perf_counter()
+        values = logit_average(round, data)
+        if name == "audit":
+            result.audit_seconds += perf_counter() - started
+        scores[name].append(np.maximum(values, 0).tolist())
+    utilities = np.rint((losses[0, :count].mean() - losses[:, :count].mean(1)) * 2**30).astype(np.int64)
+    found = gtg_shapley(
+        lambda members: int(utilities[sum(1 << member for member in members)]), len(round.updates), seed
+    )
+    result.gtg_evaluations.append(found.evaluations)
+    scores["GTG"].append([max(0.0, float(value)) for value in found.values])
+
+
+def logit_average(round: Round, data: Dataset) -> np.ndarray:
+    """The audit score: logit-average Shapley values on `data`, float64[n], nats. n + 1 forward passes."""
+    models = np.concatenate([round.weights[None], round.weights[None] + round.real_updates])
+    logits = round.world.stacks.logits_on(models, data).astype(np.float64)
+    return example_values(logits[0], logits[1:], data.labels).mean(1)
