@@ -63,25 +63,42 @@ class LogitAverage:
                 f"logits {list(self.members.shape)} of members, {list(shape)} of the model and "
                 f"{list(self.labels.shape)} labels do not belong together: [n, B, K], [B, K] and [B] are needed"
             )
-        for array in (self.base, self.members, self.labels):
-            if array.dtype != np.int64:
-                raise ScoringInputInvalid(f"logits and labels are int64, got {array.dtype}")
-        if max(abs(int(a)) for x in (self.base, self.members) for a in (x.min(), x.max())) > MAX_LOGIT:
-            raise ScoringInputInvalid(f"a logit is larger than {MAX_LOGIT >> LOGIT_BITS}: this model has diverged")
-        if self.labels.min() < 0 or self.labels.max() >= shape[1]:
-            raise ScoringInputInvalid(f"labels are 0 .. {shape[1] - 1}")
+        for logits in (self.base, self.members):
+            check_logits(logits, self.labels, shape[1])
 
     def __call__(self, coalition: frozenset[int]) -> int:
         """Value of a coalition."""
         logits = self.members[sorted(coalition)].sum(axis=0) // len(coalition) if coalition else self.base
-        if self.measure is Measure.ACCURACY:
-            return int((logits.argmax(axis=1) == self.labels).sum())
-        return -total_cross_entropy(logits, self.labels)
+        return _value(logits, self.labels, self.measure)
 
 
 def logit_average_shapley(game: LogitAverage) -> list[Fraction]:
     """Exact Shapley values of the logit-average game; n <= 12 (`gtg_shapley(game, n, seed)` takes more)."""
     return exact_shapley(game, len(game.members))
+
+
+def value_of_logits(logits: np.ndarray, labels: np.ndarray, measure: Measure) -> int:
+    """What a batch says of one model. logits: int64[B, K] in units of 2^-24; labels: int64[B]. Raises
+    `ScoringInputInvalid`."""
+    check_logits(logits, labels, logits.shape[1])
+    return _value(logits, labels, measure)
+
+
+def check_logits(logits: np.ndarray, labels: np.ndarray, classes: int) -> None:
+    """Raises `ScoringInputInvalid` for types and ranges that no model and batch have."""
+    for array in (logits, labels):
+        if array.dtype != np.int64:
+            raise ScoringInputInvalid(f"logits and labels are int64, got {array.dtype}")
+    if max(abs(int(logits.min())), abs(int(logits.max()))) > MAX_LOGIT:
+        raise ScoringInputInvalid(f"a logit is larger than {MAX_LOGIT >> LOGIT_BITS}: this model has diverged")
+    if labels.min() < 0 or labels.max() >= classes:
+        raise ScoringInputInvalid(f"labels are 0 .. {classes - 1}, found {labels.min()} .. {labels.max()}")
+
+
+def _value(logits: np.ndarray, labels: np.ndarray, measure: Measure) -> int:
+    if measure is Measure.ACCURACY:
+        return int((logits.argmax(axis=1) == labels).sum())
+    return -total_cross_entropy(logits, labels)
 
 
 def total_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> int:

@@ -4,7 +4,8 @@ They see a game of n trainers through a `UtilityFunction` and nothing else. Its 
 loss in a fixed unit), so that sums are exact and the axioms hold exactly.
 
 Shapley, "A value for n-person games", 1953. Liu, Chen, Yu, Liu, Cui, "GTG-Shapley: efficient and accurate participant
-contribution evaluation in federated learning", ACM TIST 13, 2022.
+contribution evaluation in federated learning", ACM TIST 13, 2022. Cook, "Detection of influential observation in linear
+regression", Technometrics 1977 (leave-one-out).
 """
 
 from __future__ import annotations
