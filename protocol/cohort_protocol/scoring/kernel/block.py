@@ -98,7 +98,7 @@ class NumpyKernel:
         fill_limbs(narrow, wide, matrix)
         if into is not None:
             # At most 2^15 times the number of rows: exact, and int32 as long as there are at most 2^16 of them.
-            into += matrix[: len(narrow)].sum(axis=0).astype(np.int64).astype(np.int32)
+            into += (np.ones(len(narrow)) @ matrix[: len(narrow)]).astype(np.int64).astype(np.int32)
         # numpy computes one triangle only when both operands are one array.
         return (matrix @ matrix.T).astype(np.int64)
 

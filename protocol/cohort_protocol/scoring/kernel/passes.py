@@ -189,28 +189,47 @@ def _run(
     """work(first column, rows) of each block. With more than one thread blocks are computed while the next are read
     (and hashed, where reading does that), in any order; at most `threads` of them wait in memory."""
     if how.threads == 1:
+        tables = _tables(sources, min(block, stop - start))
         for at in range(start, stop, block):
             end = min(at + block, stop)
-            yield work(at, [source.read(at, end) for source in sources])
+            yield work(at, [source.read(at, end, _part(tables, source, end - at)) for source in sources])
         return
+    # Memory of blocks that wait or are being computed, and of the one that is being read.
+    memory = deque(_tables(sources, min(block, stop - start)) for _ in range(how.threads + 1))
     running: deque[Future[Result]] = deque()
     # Two pools: work that waits for a place among the readers would never let them finish.
     with ThreadPoolExecutor(how.threads) as workers, ThreadPoolExecutor(how.threads) as readers:
         for at in range(start, stop, block):
-            rows = _read(readers, sources, at, min(at + block, stop))
-            running.append(workers.submit(work, at, rows))
             if len(running) > how.threads:
                 yield running.popleft().result()
+            rows = _read(readers, sources, memory[0], at, min(at + block, stop))
+            running.append(workers.submit(work, at, rows))
+            memory.rotate(-1)
         while running:
             yield running.popleft().result()
 
 
-def _read(readers: Executor, sources: Sequence[RowSource], start: int, stop: int) -> list[np.ndarray]:
-    """A block of every row; the slow ones at the same time. A source that is given twice is read once."""
-    waiting = {id(source): readers.submit(source.read, start, stop) for source in sources if source.slow}
-    return [
-        waiting[id(source)].result() if id(source) in waiting else source.read(start, stop) for source in sources
-    ]
+Tables = dict[int, np.ndarray]
+"""By identity of the source, memory for one block of it."""
+
+
+def _tables(sources: Sequence[RowSource], columns: int) -> Tables:
+    """Only of the slow sources; the others are in memory already. A source that is given twice has one."""
+    return {id(source): np.empty(columns, source.dtype) for source in sources if source.slow}
+
+
+def _part(tables: Tables, source: RowSource, columns: int) -> np.ndarray | None:
+    return tables[id(source)][:columns] if source.slow else None
+
+
+def _read(readers: Executor, sources: Sequence[RowSource], tables: Tables, start: int, stop: int) -> list[np.ndarray]:
+    """A block of every row; the slow ones at the same time, each once."""
+    waiting = {
+        id(source): readers.submit(source.read, start, stop, _part(tables, source, stop - start))
+        for source in sources
+        if source.slow
+    }
+    return [waiting[id(source)].result() if id(source) in waiting else source.read(start, stop) for source in sources]
 
 
 def _recombine(total: list[list[int]], n: int, p: int) -> Gram:

@@ -1,13 +1,14 @@
 """Rows of a round by blocks of columns: from memory, memory maps, files, or streams of verified chunks.
 
-A source reads forwards. Reading the first column again starts over, so that a second pass needs nothing new. What a
-read returns stays valid, and none of them keeps more than one block.
+A source reads forwards. Reading the first column again starts over, so that a second pass needs nothing new. None of
+them keeps more than one block.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,8 +34,11 @@ class RowSource(Protocol):
     def slow(self) -> bool:
         """Whether reading takes time (a disk, a network, a hash), so that it is worth a thread of its own."""
 
-    def read(self, start: int, stop: int) -> np.ndarray:
-        """Columns start .. stop - 1, contiguous. Read-only for the caller."""
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
+        """Columns start .. stop - 1, contiguous. Read-only for the caller.
+
+        into: memory that may be used for them (contiguous, of the row's dtype, stop - start long), so that a pass need
+        not ask the system for new pages at every block. What is returned stays valid as long as that does."""
 
 
 Row = RowSource | np.ndarray
@@ -65,7 +69,7 @@ class ArrayRow:
         self._array = array
         self.dimension, self.dtype = array.size, array.dtype
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
         return np.ascontiguousarray(self._array[start:stop])
 
@@ -83,9 +87,10 @@ class MapRow:
         self._before = array.offset % mmap.ALLOCATIONGRANULARITY
         """Bytes of the map before the array."""
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
-        block = np.array(self._array[start:stop])
+        block = np.empty(stop - start, self.dtype) if into is None else into
+        block[:] = self._array[start:stop]
         if hasattr(mmap, "MADV_DONTNEED"):
             width = self.dtype.itemsize
             first = (self._before + start * width) // mmap.PAGESIZE * mmap.PAGESIZE
@@ -106,10 +111,10 @@ class FileRow:
         self._path, self._offset = path, offset
         self.dimension, self.dtype = dimension, np.dtype(dtype)
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
         width = self.dtype.itemsize
-        block = np.empty(stop - start, self.dtype.newbyteorder("<"))
+        block = np.empty(stop - start, self.dtype) if into is None else into
         view, filled = memoryview(block).cast("B"), 0
         try:
             # Opened for each block: a round of many rows would otherwise hold a file descriptor for each.
@@ -127,7 +132,7 @@ class FileRow:
                 f"{self._path} ends inside column {start + filled // width}, it must have {self.dimension} columns of "
                 f"{width} bytes from byte {self._offset} on"
             )
-        return block.astype(self.dtype, copy=False)
+        return _native(block)
 
 
 class StreamRow:
@@ -148,24 +153,25 @@ class StreamRow:
         self._next = dimension
         """The column that comes next from the stream; the dimension if the stream is at its end, or failed."""
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`. Columns that are skipped are read and dropped."""
         if start < self._next:
             self._chunks, self._rest, self._next = iter(self._open()), memoryview(b""), 0
         at, self._next = self._next, self.dimension
         while at < start:
             # In pieces: a shard may begin far into the row.
-            self._take(columns := min(start - at, 1 << 16), at)
+            columns = min(start - at, 1 << 16)
+            self._take(np.empty(columns, self.dtype), at)
             at += columns
-        block = self._take(stop - start, at)
+        block = np.empty(stop - start, self.dtype) if into is None else into
+        self._take(block, at)
         if stop == self.dimension:
             self._finish()
         self._next = stop
-        return np.frombuffer(block, self.dtype.newbyteorder("<")).astype(self.dtype, copy=False)
+        return _native(block)
 
-    def _take(self, columns: int, at: int) -> bytearray:
-        data = bytearray(columns * self.dtype.itemsize)
-        filled = 0
+    def _take(self, block: np.ndarray, at: int) -> None:
+        data, filled = memoryview(block).cast("B"), 0
         while filled < len(data):
             if not self._rest:
                 chunk = next(self._chunks, None)
@@ -179,11 +185,15 @@ class StreamRow:
             data[filled : filled + len(part)] = part
             filled += len(part)
             self._rest = self._rest[len(part) :]
-        return data
 
     def _finish(self) -> None:
         if self._rest or any(len(chunk) for chunk in self._chunks):
             raise ScoringInputInvalid(f"a row has more than {self.dimension * self.dtype.itemsize} bytes")
+
+
+def _native(block: np.ndarray) -> np.ndarray:
+    """A block of little-endian bytes as numbers of this machine."""
+    return block if sys.byteorder == "little" else block.byteswap(inplace=True)
 
 
 class SharedRow:
@@ -196,7 +206,7 @@ class SharedRow:
         self._range: tuple[int, int] | None = None
         self._block = np.empty(0, self.dtype)
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
         with self._lock:
             if self._range != (start, stop):
@@ -216,6 +226,6 @@ class DifferenceRow:
         self._before, self._after, self._difference = before, after, difference
         self.dimension, self.dtype, self.slow = before.dimension, before.dtype, before.slow or after.slow
 
-    def read(self, start: int, stop: int) -> np.ndarray:
+    def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
         return self._difference(self._before.read(start, stop), self._after.read(start, stop))
