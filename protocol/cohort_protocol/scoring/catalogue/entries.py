@@ -20,6 +20,7 @@ from cohort_protocol.scoring.catalogue.nearest import MonnaPolicy
 from cohort_protocol.scoring.catalogue.similarity import CgsvPolicy, FoolsGoldPolicy
 from cohort_protocol.scoring.catalogue.three_sigma import ThreeSigmaPolicy
 from cohort_protocol.scoring.catalogue.validation import DigFlPolicy, FlTrustPolicy, LeaveOneOutPolicy
+from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.peer import PeerPolicy
 
 
@@ -33,7 +34,7 @@ class Need(StrEnum):
     PAST_STEPS = "past-steps"
     """The last global steps; a project always has them."""
     VALIDATION_ROWS = "validation-rows"
-    """Gradients on a validation batch: the terms must fix a validation root."""
+    """Gradients or values on a validation batch: the terms must fix a validation root."""
     VALIDATION_MODEL = "validation-model"
     """A validation batch and a machine that runs models on it: for reports, never for pay."""
 
@@ -74,7 +75,8 @@ class CatalogueEntry:
             return ()
         defaults = self.build({}).parameters
         return tuple(
-            Parameter(field.name, getattr(defaults, field.name), *field.metadata["range"]) for field in fields(defaults)
+            Parameter(field.name, int(getattr(defaults, field.name)), *field.metadata["range"])
+            for field in fields(defaults)
         )
 
     def as_json(self) -> dict[str, Any]:
@@ -101,6 +103,16 @@ _CHOSEN = "chosen rows equally, the others nothing"
 _ALONG = "by the cosine with the step, if positive"
 
 ENTRIES: tuple[CatalogueEntry, ...] = (
+    CatalogueEntry(
+        "default",
+        "Default policy",
+        "this protocol, section 6",
+        (Need.GRAM, Need.PAST_STEPS),
+        "by measured value on the batch as far as it can be believed, and by agreement; clones as one",
+        "Take this one; without a validation set it is the peer policy.",
+        DefaultPolicy.from_params,
+        (Need.VALIDATION_ROWS,),
+    ),
     CatalogueEntry(
         "peer",
         "Peer policy",

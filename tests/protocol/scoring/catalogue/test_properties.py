@@ -123,7 +123,7 @@ def test_a_gram_matrix_as_large_as_any_is_no_overflow(name):
     policy = policy_by_name(name)
     if isinstance(policy, CoordinatePolicy):
         pytest.skip("reads no Gram matrix alone")
-    public = PublicRows(past_steps=policy.needs.past_steps, gradients=policy.needs.gradients)
+    public = policy.needs
     signs = np.where(np.arange(32 + public.count) % 5 == 4, -1, 1)
     widths = [1 << 15] * 32 + [1 << 31] * public.count
     gram = tuple(

@@ -28,7 +28,7 @@ REPORTS = {"leave-one-out-models", "exact-shapley", "gtg-shapley", "logit-averag
 PROMISED = {
     *("fedavg", "multi-krum", "trimmed-mean", "coordinate-median", "bulyan", "foolsgold", "fltrust"),
     *("centred-clipping", "norm-clip", "three-sigma", "geometric-median", "rfa", "flag-aggregator", "monna"),
-    *("leave-one-out", "cgsv", "dig-fl", "peer", *REPORTS),
+    *("leave-one-out", "cgsv", "dig-fl", "default", "peer", *REPORTS),
 }
 
 
@@ -51,11 +51,12 @@ def test_declared_needs_are_those_of_the_policy(entry):
     assert Need.GRAM in entry.needs
     assert (Need.FULL_UPDATES in entry.needs) == isinstance(policy, CoordinatePolicy)
     assert (Need.PAST_STEPS in declared) == (policy.needs.past_steps > 0)
-    assert (Need.VALIDATION_ROWS in declared) == policy.needs.gradients
+    assert (Need.VALIDATION_ROWS in declared) == (policy.needs.count > policy.needs.past_steps)
     assert Need.VALIDATION_MODEL not in declared
     for parameter in entry.parameters():
         assert parameter.low <= parameter.default <= parameter.high
-        policy_by_name(entry.name, {parameter.name: parameter.low})
+        assert (field := getattr(policy.parameters, parameter.name)) == parameter.default, field
+        assert policy_by_name(entry.name, {parameter.name: parameter.default}) == policy
 
 
 @pytest.mark.parametrize("entry", catalogue(), ids=lambda entry: entry.name)
