@@ -71,6 +71,8 @@ class ValidationRound:
     """The project's."""
     earlier: Sequence[int] | None = None
     """What the last value rows said of each row's trainer, `ValidationRows.values` of that round; 0 for newcomers."""
+    common: np.ndarray | None = None
+    """u0, int64[d] in the unit of an update, where it is known already (simulations); None: it is trained here."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,7 @@ def validation_rows(given: ValidationRound, policy: DefaultPolicy) -> Validation
             classes = _class_gradients(given, start, moved, needs.classes)
     return ValidationRows(
         PublicVectors(
-            trainable=_common_update(given, start) if needs.trainable and given.revealed is not None else None,
+            trainable=_common_update(given, start) if needs.trainable else None,
             gradients=gradients,
             values=rows,
             classes=classes,
@@ -254,14 +256,16 @@ def _class_gradients(
     return tuple((rows[2 * k], rows[2 * k + 1]) for k in range(classes))
 
 
-def _common_update(given: ValidationRound, start: np.ndarray) -> np.ndarray:
-    """u0: honest training on all earlier batches, int64[d] in the unit of an update."""
+def _common_update(given: ValidationRound, start: np.ndarray) -> np.ndarray | None:
+    """u0: honest training on all earlier batches, int64[d] in the unit of an update; None without such batches."""
+    if given.revealed is None or given.common is not None:
+        return given.common
     module = build_module(given.architecture).double()
     _load(module, start)
     task = LocalTask(
         model=module,
-        inputs=given.revealed.inputs.astype(np.float64),  # type: ignore[union-attr]
-        labels=given.revealed.labels,  # type: ignore[union-attr]
+        inputs=given.revealed.inputs.astype(np.float64),
+        labels=given.revealed.labels,
         hyper=given.hyper,
         round=given.round,
         seed=local_seed(given.seed, given.round, COMMON_TRAINER),

@@ -2,8 +2,8 @@
 its model?
 
 Codec, filter, scores, weights and pay are those of the real market; data, trainers and attacks are simulated from a
-seed. Owners reach it as `cohort rehearse`, the benchmarks and the tests of policies directly. `stacks.py` imports torch
-(all trainers of a round train in one batched pass), nothing else here does.
+seed. Owners reach it as `cohort rehearse`, the benchmarks and the tests of policies directly. All trainers of a round
+train in one batched pass of torch (`stacks.py`).
 """
 
 from cohort_protocol.rehearsal.attacks import attack_by_name, known_attacks

@@ -8,10 +8,12 @@ from typing import Protocol
 
 import numpy as np
 
+from cohort_protocol.learning.validation import ValidationRound, validation_rows
 from cohort_protocol.rehearsal.world import Round
 from cohort_protocol.scoring import ONE, Policy, evaluate_round, policy_by_name, weighted_sum
+from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
-from cohort_protocol.scoring.rows import PublicVectors
+from cohort_protocol.scoring.rows import PublicRows, PublicVectors
 
 
 @dataclass(frozen=True)
@@ -104,24 +106,43 @@ def judge_by_name(name: str) -> Judge:
 
 
 def public_vectors(round: Round, policy: Policy | None = None) -> PublicVectors:
-    """The rows that a worker computes once the batch is revealed: those that the policy reads, or all of them (without
-    those by class)."""
-    needs = None if policy is None else policy.needs
-    wants_gradients = needs is None or needs.gradients or bool(needs.classes)
-    if not wants_gradients and not needs.trainable:  # type: ignore[union-attr]
-        return PublicVectors()
-    trainable = round.common_update if needs is None or needs.trainable else None
-    if not wants_gradients:
+    """The rows that witnesses compute once the batch is revealed: those that the policy reads, or u0 and all gradients
+    (without those by class). Value rows come with a memory: call this once per round, in order."""
+    if isinstance(policy, DefaultPolicy):
+        return _validated(round, policy)
+    needs = PublicRows(trainable=True, gradients=True, halves=True) if policy is None else policy.needs
+    trainable = round.common_update if needs.trainable else None
+    if not needs.gradients and not needs.classes:
         return PublicVectors(trainable=trainable)
     first = round.gradient()
     probe = weighted_sum(round.updates, probe_weights(round.updates, first))
     classes: tuple[tuple[np.ndarray, np.ndarray], ...] = ()
-    if needs is not None and needs.classes:
+    if needs.classes:
         classes = tuple(zip(round.class_gradients(), round.class_gradients(probe), strict=True))
-    halves = None
-    if needs is None or needs.halves:
-        halves = (round.half_gradient(), round.half_gradient(probe))
+    halves = (round.half_gradient(), round.half_gradient(probe)) if needs.halves else None
     return PublicVectors(trainable=trainable, gradients=(first, round.gradient(probe)), halves=halves, classes=classes)
+
+
+def _validated(round: Round, policy: DefaultPolicy) -> PublicVectors:
+    world = round.world
+    found = validation_rows(
+        ValidationRound(
+            architecture=world.task.architecture,
+            exponent=world.task.exponent,
+            model=round.model,
+            updates=round.updates,
+            batch=round.batch,
+            revealed=round.revealed,
+            hyper=world.task.hyper,
+            round=round.number,
+            seed=world.scenario.seed,
+            earlier=world.remembered,
+            common=round.common_update if policy.needs.trainable else None,
+        ),
+        policy,
+    )
+    world.remembered = found.values
+    return found.vectors
 
 
 def probe_weights(updates: Sequence[np.ndarray], gradient: np.ndarray) -> list[int]:

@@ -205,6 +205,8 @@ class World:
         self._honest, self._groups = self._share_out()
         self.model = model_from_floats(initial_weights(self.task.architecture, scenario.seed), self.task.exponent)
         self._first = floats_from_model(self.model, self.task.exponent)
+        self.remembered: tuple[int, ...] | None = None
+        """What the value rows of the last round said of every row's trainer; None before there were any."""
         self._steps: list[np.ndarray] = []
         self._batches: list[Dataset] = []
         self._earlier: np.ndarray | None = None
