@@ -10,14 +10,14 @@ Canonical JSON, version 1. Amounts, scores and inner products are decimal string
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import numpy as np
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
 
 from cohort_protocol.canonical import canonical_json, parse_json
 from cohort_protocol.chain.packed import AdmittedRow, by_admission
@@ -36,9 +36,28 @@ from cohort_protocol.identifiers import (
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.ipfs.unixfs import cid_of
-from cohort_protocol.scoring import RoundEvaluation, Verdict, evaluate_round, policy_by_name
+from cohort_protocol.learning.batches import card_cid
+from cohort_protocol.round_inputs import InputModel as InputModel
+from cohort_protocol.round_inputs import InputRow as InputRow
+from cohort_protocol.round_inputs import RoundInputs as RoundInputs
+from cohort_protocol.round_inputs import RoundInputsInvalid as RoundInputsInvalid
+from cohort_protocol.round_inputs import model_line as model_line
+from cohort_protocol.round_inputs import round_inputs as round_inputs
+from cohort_protocol.round_inputs import rows_subject
+from cohort_protocol.round_rows import (
+    MAX_REVEALED,
+    PostedRows,
+    RowLayout,
+    RowsUnusable,
+    SignedDecimal,
+    fetch_rows,
+    manifest_cid,
+    reads_batch,
+)
+from cohort_protocol.scoring import Policy, RoundEvaluation, Verdict, evaluate_round, policy_by_name
 from cohort_protocol.scoring.kernel import DifferenceRow, RowSource, SharedRow
-from cohort_protocol.spec import MAX_DIMENSION, PolicySpec, ProjectSpec
+from cohort_protocol.scoring.rows import MAX_PUBLIC_ROWS
+from cohort_protocol.spec import MAX_DIMENSION
 from cohort_protocol.stored_rows import CommitmentMismatch, stored_model, stored_update
 from cohort_protocol.update import (
     decode_model,
@@ -68,28 +87,21 @@ class BundleMalformed(InvalidInput):
     code = "bundle-malformed"
 
 
-class RoundInputsInvalid(InvalidInput):
-    """Spec, chain and the round's inputs do not fit together, so that no outcome follows from them."""
-
-    code = "round-inputs-invalid"
-
-
 # --- the file ---------------------------------------------------------------------------------------------------------
 
 
-def _signed(value: int | str) -> int:
-    """A whole number of either sign, as a decimal string in its one spelling."""
-    if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError(f"expected a whole number as a decimal string, got {type(value).__name__}")
-    if isinstance(value, int):
-        return value
-    if len(value) > 60 or not value.removeprefix("-").isascii() or not value.removeprefix("-").isdigit():
-        raise ValueError(f"{value[:70]!r} is not a whole number of at most 60 decimal digits")
-    return int(value)
-
-
-SignedDecimal = Annotated[int, BeforeValidator(_signed), PlainSerializer(str, return_type=str)]
 Decimal = Annotated[Amount, PlainSerializer(str, return_type=str)]
+
+
+Fallback = Literal["none", "batch-not-revealed", "rows-not-posted", "rows-unusable"]
+
+FALLBACK_WORDS: dict[Fallback, str] = {
+    "none": "",
+    "batch-not-revealed": "its validation batch was not revealed",
+    "rows-not-posted": "no public rows of its validation batch were posted in time",
+    "rows-unusable": "what was posted as its public rows cannot be used",
+}
+"""Why a round was judged without its batch."""
 
 
 class BundlePart(BaseModel):
@@ -128,6 +140,25 @@ class BundleRow(BundlePart):
     cid: CidText
 
 
+class BundleEvidence(BundlePart):
+    """What the scores rest on besides the updates and the past steps."""
+
+    fallback: Fallback
+    """Why a policy that reads a validation batch had to do without; `none`: it has its rows, or reads none."""
+    batch: CidText | None
+    """Card of the batch that was revealed for the round."""
+    manifest: CidText | None
+    """What was posted as the round's public rows."""
+    layout: RowLayout | None
+    """Of the rows that were read; they stand in `gram` after the past steps."""
+    rows: Annotated[list[CidText], Field(max_length=MAX_PUBLIC_ROWS)]
+    """Their files."""
+    revealed: Annotated[list[Annotated[int, Field(ge=1, lt=2**32)]], Field(max_length=MAX_REVEALED)]
+    """Earlier rounds whose batches the rows were computed from."""
+    values: Annotated[list[SignedDecimal], Field(max_length=MAX_SLOTS)]
+    """What the rows say of each trainer, in units of 2^-30 nats, memory included: the next rows remember it."""
+
+
 class BundleOutcome(BundlePart):
     """What the policy says of one row. `score` and `clip` in units of 2^-30, `weight` in parts of 2^16."""
 
@@ -159,11 +190,13 @@ class RoundBundle(BundlePart):
     public_rows: Bytes32
     """Commitment of the public rows that were posted; zeros: none."""
     rows: Annotated[list[BundleRow], Field(min_length=1, max_length=MAX_SLOTS)]
+    evidence: BundleEvidence
     gram: Annotated[
-        list[Annotated[list[SignedDecimal], Field(max_length=MAX_SLOTS + MAX_PAST)]],
-        Field(max_length=MAX_SLOTS + MAX_PAST),
+        list[Annotated[list[SignedDecimal], Field(max_length=MAX_SLOTS + MAX_PUBLIC_ROWS)]],
+        Field(max_length=MAX_SLOTS + MAX_PUBLIC_ROWS),
     ]
-    """Inner products of the updates, in order of rows, then the past steps, most recent first."""
+    """Inner products of the updates, in order of rows, then the past steps, most recent first, then the rows of
+    `evidence`."""
     outcomes: Annotated[list[BundleOutcome], Field(max_length=MAX_SLOTS)]
     verdicts: Annotated[list[Verdict], Field(max_length=MAX_SLOTS)]
     next_model: PublishedModel
@@ -192,113 +225,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{where}: {first['msg']}"[:400]
 
 
-# --- what an outcome follows from -------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class InputModel:
-    """A model by commitment (32 bytes) and the CID of its file."""
-
-    commitment: bytes
-    cid: Cid
-
-
-@dataclass(frozen=True)
-class InputRow:
-    """An admitted update: number and EIP-55 address of its trainer, commitment (32 bytes), CID of its file."""
-
-    first_row: int
-    """First row that the same call of `reveal` admitted."""
-    member: int
-    trainer: str
-    update: bytes
-    cid: Cid
-
-
-@dataclass(frozen=True)
-class RoundInputs:
-    """All that decides a round's outcome. Everything is on chain or in the spec whose digest is on chain."""
-
-    chain_id: int
-    market: str
-    project: int
-    round: int
-    spec_cid: Cid
-    policy: PolicySpec
-    policy_hash: bytes
-    """From the project's terms on chain (32 bytes)."""
-    dimension: int
-    exponent: int
-    models: tuple[InputModel, ...]
-    """The models that the project went through, oldest first, ending with the one this round starts from. See
-    `model_line`."""
-    rows: tuple[InputRow, ...]
-    """In order of admission."""
-    validation: bytes = ZERO32
-    """From the round on chain (32 bytes); zeros: none."""
-    public_rows: bytes = ZERO32
-    """From the round on chain (32 bytes); zeros: none."""
-
-
-def round_inputs(
-    *,
-    chain_id: int,
-    market: str,
-    project: int,
-    round: int,
-    spec: ProjectSpec,
-    spec_cid: Cid,
-    policy_hash: bytes,
-    settled: Iterable[tuple[bytes, bytes]],
-    admissions: Iterable[Iterable[tuple[int, str, bytes, bytes]]],
-    validation: bytes = ZERO32,
-    public_rows: bytes = ZERO32,
-) -> RoundInputs:
-    """Puts the inputs together from the spec and from what the chain's events say.
-
-    settled: (model commitment, raw CID) of every `RoundSettled` of the project before this round, in order.
-    admissions: for each `UpdatesAdmitted` of the round, in order, (member, trainer, update commitment, raw CID) of its
-    rows.
-    validation, public_rows: of the round (`ValidationRevealed`, `PublicRowsPosted`), zeros if there are none.
-    Raises `CidMalformed` for a CID that is none.
-    """
-    initial = InputModel(parse_bytes32(spec.model.initial_commitment), Cid.parse(spec.model.initial_cid))
-    later = [InputModel(commitment, Cid.from_bytes(cid)) for commitment, cid in settled]
-    return RoundInputs(
-        chain_id=chain_id,
-        market=market,
-        project=project,
-        round=round,
-        spec_cid=spec_cid,
-        policy=spec.policy,
-        policy_hash=policy_hash,
-        dimension=spec.model.dimension,
-        exponent=spec.model.exponent,
-        models=model_line([initial, *later]),
-        rows=tuple(_input_rows(admissions)),
-        validation=validation,
-        public_rows=public_rows,
-    )
-
-
-def _input_rows(admissions: Iterable[Iterable[tuple[int, str, bytes, bytes]]]) -> list[InputRow]:
-    rows: list[InputRow] = []
-    for admitted in admissions:
-        first = len(rows)
-        rows += [
-            InputRow(first, member, trainer, update, Cid.from_bytes(cid)) for member, trainer, update, cid in admitted
-        ]
-    return rows
-
-
-def model_line(models: Sequence[InputModel]) -> tuple[InputModel, ...]:
-    """Drops a model that equals the one before it: a round that changed nothing (void, defaulted, nobody accepted)
-    made no step, and a step of zeros would tell the policy nothing."""
-    line: list[InputModel] = []
-    for model in models:
-        if not line or line[-1].commitment != model.commitment:
-            line.append(model)
-    return tuple(line)
+# --- files of a round --------------------------------------------------------------------------------------------------
 
 
 def fetch_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> np.ndarray:
@@ -378,13 +305,15 @@ def recompute(inputs: RoundInputs, store: IpfsStore, threads: int = 2) -> Recomp
     needed = inputs.models[-(min(policy.needs.past_steps, MAX_PAST) + 1) :]
     line = [SharedRow(stored_model(store, entry.cid, entry.commitment, dimension)) for entry in needed]
     steps = [DifferenceRow(before, after, step_between) for before, after in pairwise(line)]
-    evaluation = evaluate_round(updates, steps[::-1], policy, threads=threads)
+    evidence, posted = _evidence(inputs, store, policy)
+    vectors = posted.vectors if posted is not None else None
+    evaluation = evaluate_round(updates, steps[::-1], policy, vectors, threads=threads)
     file = BytesIO()
     commitment = moved_model_file(_blocks(line[-1]), evaluation.step, file.write)
     model_bytes = file.getvalue()
     model_cid = cid_of(model_bytes)
     published = PublishedModel(commitment=to_hex(commitment), cid=str(model_cid))
-    bundle = _bundle(inputs, policy.description(), needed, evaluation, published)
+    bundle = _bundle(inputs, policy.description(), needed, evidence, evaluation, published)
     data = bundle.to_bytes()
     return Recomputed(bundle, data, cid_of(data), model_bytes, model_cid)
 
@@ -398,6 +327,7 @@ def _bundle(
     inputs: RoundInputs,
     policy: dict[str, Any],
     models: Sequence[InputModel],
+    evidence: BundleEvidence,
     evaluation: RoundEvaluation,
     next_model: PublishedModel,
 ) -> RoundBundle:
@@ -426,14 +356,50 @@ def _bundle(
             )
             for index, row in enumerate(inputs.rows)
         ],
+        evidence=evidence,
         gram=[list(line) for line in evaluation.gram],
         outcomes=[
             BundleOutcome(score=row.score, reason=int(row.reason), weight=row.weight, clip=row.clip)
             for row in evaluation.outcome.rows
         ],
-        verdicts=evaluation.verdicts(trainers),
+        verdicts=_verdicts(evaluation, trainers, evidence.fallback),
         next_model=next_model,
     )
+
+
+def _verdicts(evaluation: RoundEvaluation, trainers: Sequence[str], fallback: Fallback) -> list[Verdict]:
+    """The policy's, each with the reason if it had to do without the round's batch."""
+    found = evaluation.verdicts(trainers)
+    if fallback == "none":
+        return found
+    words = f" (judged by the peer policy: {FALLBACK_WORDS[fallback]})"
+    return [verdict.model_copy(update={"sentence": verdict.sentence + words}) for verdict in found]
+
+
+def _evidence(inputs: RoundInputs, store: IpfsStore, policy: Policy) -> tuple[BundleEvidence, PostedRows | None]:
+    """The posted public rows, if the policy reads such and they can be used."""
+    fallback: Fallback = "none"
+    posted = None
+    if reads_batch(policy.needs):
+        if inputs.validation == ZERO32:
+            fallback = "batch-not-revealed"
+        elif inputs.public_rows == ZERO32:
+            fallback = "rows-not-posted"
+        else:
+            try:
+                posted = fetch_rows(store, inputs.public_rows, rows_subject(inputs), policy.needs)
+            except RowsUnusable:
+                fallback = "rows-unusable"
+    evidence = BundleEvidence(
+        fallback=fallback,
+        batch=None if inputs.validation == ZERO32 else str(card_cid(inputs.validation)),
+        manifest=None if inputs.public_rows == ZERO32 else str(manifest_cid(inputs.public_rows)),
+        layout=posted.manifest.layout if posted is not None else None,
+        rows=posted.manifest.rows if posted is not None else [],
+        revealed=posted.manifest.revealed if posted is not None else [],
+        values=posted.manifest.values if posted is not None else [],
+    )
+    return evidence, posted
 
 
 def _published(model: InputModel) -> PublishedModel:
