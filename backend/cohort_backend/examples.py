@@ -253,6 +253,7 @@ BUNDLE = RoundBundle(
     validation=m.NO_HASH,
     public_rows=m.NO_HASH,
     rows=[BundleRow(row=0, first_row=0, member=1, trainer=TRAINER, update=_hash(0x15), cid=_cid(0x23))],
+    evidence=BundleEvidence(fallback="none", batch=None, manifest=None, layout=None, rows=[], revealed=[], values=[]),
     gram=[[81_920_000]],
     outcomes=[BundleOutcome(score=2**30, reason=0, weight=2**16, clip=2**30)],
     verdicts=[

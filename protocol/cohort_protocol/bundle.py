@@ -225,7 +225,7 @@ def _first_problem(error: ValidationError) -> str:
     return f"{where}: {first['msg']}"[:400]
 
 
-# --- files of a round --------------------------------------------------------------------------------------------------
+# --- files of a round -------------------------------------------------------------------------------------------------
 
 
 def fetch_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> np.ndarray:

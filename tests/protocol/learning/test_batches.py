@@ -43,7 +43,8 @@ def test_a_batch_comes_back_from_its_digest(tmp_path: Path) -> None:
     store, batch = EmbeddedStore(tmp_path), examples(130)
     digest = put_batch(store, batch, 5)
     found = fetch_batch(store, digest, 5, DATA)
-    assert np.array_equal(found.inputs, batch.inputs) and np.array_equal(found.labels, batch.labels)
+    assert np.array_equal(found.inputs, batch.inputs)
+    assert np.array_equal(found.labels, batch.labels)
     assert card_cid(digest).digest == digest == card_of(batch, 5).digest
     with pytest.raises(BatchMalformed, match="that of round 5"):
         fetch_batch(store, digest, 6, DATA)

@@ -56,7 +56,8 @@ def test_the_same_inputs_give_the_same_bytes(given: Given) -> None:
     assert first.manifest.to_bytes() == second.manifest.to_bytes()
     assert all(np.array_equal(a, b) for a, b in zip(first.rows, second.rows, strict=True))
     assert RowsManifest.from_bytes(first.manifest.to_bytes()) == first.manifest
-    assert len(first.rows) == 4 and first.manifest.layout.trainable, "u0, v, v', k"
+    assert len(first.rows) == 4, "u0, v, v', k"
+    assert first.manifest.layout.trainable
 
 
 def test_a_witness_accepts_its_own_bytes_once_they_are_published(given: Given) -> None:
@@ -104,10 +105,12 @@ def test_the_round_is_judged_by_the_posted_rows(given: Given) -> None:
     done = recompute(replace(inputs, public_rows=rows.digest), store)
     evidence = done.bundle.evidence
     assert evidence.fallback == "none"
-    assert evidence.rows == rows.manifest.rows and evidence.values == rows.manifest.values
+    assert evidence.rows == rows.manifest.rows
+    assert evidence.values == rows.manifest.values
     assert len(done.bundle.gram) == len(inputs.rows) + 4
     scores = [outcome.score for outcome in done.bundle.outcomes]
-    assert scores[-1] == 0 and min(scores[:4]) > 0, "the one who sends the opposite earns nothing"
+    assert scores[-1] == 0, "the one who sends the opposite earns nothing"
+    assert min(scores[:4]) > 0
     assert RoundBundle.from_bytes(done.bundle_bytes) == done.bundle
     peers = recompute(inputs, store)
     assert peers.bundle.evidence.fallback == "rows-not-posted"
@@ -146,7 +149,8 @@ def test_the_next_round_remembers_what_was_posted(given: Given) -> None:
     changes = [a - b for a, b in zip(with_memory.manifest.values, without.manifest.values, strict=True)]
     kept = [value * 3 // 4 for value in first.manifest.values]
     played = [index for index, value in enumerate(without.manifest.values) if value]
-    assert played and all(abs(changes[index] - kept[index]) <= 2 for index in played)
+    assert played
+    assert all(abs(changes[index] - kept[index]) <= 2 for index in played)
 
 
 def test_what_no_rows_can_follow_from(given: Given) -> None:
@@ -165,5 +169,7 @@ def test_rules_of_the_catalogue_get_their_gradients(tmp_path: Path) -> None:
     rows = compute_rows(inputs, spec, store)
     rows.publish(store)
     bundle = recompute(replace(inputs, public_rows=rows.digest), store).bundle
-    assert bundle.evidence.fallback == "none" and bundle.evidence.layout is not None
-    assert bundle.evidence.layout.gradients and not bundle.evidence.layout.trainable
+    assert bundle.evidence.fallback == "none"
+    assert bundle.evidence.layout is not None
+    assert bundle.evidence.layout.gradients
+    assert not bundle.evidence.layout.trainable
