@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from cohort_protocol.bundle import BundleOutcome, BundlePolicy, BundleRow, PublishedModel, RoundBundle
+from cohort_protocol.bundle import (
+    BundleEvidence,
+    BundleOutcome,
+    BundlePolicy,
+    BundleRow,
+    PublishedModel,
+    RoundBundle,
+)
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
 from cohort_protocol.scoring import Verdict
