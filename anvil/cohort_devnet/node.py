@@ -243,12 +243,6 @@ class DevnetControl:
         self.client.rpc("evm_setNextBlockTimestamp", [timestamp])
         self.client.rpc("evm_mine")
 
-    def catch_up(self) -> None:
-        """Sets the chain's clock to the wall clock if it lags, as it does after a revert to an old snapshot."""
-        now = int(time.time())
-        if self.client.block().timestamp < now:
-            self.warp_to(now)
-
     def next_timestamp(self, timestamp: int) -> None:
         """The next block, whatever it holds, gets exactly this timestamp."""
         self.client.rpc("evm_setNextBlockTimestamp", [timestamp])

@@ -125,8 +125,6 @@ class Stage:
 
         rivals: the project names a second aggregator. bonds: so many are in the account of each aggregator.
         """
-        # Undoing a test also sets the shared chain's clock back; the worker reads the wall clock.
-        devnet.control.catch_up()
         store = EmbeddedStore(home / "ipfs")
         model = np.random.default_rng(1).integers(-(2**30), 2**30, DIMENSION)
         spec = ProjectSpec(

@@ -140,6 +140,7 @@ TEXTS = {
         "round {round} of project {project} is for {acceptor} to settle until {until} (unix seconds), not for {caller}"
     ),
     "RowsMismatch": "the admissions given hash to {found}, those of the round to {stored}",
+    "PolicyAnswerMalformed": "the project's policy answered {length} bytes that are no list of outcomes",
     "OutcomesMismatch": "{outcomes} outcomes for {rows} rows: there must be one per row",
     "OutcomeTooLarge": "the outcome of row {row} is {outcome}: a score has 64 bits, a reason 8",
     "RejectedRowHasScore": "row {row} is rejected and has score {score}: a rejected row scores 0",
@@ -151,6 +152,9 @@ TEXTS = {
     "AlreadyClaimed": "member {member} of project {project} has been paid for round {round} already",
     "ProofInvalid": "the proof for row {row} of round {round} of project {project} does not lead to its payout root",
     "ProofsTooShort": "the claim has {nodes} nodes of proofs, its items need {needed} or more",
+    "MoreThanEarned": (
+        "with this claim project {project} would have paid out {claimed} base units, its rounds have earned {earned}"
+    ),
     "NothingToClaim": "there is nothing to claim",
     "ClaimNotSigned": "{trainer} has not signed that its pay goes to {to}",
     "ClaimExpired": "the signature of this claim expired at {expiry}, it is {time} now (unix seconds)",

@@ -219,7 +219,7 @@ def test_slashing_in_an_older_round_until_the_window_ends(make_stage: Callable[.
     _advance(stage)
     assert stage.round == 2
     end = stage.market.round_of(stage.project, 1)
-    stage.devnet.control.warp_to(end.rescue_end - 1)
+    stage.devnet.control.warp_to(end.rescue_end - 10)  # round 2 is closed and round 3 opened before, a block each
     _advance(stage)
     assert _staked(stage) == [True] * 3
     stage.devnet.control.warp_to(end.rescue_end)
