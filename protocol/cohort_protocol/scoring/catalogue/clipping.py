@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cohort_protocol.scoring.catalogue.geometric import BITS, UNIT, distances_from, weighted_rows
-from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded, step_weights
+from cohort_protocol.scoring.catalogue.geometric import BITS, UNIT, distances_from
+from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded, paid_along, step_weights
 from cohort_protocol.scoring.fixed_point import BASIS, NORM_BITS, ONE, median, norm, ratio
 from cohort_protocol.scoring.gram import Gram
 from cohort_protocol.scoring.outcome import Figure, Reason, RowOutcome, Rule
@@ -65,7 +65,7 @@ class CentredClippingPolicy(CatalogueRule):
     """v <- v + (1/n) sum_a (u_a - v) min(1, tau / |u_a - v|), from v = 0 on. Karimireddy, He, Jaggi, "Learning from
     history for Byzantine robust optimization", ICML 2021. They start from the last step and send momentum; here v
     starts at the round's model, since a step must be a weighted sum of the round's updates. Rows are paid by their
-    weight in the result: clipped rows less.
+    cosine with the step.
 
     In coefficient space (see `geometric`): c_a <- c_a (1 - mean lambda) + lambda_a / n, in units of 2^-40, each term
     rounded down, so that c >= 0 and sum c <= 1 always."""
@@ -86,4 +86,4 @@ class CentredClippingPolicy(CatalogueRule):
                 c * kept // (n * UNIT) + factor // n for c, factor in zip(coefficients, factors, strict=True)
             ]
         clips = [factor >> BITS - 30 for factor in factors]
-        return weighted_rows(coefficients, UNIT, clips, "the centre that clipping leaves")
+        return paid_along(gram, rows, coefficients, UNIT, clips)

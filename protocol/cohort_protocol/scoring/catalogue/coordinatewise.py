@@ -23,6 +23,7 @@ from cohort_protocol.scoring.catalogue.coordinates import (
 )
 from cohort_protocol.scoring.catalogue.krum import krum_scores
 from cohort_protocol.scoring.catalogue.rule import (
+    ALONG,
     ByzantineParameters,
     CatalogueRule,
     NoParameters,
@@ -93,9 +94,7 @@ class CoordinateRule(CatalogueRule):
                 0,
                 ONE,
                 (Figure("cosine-with-step", agreement, Rule.COMPARED, mean),),
-                "paid by how far it points where the model went"
-                if row in selection.rows
-                else "not among the updates that lie closest together",
+                ALONG if row in selection.rows else "not among the updates that lie closest together",
             )
             for row, score, agreement in zip(rows, scores, agreements, strict=True)
         ]

@@ -98,7 +98,6 @@ _GRAM = (Need.GRAM,)
 _FULL = (Need.GRAM, Need.FULL_UPDATES)
 _VALIDATION = (Need.GRAM, Need.VALIDATION_ROWS)
 _MODEL = (Need.VALIDATION_MODEL,)
-_WEIGHT = "by weight in the model"
 _CHOSEN = "chosen rows equally, the others nothing"
 _ALONG = "by the cosine with the step, if positive"
 
@@ -172,7 +171,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "Geometric median",
         "Weiszfeld, 1937; Chen, Su, Xu, POMACS 2017",
         _GRAM,
-        _WEIGHT,
+        _ALONG,
         "Up to half of the rows hostile, without a number to choose.",
         GeometricMedianPolicy.from_params,
     ),
@@ -181,7 +180,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "RFA, smoothed geometric median",
         "Pillutla, Kakade, Harchaoui, IEEE TSP 2022",
         _GRAM,
-        _WEIGHT,
+        _ALONG,
         "As the geometric median, gentler to rows that differ.",
         RfaPolicy.from_params,
     ),
@@ -190,7 +189,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "Centred clipping",
         "Karimireddy, He, Jaggi, ICML 2021",
         _GRAM,
-        _WEIGHT,
+        _ALONG,
         "Large deviations bounded, small ones untouched.",
         CentredClippingPolicy.from_params,
     ),
@@ -199,7 +198,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "Flag Aggregator",
         "Almasi et al., ICLR 2024",
         _GRAM,
-        _WEIGHT,
+        _ALONG,
         "Noise of high rank in many rows; slow above 32 rows.",
         FlagAggregatorPolicy.from_params,
     ),
@@ -208,7 +207,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "FoolsGold",
         "Fung, Yoon, Beschastnikh, RAID 2020",
         _GRAM,
-        _WEIGHT,
+        "by weight in the model",
         "Many clones among trainers whose data differ; weighs a lone attacker up.",
         FoolsGoldPolicy.from_params,
     ),

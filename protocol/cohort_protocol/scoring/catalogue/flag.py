@@ -29,8 +29,7 @@ from math import isqrt
 
 import numpy as np
 
-from cohort_protocol.scoring.catalogue.geometric import weighted_rows
-from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded
+from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded, paid_along
 from cohort_protocol.scoring.fixed_point import BASIS, NORM_BITS, norm
 from cohort_protocol.scoring.gram import Gram
 from cohort_protocol.scoring.outcome import RowOutcome
@@ -54,8 +53,8 @@ class FlagParameters:
 
 
 class FlagAggregatorPolicy(CatalogueRule):
-    """The mean projected on the flag median of the rows. A row is paid by its coefficient in the step; coefficients
-    below 0 count as 0, for the model of a project never moves against an update."""
+    """The mean projected on the flag median of the rows. Coefficients below 0 count as 0, for the model of
+    a project never moves against an update. Rows are paid by their cosine with the step."""
 
     name = "flag-aggregator"
     kind = FlagParameters
@@ -65,9 +64,7 @@ class FlagAggregatorPolicy(CatalogueRule):
         n, p = len(rows), self.parameters
         rank = min(n, -(-p.rank_bps * (n + 1) // BASIS))
         coefficients = flag_coefficients(gram, rows, rank, p.iterations)
-        return weighted_rows(
-            [max(0, value) for value in coefficients], UNIT, what="the subspace that most updates agree on"
-        )
+        return paid_along(gram, rows, [max(0, value) for value in coefficients], UNIT)
 
 
 def flag_coefficients(gram: Gram, rows: Sequence[int], rank: int, iterations: int) -> list[int]:

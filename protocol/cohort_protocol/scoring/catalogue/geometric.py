@@ -17,10 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
 
-from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded, shares, step_weights
-from cohort_protocol.scoring.fixed_point import NORM_BITS, ONE, median, norm, ratio
+from cohort_protocol.scoring.catalogue.rule import CatalogueRule, bounded, paid_along
+from cohort_protocol.scoring.fixed_point import NORM_BITS, median, norm
 from cohort_protocol.scoring.gram import Gram
-from cohort_protocol.scoring.outcome import Figure, Reason, RowOutcome, Rule
+from cohort_protocol.scoring.outcome import RowOutcome
 
 BITS = 40
 UNIT = 1 << BITS
@@ -52,27 +52,6 @@ def weiszfeld(gram: Gram, rows: Sequence[int], iterations: int, smoothing_ppm: i
     return coefficients
 
 
-def weighted_rows(
-    coefficients: Sequence[int], unit: int, clips: Sequence[int] | None = None, what: str = "the centre of the round"
-) -> list[RowOutcome]:
-    """Outcomes of rows that enter the model, and are paid, by their coefficients (in units of 1/unit)."""
-    n = len(coefficients)
-    weights = step_weights(coefficients, unit)
-    return [
-        RowOutcome(
-            Reason.ACCEPTED,
-            score,
-            weight,
-            clip,
-            (Figure("part", ratio(value * n, unit), Rule.COMPARED, ONE),),
-            f"counts by its part in {what}",
-        )
-        for value, score, weight, clip in zip(
-            coefficients, shares(coefficients), weights, clips or [ONE] * n, strict=True
-        )
-    ]
-
-
 @dataclass(frozen=True)
 class GeometricMedianParameters:
     """How long and how exactly."""
@@ -83,8 +62,8 @@ class GeometricMedianParameters:
 
 
 class GeometricMedianPolicy(CatalogueRule):
-    """The point with the smallest sum of distances to the rows; survives any hostile minority. Rows are paid by their
-    weight, which is in proportion to 1 / distance from the median."""
+    """The point with the smallest sum of distances to the rows; survives any hostile minority. The weight of a row is
+    in proportion to 1 / distance from the median; it is paid by its cosine with the step."""
 
     name = "geometric-median"
     kind = GeometricMedianParameters
@@ -92,7 +71,7 @@ class GeometricMedianPolicy(CatalogueRule):
     def judge(self, gram: Gram, rows: Sequence[int], gradients: tuple[int, int] | None) -> list[RowOutcome]:
         """`iterations` of Weiszfeld's iteration."""
         p = self.parameters
-        return weighted_rows(weiszfeld(gram, rows, p.iterations, p.smoothing_ppm), UNIT)
+        return paid_along(gram, rows, weiszfeld(gram, rows, p.iterations, p.smoothing_ppm), UNIT)
 
 
 @dataclass(frozen=True)
@@ -105,8 +84,8 @@ class RfaParameters:
 
 
 class RfaPolicy(CatalogueRule):
-    """Robust federated averaging: a few iterations of the smoothed Weiszfeld iteration. Rows are paid by their
-    weight. A far row keeps a small weight, so that it moves the model a little and earns a little."""
+    """Robust federated averaging: a few iterations of the smoothed Weiszfeld iteration. A far row keeps a small weight,
+    so that it moves the model a little. Rows are paid by their cosine with the step."""
 
     name = "rfa"
     kind = RfaParameters
@@ -114,4 +93,4 @@ class RfaPolicy(CatalogueRule):
     def judge(self, gram: Gram, rows: Sequence[int], gradients: tuple[int, int] | None) -> list[RowOutcome]:
         """`iterations` of the smoothed iteration."""
         p = self.parameters
-        return weighted_rows(weiszfeld(gram, rows, p.iterations, p.smoothing_ppm), UNIT)
+        return paid_along(gram, rows, weiszfeld(gram, rows, p.iterations, p.smoothing_ppm), UNIT)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
-from cohort_protocol.scoring.fixed_point import BASIS, ONE
+from cohort_protocol.scoring.fixed_point import BASIS, ONE, cosine, ratio
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
 from cohort_protocol.scoring.outcome import Figure, PolicyOutcome, Reason, RowOutcome, Rule
 from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
@@ -138,3 +138,42 @@ def shares(values: Sequence[int]) -> list[int]:
     """Scores in proportion to values >= 0, with mean ONE: floor(ONE n v_a / sum v); all 0 if nothing is positive."""
     total = sum(values)
     return [ONE * len(values) * value // total if total else 0 for value in values]
+
+
+ALONG = "paid by how far it points where the model went"
+
+
+def paid_along(
+    gram: Gram, rows: Sequence[int], coefficients: Sequence[int], unit: int, clips: Sequence[int] | None = None
+) -> list[RowOutcome]:
+    """Outcomes of rows that enter the model by their coefficients >= 0 (in units of 1/unit) and are paid in proportion
+    to max(0, cos(u_a, step)).
+
+    Not by their coefficients: a row that opposes the step has one too, and rows that lie exactly in the centre, as a
+    few clones can, would have nearly all. <u_a, step> = sum c_b K_ab, exact."""
+    products = [sum(c * gram[a][b] for c, b in zip(coefficients, rows, strict=True)) for a in rows]
+    square = sum(c * value for c, value in zip(coefficients, products, strict=True))
+    cosines = [cosine(value, gram[a][a], square) for a, value in zip(rows, products, strict=True)]
+    paid = [max(0, value) for value in cosines]
+    mean = sum(paid) // len(paid)
+    return [
+        RowOutcome(
+            Reason.ACCEPTED,
+            score,
+            weight,
+            clip,
+            (
+                Figure("cosine-with-step", agreement, Rule.COMPARED, mean),
+                Figure("part", ratio(value * len(rows), unit), Rule.COMPARED, ONE),
+            ),
+            ALONG,
+        )
+        for value, agreement, score, weight, clip in zip(
+            coefficients,
+            cosines,
+            shares(paid),
+            step_weights(coefficients, unit),
+            clips or [ONE] * len(rows),
+            strict=True,
+        )
+    ]

@@ -67,7 +67,7 @@ def centred_clipping(rows, p):
         centre = centre + np.mean([(row - centre) * factor for row, factor in zip(rows, factors, strict=True)], axis=0)
         coefficients = coefficients * (1 - factors.mean()) + factors / n
     assert np.allclose(coefficients @ rows, centre)
-    return coefficients, coefficients
+    return coefficients, along(rows, coefficients @ rows)
 
 
 def geometric_median(rows, p):
@@ -77,7 +77,7 @@ def geometric_median(rows, p):
         weights = 1 / np.maximum(least, np.linalg.norm(rows - centre, axis=1))
         weights /= weights.sum()
         centre = weights @ rows
-    return weights, weights
+    return weights, along(rows, weights @ rows)
 
 
 def three_sigma(rows, p):
@@ -105,7 +105,7 @@ def flag_aggregator(rows, p):
     basis = _top(units, weights, rank)
     step = basis @ (basis.T @ rows.mean(axis=0))
     coefficients = np.maximum(0, np.linalg.lstsq(rows.T, step, rcond=None)[0])
-    return coefficients / max(1, coefficients.sum()), coefficients
+    return coefficients / max(1, coefficients.sum()), along(rows, coefficients @ rows)
 
 
 def _top(units, weights, rank):

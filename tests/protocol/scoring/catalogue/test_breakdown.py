@@ -61,10 +61,10 @@ def test_far_rows_are_not_chosen_and_not_paid(seed):
         assert set(outcome.reasons) == {Reason.ACCEPTED}
     outcome = evaluated("three-sigma", rows).outcome
     assert outcome.reasons[7:] == (Reason.OUTLIER,) * 3
-    for name in ("trimmed-mean", "coordinate-median"):
+    for name in ("trimmed-mean", "coordinate-median", "geometric-median", "rfa", "centred-clipping"):
         assert evaluated(name, rows).outcome.scores[7:] == (0, 0, 0)
     far = evaluated("geometric-median", rows).outcome
-    assert max(far.scores[7:]) * 5 < min(far.scores[:7])
+    assert max(far.weights[7:]) * 5 < min(far.weights[:7])
 
 
 def test_one_row_controls_a_mean_but_no_krum():
@@ -123,6 +123,15 @@ def test_rfa_stops_after_three_iterations_of_the_same():
     assert evaluated("rfa", rows).step.tolist() == evaluated("geometric-median", rows, {"iterations": 3}).step.tolist()
 
 
+def test_clones_in_the_centre_are_not_paid_for_all():
+    """Exact copies near the centre attract the geometric median and its weights, but not the pay."""
+    honest = honest_rows(31, 7, dimension=300)
+    centre = np.rint(honest.astype(float).mean(axis=0)).astype(np.int16)
+    outcome = evaluated("geometric-median", np.concatenate([honest, np.tile(centre, (3, 1))])).outcome
+    assert sum(outcome.weights[7:]) > 60_000
+    assert max(outcome.scores[7:]) < 2.5 * min(outcome.scores[:7])
+
+
 def test_foolsgold_weighs_clones_down_and_spares_those_who_differ():
     """The paper's table 1 in small: Sybils who send the same, honest trainers whose classes differ."""
     random = np.random.default_rng(5)
@@ -174,7 +183,8 @@ def test_flag_aggregator_drops_noise_of_high_rank():
     common = np.outer(random.uniform(0.5, 2.0, 7), honest) + random.normal(size=(7, 500)) * 60
     rows = np.rint(np.concatenate([common, random.normal(size=(3, 500)) * 300]))
     result = evaluated("flag-aggregator", rows.astype(np.int16), {"rank_bps": 900})
-    assert max(result.outcome.scores[7:]) < ONE // 10
+    assert max(result.outcome.scores[7:]) < ONE // 5
+    assert max(result.outcome.weights[7:]) * 10 < max(result.outcome.weights)
     assert result.step @ honest / np.linalg.norm(result.step) / np.linalg.norm(honest) > 0.99
 
 
