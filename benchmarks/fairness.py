@@ -41,8 +41,8 @@ class Case:
     members: int
     goal: float | None = None
     measure: str = "each"
-    """each, together, alone (together, over what the group's data owner earns under one name), victim (the first
-    honest trainer's pay over what it earns without the copier)."""
+    """each, together, alone (together, over what the group's data owner earns by honest work under one name), victim
+    (the first honest trainer's pay over what it earns without the copier)."""
 
     @property
     def label(self) -> str:
@@ -50,7 +50,7 @@ class Case:
         words = {
             "each": "each",
             "together": "together",
-            "alone": "together, of one honest name's pay",
+            "alone": "in all, of the same owner's honest pay",
             "victim": "what is left to the copied trainer",
         }
         return f"{names}{self.attack}: {words[self.measure]}"
@@ -73,7 +73,7 @@ CASES = (
     Case("reseeded-clones", 4, 1.05, "alone"),
     Case("reseeded-clones", 8, 1.05, "alone"),
     Case("alie", 3, 0.2),
-    Case("scaling:factor=2", 1, 1.0),
+    Case("scaling:factor=2", 1, 1.0, "alone"),
     Case("step-training", 1, 0.6),
     Case("leaked-batch", 1, 1.2),
     # Known as weak, measured without a goal.
@@ -81,6 +81,7 @@ CASES = (
     Case("masked-clones", 4, None, "alone"),
     Case("shard-clones", 4, None, "alone"),
     Case("leaked-batch:train=1", 1),
+    Case("scaling:factor=2", 1),
     Case("revealed-batches", 1),
     Case("few-examples", 1),
     Case("min-max", 3),
@@ -89,6 +90,7 @@ CASES = (
     Case("mpaf", 3),
     Case("back-door", 2),
 )
+QUICK_TOO = ("copy", "masked-clones", "shard-clones")
 
 
 @dataclass(frozen=True)
@@ -106,9 +108,9 @@ def grid(quick: bool, policy: str, tasks: Sequence[str] | None) -> list[Cell]:
     chosen = list(tasks or (["digits-mlp"] if quick else ["digits-mlp", "patterns-mlp", "digits-cnn", "patterns-cnn"]))
     cells = []
     for task in chosen:
-        for partition in ("iid-unequal", "dirichlet-0.5"):
+        for partition in ("iid-unequal",) if quick else ("iid-unequal", "dirichlet-0.5"):
             judges: tuple[str, ...] = (policy,)
-            if task.endswith("mlp") and (not quick or partition == "iid-unequal"):
+            if task.endswith("mlp"):
                 judges += beside if quick else (*beside, "exact-shapley")
             cells.append(Cell(task, partition, judges))
     return cells
@@ -117,7 +119,7 @@ def grid(quick: bool, policy: str, tasks: Sequence[str] | None) -> list[Cell]:
 def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, float]:
     """(pay of the cheats, what it is held against), both over the mean honest pay of their market."""
     attack = case.attack.partition(":")[0]
-    owns = attack in ("clones", "reseeded-clones", "masked-clones", "shard-clones")
+    owns = attack in ("clones", "reseeded-clones", "masked-clones", "shard-clones", "scaling")
     shards = HONEST + (1 if owns else case.members)
     market = {"task": cell.task, "partition": cell.partition, "rounds": ROUNDS, "seed": seed, "shards": shards}
     run = outcome(Scenario(honest=HONEST, cheats=((case.attack, case.members),), **market), judge)
@@ -148,12 +150,18 @@ def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int],
     worst = float((pairs[:, 0] / np.maximum(pairs[:, 1], 0.25)).max())
     return Row(
         f"{judge}, {case.label}",
-        float(pairs[:, 0].mean() / pairs[:, 1].mean()),
+        ratio_of_means(pairs),
         "of honest pay",
         goal=case.goal if goal else None,
-        interval=interval(pairs[:, 0], lambda drawn: float(pairs[drawn, 0].mean() / pairs[drawn, 1].mean())),
+        interval=interval(pairs[:, 0], lambda drawn: ratio_of_means(pairs[drawn])),
         worst=worst,
     )
+
+
+def ratio_of_means(pairs: np.ndarray) -> float:
+    """Of float64[k, 2]; infinite if only the first are positive."""
+    above, below = pairs.mean(0)
+    return float(above / below) if below > 0 else (float("inf") if above > 0 else 0.0)
 
 
 def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list[Row]:
@@ -172,21 +180,22 @@ def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list
     ]
 
 
-def measure(cells: Sequence[Cell], policy: str, seeds: Sequence[int], by_cell: bool) -> list[Row]:
-    """All cases under all judges, then the policy cell by cell."""
+def measure(cells: Sequence[Cell], policy: str, seeds: Sequence[int], quick: bool) -> list[Row]:
+    """All cases under all judges, then the policy cell by cell; --quick leaves out cells and most cases without goal."""
+    cases = [case for case in CASES if not quick or case.goal is not None or case.attack in QUICK_TOO]
     judges = list(dict.fromkeys(judge for cell in cells for judge in cell.judges))
     found: list[Row] = []
     for judge in sorted(judges, key=lambda name: name != policy):
-        for case in CASES:
+        for case in cases:
             row = rows_of(case, cells, judge, seeds, judge == policy)
             if row is not None:
                 found.append(row)
                 low, high = row.interval or (0, 0)
                 print(f"{row.name}: {row.value:.3f} [{low:.3f}, {high:.3f}]", file=sys.stderr, flush=True)
         found += honest_rows(cells, judge, seeds)
-    if by_cell:
+    if not quick:
         for cell in cells:
-            for case in CASES:
+            for case in cases:
                 row = rows_of(case, [cell], policy, seeds, False)
                 if row is not None:
                     name = f"{cell.task}, {cell.partition}: {case.label}"
@@ -205,7 +214,7 @@ def main() -> None:
     options = parser.parse_args()
     seeds = range(options.first, options.first + (options.seeds or (3 if options.quick else 5)))
     cells = grid(options.quick, options.policy, options.task)
-    rows = measure(cells, options.policy, seeds, not options.quick)
+    rows = measure(cells, options.policy, seeds, options.quick)
     print_table(f"What cheating pays, {len(seeds)} seeds", rows)
     if options.json:
         write_json(options.json, rows)
