@@ -11,7 +11,8 @@ whose inner product with every player is its value: v = sum c_g P_g with K c = x
 2^-20 of its mean diagonal, for players that depend on each other), scaled by a power of two so that its entries fill
 2^28 .. 2^29. v' has the same scale and the values on one half of the examples. k is the least row that is 1 on the
 players that are kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest
-does best on all these examples, while this lowers the loss by more than 0.5% (backward elimination).
+does best on all these examples, while this lowers the loss by more than 0.5%, and no more than half of them (backward
+elimination).
 """
 
 from __future__ import annotations
@@ -40,6 +41,9 @@ from cohort_protocol.update import apply_step, quantise
 
 WORTH_DROPPING = 0.005
 """Part of the loss by which the model must be better without a player for it to be dropped."""
+LEAST_KEPT = 0.5
+"""Part of the players that are kept whatever they do. A step of the few best trainers alone would gain a little more,
+and then have them repeat themselves."""
 ERRORS_ABOVE = 1.5
 """Standard errors of the fresh batch by which old batches may exceed it."""
 RIDGE = 2.0**-20
@@ -183,7 +187,7 @@ def _kept(given: ValidationRound, players: Players, start: np.ndarray) -> np.nda
     for index in kept:
         total += _player(given, players, index)
     current = loss(total, len(kept))
-    while len(kept) > 1:
+    while len(kept) > max(1.0, LEAST_KEPT * players.count):
         without = [loss(total - _player(given, players, index), len(kept) - 1) for index in kept]
         least = int(np.argmin(without))
         if without[least] >= (1 - WORTH_DROPPING) * current:
