@@ -1,0 +1,96 @@
+"""One strategy of Flower on one round, in a process of its own, inside Flower's environment.
+
+    python -m benchmarks.flower.measure STRATEGY N DIMENSION DIRECTION NOISE LOUDER REPEATS
+
+Calls what Flower's server calls when all replies are there: `Strategy.aggregate_train` of the message API, or, for
+`multi-krum-classic`, `aggregate_fit` of the older `flwr.server.strategy.Krum` with clients to keep. Prints JSON:
+seconds (processor time, the best of the repeats), peak_mb (the process's largest resident memory, replies included, as
+they are on the server), chosen (the rows that Multi-Krum picks; null for the others).
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import resource
+import sys
+import time
+from collections.abc import Callable
+
+import numpy as np
+from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
+from flwr.server.strategy import Krum
+from flwr.serverapp.strategy import Bulyan, FedAvg, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
+from flwr.serverapp.strategy.multikrum import select_multikrum
+
+from benchmarks.aggregation_inputs import LAYERS, Round
+
+
+def strategy_named(name: str, round_: Round) -> Strategy:
+    """Told the true number of hostile trainers where it asks; Bulyan as many as its n >= 4 f + 3 allows."""
+    if name == "multi-krum":
+        return MultiKrum(num_malicious_nodes=round_.hostile, num_nodes_to_select=round_.n - round_.hostile)
+    if name == "bulyan":
+        return Bulyan(num_malicious_nodes=min(round_.hostile, (round_.n - 3) // 4))
+    return {"fedavg": FedAvg, "median": FedMedian, "trimmed-avg": FedTrimmedAvg}[name]()
+
+
+def replies_of(round_: Round) -> list[Message]:
+    """What the server holds: weights as arrays in bytes."""
+    model, replies = round_.model(), []
+    for row in range(round_.n):
+        layers = np.array_split(round_.moved(row, model), LAYERS)
+        content = RecordDict(
+            {"arrays": ArrayRecord(list(layers)), "metrics": MetricRecord({"num-examples": 100, "row": row})}
+        )
+        asked = Message(RecordDict(), dst_node_id=row + 1, message_type="train")
+        replies.append(Message(content, reply_to=asked))
+    return replies
+
+
+def classic_replies_of(round_: Round) -> list[tuple[None, FitRes]]:
+    """The same for the older API, which does not look at whose they are."""
+    model, replies = round_.model(), []
+    for row in range(round_.n):
+        layers = np.array_split(round_.moved(row, model), LAYERS)
+        replies.append((None, FitRes(Status(Code.OK, ""), ndarrays_to_parameters(list(layers)), 100, {})))
+    return replies
+
+
+def timed(prepare: Callable[[], list], aggregate: Callable[[list], object], repeats: int) -> float:
+    """Seconds of the best repeat. Replies are made anew: some strategies empty them as they go."""
+    seconds = []
+    for _ in range(repeats):
+        replies = prepare()
+        started = time.process_time()
+        result = aggregate(replies)
+        seconds.append(time.process_time() - started)
+        if not result:
+            sys.exit("nothing was aggregated")
+        del replies, result
+    return min(seconds)
+
+
+def main() -> None:
+    name, (n, dimension, direction, noise, louder, repeats) = sys.argv[1], map(int, sys.argv[2:8])
+    logging.getLogger("flwr").setLevel(logging.ERROR)
+    round_, chosen = Round(n, dimension, direction, noise, louder), None
+    if name == "multi-krum-classic":
+        krum = Krum(num_malicious_clients=round_.hostile, num_clients_to_keep=n - round_.hostile)
+        seconds = timed(
+            lambda: classic_replies_of(round_), lambda replies: krum.aggregate_fit(1, replies, [])[0], repeats
+        )
+    else:
+        strategy = strategy_named(name, round_)
+        seconds = timed(lambda: replies_of(round_), lambda replies: strategy.aggregate_train(1, replies)[0], repeats)
+    if name == "multi-krum":
+        contents = [reply.content for reply in replies_of(round_)]
+        picked = select_multikrum(contents, round_.hostile, n - round_.hostile)
+        chosen = sorted(int(content["metrics"]["row"]) for content in picked)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak, "chosen": chosen}))
+
+
+if __name__ == "__main__":
+    main()
