@@ -215,6 +215,13 @@ SETTLEMENT_SIGNATURE = m.SettlementSignature(witness=WITNESSES[0], bundle_cid=_c
 SETTLEMENT_REFUSAL = m.SettlementRefusal(
     witness=WITNESSES[0], bundle_cid=_cid(0x24), detail="row 2: I get score 0, the proposal says 1", signature=SIGNATURE
 )
+PUBLIC_ROWS_SIGNATURE = m.PublicRowsSignature(witness=WITNESSES[0], rows=_hash(0x1C), signature=SIGNATURE)
+PUBLIC_ROWS_REFUSAL = m.PublicRowsRefusal(
+    witness=WITNESSES[0],
+    rows=_hash(0x1C),
+    detail="public row v differs by up to 70000, 512 are allowed",
+    signature=SIGNATURE,
+)
 ACCEPTED = m.Accepted(status="recorded")
 
 MEMBER = m.TrainerView(

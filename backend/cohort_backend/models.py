@@ -4,6 +4,7 @@ from cohort_backend.chain.models import ChainBlock, ChainCursor, ChainEvent, Cha
 from cohort_backend.database import Base
 from cohort_backend.jobs.models import Job
 from cohort_backend.projects.models import Bond, Project, ProjectModel, ProjectVersion, SpecDocument
+from cohort_backend.public_rows.models import RowsProposal, RowsWord
 from cohort_backend.rewards.models import Claim
 from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
 from cohort_backend.settlements.models import Proposal, ProposalRefusal, ProposalSignature
@@ -34,6 +35,8 @@ WORK_STATE = (
     RecordedSet,
     RevealIntent,
     RoundIntake,
+    RowsProposal,
+    RowsWord,
     SpecDocument,
     UpdateRefusal,
     WitnessReceipt,

@@ -12,7 +12,8 @@ from sqlalchemy.orm import Session
 from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import QUEUED, RUNNING, Job
 
-INDEX_CHAIN, ADVANCE_PROJECT, EVALUATE_ROUND = "index_chain", "advance_project", "evaluate_round"
+INDEX_CHAIN, ADVANCE_PROJECT = "index_chain", "advance_project"
+COMPUTE_ROWS, EVALUATE_ROUND = "compute_rows", "evaluate_round"
 
 MAX_ATTEMPTS = 8
 

@@ -79,6 +79,13 @@ def admissions(session: Session, project: int, number: int) -> list[list[Admitte
     ]
 
 
+def facts_before(session: Session, project: int, number: int) -> list[tuple[int, bytes | None, bytes | None]]:
+    """(round, digest of its validation batch, commitment of its public rows) of earlier rounds, by number."""
+    query = select(Round.number, Round.validation, Round.public_rows)
+    query = query.where(Round.project == project, Round.number < number).order_by(Round.number)
+    return [(one, validation, rows) for one, validation, rows in session.execute(query)]
+
+
 def gas(session: Session, project: int, number: int) -> list[tuple[str, bytes, int]]:
     """(step, transaction, gas) of the round's transactions in order, as far as their receipts are recorded."""
     query = (

@@ -9,13 +9,20 @@ from dataclasses import dataclass
 from cohort_protocol.commitments import ZERO32, admitted_hash
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
-from cohort_protocol.service.messages import ModelRef, ProjectState, RevealSet, SettlementProposal
+from cohort_protocol.service.messages import (
+    ModelRef,
+    ProjectState,
+    PublicRowsProposal,
+    RevealSet,
+    SettlementProposal,
+)
 from sqlalchemy.orm import Session
 
 from cohort_backend.chain.repository import chain_now
 from cohort_backend.database import Database
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
+from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.lookup import RoundInProject, find_project
 from cohort_backend.rounds.phase import next_deadline
@@ -76,6 +83,7 @@ def project_state(session: Session, project: int, now: int) -> ProjectState:
         finished=_finished(found, here),
         round=round_view(session, here) if here is not None else None,
         reveal_set=_reveal_set(session, here),
+        public_rows=_public_rows(session, here),
         settlement=_settlement(session, here),
     )
 
@@ -109,6 +117,22 @@ def _reveal_set(session: Session, here: RoundInProject | None) -> RevealSet | No
         openings_hash=to_hex(digest),
         reveals=reveal_items(waiting, posted),
         receipts_from=[receipt.witness for receipt in updates.receipts(session, *key, digest)],
+    )
+
+
+def _public_rows(session: Session, here: RoundInProject | None) -> PublicRowsProposal | None:
+    """The rows that our worker proposes, while none are posted and they speak of what is on chain."""
+    if here is None or here.phase is not Phase.SETTLE or here.round.public_rows is not None:
+        return None
+    key = (here.project.id, here.round.number)
+    proposal = public_rows.proposal(session, *key)
+    if proposal is None or (proposal.admitted_hash, proposal.validation) != _facts(session, here)[:2]:
+        return None
+    return PublicRowsProposal(
+        rows=to_hex(proposal.rows),
+        admitted_hash=to_hex(proposal.admitted_hash),
+        validation=to_hex(proposal.validation),
+        signed_by=[word.witness for word in public_rows.words(session, *key, proposal.rows) if word.agrees],
     )
 
 

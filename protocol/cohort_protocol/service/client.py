@@ -35,6 +35,8 @@ from cohort_protocol.service.messages import (
     ProjectRequest,
     ProjectState,
     ProjectView,
+    PublicRowsRefusal,
+    PublicRowsSignature,
     ReceiptedSets,
     ReceiptIntake,
     RevealIntake,
@@ -215,6 +217,14 @@ class ServiceClient:
     def receipts(self, project: int, round: int) -> ReceiptedSets:
         """GET /v1/projects/{p}/rounds/{r}/receipts: openings with what witnesses say of them, for whoever reveals."""
         return self._get(f"/v1/projects/{project}/rounds/{round}/receipts", ReceiptedSets)
+
+    def post_rows_signature(self, project: int, round: int, intake: PublicRowsSignature) -> Accepted:
+        """POST /v1/projects/{p}/rounds/{r}/public-rows/signatures."""
+        return self._post(f"/v1/projects/{project}/rounds/{round}/public-rows/signatures", intake, Accepted)
+
+    def post_rows_refusal(self, project: int, round: int, intake: PublicRowsRefusal) -> Accepted:
+        """POST /v1/projects/{p}/rounds/{r}/public-rows/refusals."""
+        return self._post(f"/v1/projects/{project}/rounds/{round}/public-rows/refusals", intake, Accepted)
 
     def post_settlement_signature(self, project: int, round: int, intake: SettlementSignature) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/settlement/signatures."""

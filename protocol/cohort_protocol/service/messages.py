@@ -12,6 +12,9 @@ from pydantic import BaseModel, Field
 
 from cohort_protocol.identifiers import MAX_SLOTS, Address, Bytes27, Bytes32, CidText
 from cohort_protocol.phases import Phase
+from cohort_protocol.service.public_rows import PublicRowsProposal as PublicRowsProposal
+from cohort_protocol.service.public_rows import PublicRowsRefusal as PublicRowsRefusal
+from cohort_protocol.service.public_rows import PublicRowsSignature as PublicRowsSignature
 from cohort_protocol.service.terms import (
     NO_HASH,
     DecimalText,
@@ -285,6 +288,7 @@ class ProjectState(Message):
     """No further round will open (ended, or all rounds run and terminal)."""
     round: RoundView | None
     reveal_set: RevealSet | None = None
+    public_rows: PublicRowsProposal | None = None
     settlement: SettlementProposal | None = None
 
 

@@ -19,6 +19,8 @@ INTAKE: dict[str, BaseModel] = {
     "rounds/1/commits": examples.COMMIT,
     "rounds/1/reveals": examples.REVEAL,
     "rounds/1/receipts": examples.RECEIPT,
+    "rounds/1/public-rows/signatures": examples.PUBLIC_ROWS_SIGNATURE,
+    "rounds/1/public-rows/refusals": examples.PUBLIC_ROWS_REFUSAL,
     "rounds/1/settlement/signatures": examples.SETTLEMENT_SIGNATURE,
     "rounds/1/settlement/refusals": examples.SETTLEMENT_REFUSAL,
     "funding": examples.FUNDING,
