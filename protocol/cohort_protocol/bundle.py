@@ -10,7 +10,7 @@ Canonical JSON, version 1. Amounts, scores and inner products are decimal string
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -55,7 +55,7 @@ from cohort_protocol.round_rows import (
     reads_batch,
 )
 from cohort_protocol.scoring import Policy, RoundEvaluation, Verdict, evaluate_round, policy_by_name
-from cohort_protocol.scoring.kernel import DifferenceRow, RowSource, SharedRow
+from cohort_protocol.scoring.kernel import DifferenceRow, SharedRow, blocks
 from cohort_protocol.scoring.rows import MAX_PUBLIC_ROWS
 from cohort_protocol.spec import MAX_DIMENSION
 from cohort_protocol.stored_rows import CommitmentMismatch, stored_model, stored_update
@@ -309,18 +309,13 @@ def recompute(inputs: RoundInputs, store: IpfsStore, threads: int = 2) -> Recomp
     vectors = posted.vectors if posted is not None else None
     evaluation = evaluate_round(updates, steps[::-1], policy, vectors, threads=threads)
     file = BytesIO()
-    commitment = moved_model_file(_blocks(line[-1]), evaluation.step, file.write)
+    commitment = moved_model_file(blocks(line[-1], _BLOCK), evaluation.step, file.write)
     model_bytes = file.getvalue()
     model_cid = cid_of(model_bytes)
     published = PublishedModel(commitment=to_hex(commitment), cid=str(model_cid))
     bundle = _bundle(inputs, policy.description(), needed, evidence, evaluation, published)
     data = bundle.to_bytes()
     return Recomputed(bundle, data, cid_of(data), model_bytes, model_cid)
-
-
-def _blocks(row: RowSource) -> Iterator[np.ndarray]:
-    for start in range(0, row.dimension, _BLOCK):
-        yield row.read(start, min(start + _BLOCK, row.dimension))
 
 
 def _bundle(

@@ -26,45 +26,35 @@ class CommitmentMismatch(InvalidInput):
     code = "commitment-mismatch"
 
 
-class _StoredFile:
-    """Opens the canonical bytes of one file, again and again; hashes them until they were found right once."""
-
-    def __init__(self, store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> None:
-        self._store, self._cid, self._commitment, self._dimension = store, cid, commitment, dimension
-        self._verified = False
-
-    def update(self) -> Iterator[bytes]:
-        chunks = self._store.stream(self._cid, update_size(self._dimension))
-        return update_stream(chunks, self._dimension, None if self._verified else self._check_update)
-
-    def model(self) -> Iterator[bytes]:
-        chunks = self._store.stream(self._cid, model_size(self._dimension))
-        return model_stream(chunks, self._dimension, None if self._verified else self._check_model)
-
-    def _check_update(self, found: bytes) -> None:
-        if found != self._commitment:
-            raise CommitmentMismatch(
-                f"the update at {self._cid} has the commitment {to_hex(found)}, committed was "
-                f"{to_hex(self._commitment)}: publish the very update that was committed to"
-            )
-        self._verified = True
-
-    def _check_model(self, found: bytes) -> None:
-        if found != self._commitment:
-            raise CommitmentMismatch(
-                f"the model at {self._cid} has the commitment {to_hex(found)}, on chain is {to_hex(self._commitment)}"
-            )
-        self._verified = True
-
-
 def stored_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> StreamRow:
     """The update int16[d] behind `cid`, at most the one size an update of this dimension has.
 
     Reading it to the end raises `ContentTooLarge`, `ContentMalformed`, `UpdateMalformed`, `CommitmentMismatch` (the
     publisher's fault); `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` (nobody's, or ours)."""
-    return StreamRow(_StoredFile(store, cid, commitment, dimension).update, dimension, np.int16)
+
+    def check(found: bytes) -> None:
+        if found != commitment:
+            raise CommitmentMismatch(
+                f"the update at {cid} has the commitment {to_hex(found)}, committed was {to_hex(commitment)}: publish "
+                "the very update that was committed to"
+            )
+
+    def chunks() -> Iterator[bytes]:
+        return update_stream(store.stream(cid, update_size(dimension)), dimension)
+
+    return StreamRow(chunks, dimension, np.int16, check)
 
 
 def stored_model(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> StreamRow:
     """The model int64[d] behind `cid`. Raises as `stored_update`, with `ModelMalformed` for `UpdateMalformed`."""
-    return StreamRow(_StoredFile(store, cid, commitment, dimension).model, dimension, np.int64)
+
+    def check(found: bytes) -> None:
+        if found != commitment:
+            raise CommitmentMismatch(
+                f"the model at {cid} has the commitment {to_hex(found)}, on chain is {to_hex(commitment)}"
+            )
+
+    def chunks() -> Iterator[bytes]:
+        return model_stream(store.stream(cid, model_size(dimension)), dimension)
+
+    return StreamRow(chunks, dimension, np.int64, check)

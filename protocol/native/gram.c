@@ -12,12 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(_WIN32)
-#define EXPORT __declspec(dllexport)
-#else
-#define EXPORT __attribute__((visibility("default")))
-#endif
-
 #define OUT_OF_MEMORY 1
 /* A wide value is outside -2^31 .. 2^31 - 1. */
 #define OUT_OF_RANGE 2

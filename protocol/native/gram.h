@@ -5,6 +5,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(_WIN32)
+#define EXPORT __declspec(dllexport)
+#else
+#define EXPORT __attribute__((visibility("default")))
+#endif
+
 /* Columns of a sub-block: 4 KiB per row, so that the eight rows of a tile fill a first-level cache of 32 KiB and some
    hundred rows a second-level cache of 512 KiB. */
 #define SUB 2048

@@ -42,11 +42,11 @@ def test_it_names_every_part_with_its_version(tmp_path: Path) -> None:
 
 def test_a_kernel_that_was_not_built_is_told_and_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-built"])
-    native._library.cache_clear()
+    native.native_library.cache_clear()
     try:
         check = next(check for check in doctor_module.part_versions() if check.what == "scoring kernel")
     finally:
-        native._library.cache_clear()
+        native.native_library.cache_clear()
     assert "numpy" in check.found
     assert "Install gcc" in check.found
     assert not check.problem

@@ -10,7 +10,17 @@ import pytest
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.errors import ContentCorrupt, ContentNotFound, ContentTooLarge
 from cohort_protocol.scoring import evaluate_round, policy_by_name
-from cohort_protocol.scoring.kernel import FileRow, NumpyKernel, Pass, default_kernel, gram_shard, whole
+from cohort_protocol.scoring.kernel import (
+    DifferenceRow,
+    FileRow,
+    NumpyKernel,
+    Pass,
+    SharedRow,
+    default_kernel,
+    gram_shard,
+    hashing,
+    whole,
+)
 from cohort_protocol.stored_rows import CommitmentMismatch, stored_model, stored_update
 from cohort_protocol.update import (
     ModelMalformed,
@@ -18,6 +28,7 @@ from cohort_protocol.update import (
     encode_model,
     encode_update,
     model_commitment,
+    step_between,
     update_commitment,
 )
 
@@ -60,18 +71,31 @@ def test_what_was_committed_to_is_checked_at_the_end_of_the_first_pass(store):
 
 
 def test_a_row_is_hashed_once(store, monkeypatch):
-    from cohort_protocol.update import stream
-
     update, row = put_update(store, 1)
     assert (whole(row) == update).all()
-
-    def hashed(_: bytes) -> None:
-        raise AssertionError("hashed again")
-
-    monkeypatch.setattr(stream, "keccak", type("Forbidden", (), {"new": staticmethod(hashed)}))
-    with pytest.raises(AssertionError, match="hashed again"):
-        whole(put_update(store, 2)[1])
+    monkeypatch.setattr(hashing, "hashes", lambda count: pytest.fail(f"{count} rows are hashed again"))
     assert (whole(row) == update).all()
+    with pytest.raises(pytest.fail.Exception, match="1 rows are hashed"):
+        whole(put_update(store, 2)[1])
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("wrong", ["update", "first model", "last model"])
+def test_whatever_a_pass_reads_must_be_what_was_committed_to(store, wrong, threads):
+    updates = [put_update(store, seed)[1] for seed in range(9)]
+    models = [np.random.default_rng(seed).integers(-(2**24), 2**24, D) for seed in range(3)]
+
+    def shared(index: int, name: str) -> SharedRow:
+        commitment = b"\1" * 32 if name == wrong else model_commitment(models[index])
+        return SharedRow(stored_model(store, store.put(encode_model(models[index])), commitment, D))
+
+    if wrong == "update":
+        update = whole(updates[4])
+        updates[4] = stored_update(store, store.put(encode_update(update)), b"\1" * 32, D)
+    line = [shared(0, "first model"), shared(1, "a model"), shared(2, "last model")]
+    steps = [DifferenceRow(line[1], line[2], step_between), DifferenceRow(line[0], line[1], step_between)]
+    with pytest.raises(CommitmentMismatch, match="0x0101"):
+        evaluate_round(updates, steps, policy_by_name("peer"), threads=threads)
 
 
 def test_faults_of_publishers_and_of_stores_stay_apart(store):

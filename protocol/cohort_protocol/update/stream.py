@@ -1,7 +1,7 @@
 """Files of updates and models as streams: the checks of the codec without the whole file in memory.
 
-The canonical bytes come out as they arrive; whether the file has the right length and the committed hash is known at
-its end, so that a reader must read to the end before it believes what it made of them.
+The canonical bytes come out as they arrive; whether the file has the right length is known at its end, so that a reader
+must read to the end before it believes what it made of them.
 """
 
 from __future__ import annotations
@@ -22,27 +22,22 @@ from cohort_protocol.update.codec import (
     wrong_size,
 )
 
-Seal = Callable[[bytes], None]
-"""Is given the commitment of a file (32 bytes) when all of it has been read, and may raise."""
 
-
-def update_stream(chunks: Iterable[bytes], dimension: int, seal: Seal | None = None) -> Iterator[bytes]:
+def update_stream(chunks: Iterable[bytes], dimension: int) -> Iterator[bytes]:
     """The canonical bytes of an update from the bytes of its file, in order.
 
-    seal: None where the commitment is known already, since hashing is most of the work.
-    Raises `UpdateMalformed` (size or header), what `chunks` raises and what `seal` raises."""
-    return _canonical(chunks, update_header(dimension), 2 * dimension, UpdateMalformed, "an update", seal)
+    Raises `UpdateMalformed` (size or header) and what `chunks` raises."""
+    return _canonical(chunks, update_header(dimension), 2 * dimension, UpdateMalformed, "an update")
 
 
-def model_stream(chunks: Iterable[bytes], dimension: int, seal: Seal | None = None) -> Iterator[bytes]:
+def model_stream(chunks: Iterable[bytes], dimension: int) -> Iterator[bytes]:
     """The canonical bytes of a model, as `update_stream`, with `ModelMalformed`."""
-    return _canonical(chunks, model_header(dimension), 8 * dimension, ModelMalformed, "a model", seal)
+    return _canonical(chunks, model_header(dimension), 8 * dimension, ModelMalformed, "a model")
 
 
 def _canonical(
-    chunks: Iterable[bytes], header: bytes, length: int, malformed: type[CodecError], what: str, seal: Seal | None
+    chunks: Iterable[bytes], header: bytes, length: int, malformed: type[CodecError], what: str
 ) -> Iterator[bytes]:
-    hashed = None if seal is None else keccak.new(b"")
     start, size = b"", 0
     """The header as far as it has arrived; bytes of the file so far."""
     for chunk in chunks:
@@ -55,15 +50,10 @@ def _canonical(
         # More than there may be is counted, for the message, and not handed out.
         excess = max(0, size - len(header) - length)
         chunk = chunk[: max(0, len(chunk) - excess)]
-        if not chunk:
-            continue
-        if hashed is not None:
-            hashed.update(chunk)
-        yield chunk
+        if chunk:
+            yield chunk
     if size != len(header) + length:
         raise wrong_size(size, len(header) + length, malformed, what)
-    if seal is not None and hashed is not None:
-        seal(hashed.digest())
 
 
 def moved_model_file(blocks: Iterable[np.ndarray], step: np.ndarray, write: Callable[[bytes], object]) -> bytes:

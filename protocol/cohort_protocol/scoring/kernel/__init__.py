@@ -1,8 +1,9 @@
 """Exact Gram matrices and weighted sums of a round's rows, streamed.
 
 The parts: `sources` (where rows come from), `block` and `native` (two implementations of one block of columns),
-`passes` (one pass over the rows, shards). A third implementation, on torch and so on a GPU, is
-`cohort_protocol.learning.gram_kernel`. `cohort_protocol.scoring.gram` has the two functions that most callers want.
+`passes` (one pass over the rows, shards), `hashing` (keccak256 of the rows on the way). A third implementation, on
+torch and so on a GPU, is `cohort_protocol.learning.gram_kernel`. `cohort_protocol.scoring.gram` has the two functions
+that most callers want.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from cohort_protocol.scoring.kernel.sources import (
     SharedRow,
     StreamRow,
     as_source,
+    blocks,
     whole,
 )
 
@@ -50,6 +52,7 @@ __all__ = [
     "SharedRow",
     "StreamRow",
     "as_source",
+    "blocks",
     "default_kernel",
     "gram_shard",
     "merge",

@@ -28,7 +28,7 @@ class NativeKernel:
     """The extension at one level of instructions. Raises `KernelUnavailable` if it cannot run here."""
 
     def __init__(self, level: int | None = None) -> None:
-        self._library = _library()
+        self._library = native_library()
         levels = native_levels()
         self._level = levels[-1] if level is None else level
         if self._level not in levels:
@@ -56,9 +56,9 @@ class NativeKernel:
         total = np.zeros((size, size), np.int64)
         code = self._library.cohort_gram_block(
             self._level,
-            _pointers(narrow),
+            row_pointers(narrow),
             len(narrow),
-            _pointers(wide),
+            row_pointers(wide),
             len(wide),
             narrow[0].size,
             total.ctypes.data,
@@ -80,14 +80,19 @@ class NativeKernel:
         factors = np.array(weights, np.int32)
         _raise(
             self._library.cohort_combine_block(
-                self._level, _pointers(rows), factors.ctypes.data, len(rows), into.size, _sum_pointer(into, into.size)
+                self._level,
+                row_pointers(rows),
+                factors.ctypes.data,
+                len(rows),
+                into.size,
+                _sum_pointer(into, into.size),
             )
         )
 
 
 def native_levels() -> tuple[int, ...]:
     """The levels that run on this machine, slowest first. Raises `KernelUnavailable`."""
-    mask = _library().cohort_gram_levels()
+    mask = native_library().cohort_gram_levels()
     return tuple(level for level in range(len(LEVELS)) if mask >> level & 1)
 
 
@@ -100,7 +105,7 @@ def native_status() -> str:
 
 
 @cache
-def _library() -> ctypes.CDLL:
+def native_library() -> ctypes.CDLL:
     folder = Path(__file__).parent
     found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_gram{suffix}").is_file()]
     if not found:
@@ -114,6 +119,8 @@ def _library() -> ctypes.CDLL:
         rows, size, pointer = ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t, ctypes.c_void_p
         library.cohort_gram_block.argtypes = [ctypes.c_int, rows, size, rows, size, size, pointer, pointer]
         library.cohort_combine_block.argtypes = [ctypes.c_int, rows, pointer, size, size, pointer]
+        library.cohort_keccak_absorb.argtypes = [ctypes.c_int, pointer, rows, size, size]
+        library.cohort_keccak_absorb.restype = None
     except (OSError, AttributeError) as error:
         raise KernelUnavailable(
             f"the C extension {found[0].name} does not load ({error}): run `pip install -e .` again"
@@ -121,7 +128,8 @@ def _library() -> ctypes.CDLL:
     return library
 
 
-def _pointers(rows: Sequence[np.ndarray]) -> ctypes.Array[ctypes.c_void_p]:
+def row_pointers(rows: Sequence[np.ndarray]) -> ctypes.Array[ctypes.c_void_p]:
+    """Where the rows lie, for a call of the extension."""
     return (ctypes.c_void_p * max(1, len(rows)))(*[row.ctypes.data for row in rows])
 
 

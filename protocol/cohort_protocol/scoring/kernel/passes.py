@@ -20,6 +20,7 @@ import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.kernel.block import LIMB, BlockKernel
+from cohort_protocol.scoring.kernel.hashing import Seals
 from cohort_protocol.scoring.kernel.sources import Row, RowSource, as_source
 
 Gram = tuple[tuple[int, ...], ...]
@@ -90,9 +91,13 @@ def gram_shard(
         into = None if total is None else total[at - start : at - start + rows[0].size]
         return how.kernel.products(rows[:n], rows[n:], into)
 
+    # A shard has not all bytes of a row, so that it can check no hash.
+    everything = (start, stop) == (0, dimension)
+    seals = Seals([leaf for row in [*narrow, *wide] for leaf in row.sealed()] if everything else [])
     # |sums| <= 2^30 d <= 2^58: int64 holds them.
-    for products in _run(how, [*narrow, *wide], start, stop, how.block or how.kernel.columns(n + 2 * p), work):
+    for products in _run(how, [*narrow, *wide], start, stop, how.block or how.kernel.columns(n + 2 * p), work, seals):
         sums += products
+    seals.close()
     return GramShard(start, stop, _recombine(sums.tolist(), n, p))
 
 
@@ -185,14 +190,18 @@ def _run(
     stop: int,
     block: int,
     work: Callable[[int, list[np.ndarray]], Result],
+    seals: Seals | None = None,
 ) -> Iterator[Result]:
-    """work(first column, rows) of each block. With more than one thread blocks are computed while the next are read
-    (and hashed, where reading does that), in any order; at most `threads` of them wait in memory."""
+    """work(first column, rows) of each block; seals: what is hashed of them. With more than one thread blocks are
+    computed and hashed while the next are read, in any order; at most `threads` of them wait in memory."""
+    seals = seals or Seals([])
     if how.threads == 1:
         tables = _tables(sources, min(block, stop - start))
         for at in range(start, stop, block):
             end = min(at + block, stop)
-            yield work(at, [source.read(at, end, _part(tables, source, end - at)) for source in sources])
+            rows = [source.read(at, end, _part(tables, source, end - at)) for source in sources]
+            seals.block()
+            yield work(at, rows)
         return
     # Memory of blocks that wait or are being computed, and of the one that is being read.
     memory = deque(_tables(sources, min(block, stop - start)) for _ in range(how.threads + 1))
@@ -204,6 +213,7 @@ def _run(
                 yield running.popleft().result()
             rows = _read(readers, sources, memory[0], at, min(at + block, stop))
             running.append(workers.submit(work, at, rows))
+            seals.block()
             memory.rotate(-1)
         while running:
             yield running.popleft().result()

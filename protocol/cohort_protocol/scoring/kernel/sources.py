@@ -10,13 +10,14 @@ import mmap
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 
 from cohort_protocol.scoring.errors import RowUnreadable, ScoringInputInvalid
+from cohort_protocol.scoring.kernel.hashing import Seal, SealedSource, Seals
 
 
 class RowSource(Protocol):
@@ -40,6 +41,9 @@ class RowSource(Protocol):
         into: memory that may be used for them (contiguous, of the row's dtype, stop - start long), so that a pass need
         not ask the system for new pages at every block. What is returned stays valid as long as that does."""
 
+    def sealed(self) -> Sequence[SealedSource]:
+        """What this row is read from and is to be hashed on the way; a pass over all columns does that."""
+
 
 Row = RowSource | np.ndarray
 
@@ -53,12 +57,29 @@ def as_source(row: Row) -> RowSource:
     return ArrayRow(row)
 
 
+def blocks(row: Row, columns: int) -> Iterator[np.ndarray]:
+    """A row in blocks of so many columns, hashed on the way if it is sealed."""
+    source = as_source(row)
+    seals = Seals(source.sealed())
+    for start in range(0, source.dimension, columns):
+        block = source.read(start, min(start + columns, source.dimension))
+        seals.block()
+        yield block
+    seals.close()
+
+
 def whole(row: Row) -> np.ndarray:
     """All of a row in memory, for rules that need it."""
-    return row if isinstance(row, np.ndarray) else row.read(0, row.dimension)
+    return row if isinstance(row, np.ndarray) else next(iter(list(blocks(row, row.dimension))))
 
 
-class ArrayRow:
+class _Unsealed:
+    def sealed(self) -> Sequence[SealedSource]:
+        """See `RowSource.sealed`."""
+        return ()
+
+
+class ArrayRow(_Unsealed):
     """An array in memory: blocks are views of it."""
 
     slow = False
@@ -74,7 +95,7 @@ class ArrayRow:
         return np.ascontiguousarray(self._array[start:stop])
 
 
-class MapRow:
+class MapRow(_Unsealed):
     """A shared memory map of a file (`np.memmap`, mode r or r+). Pages that were read are given back, since they would
     count as this process's memory until somebody else needs it."""
 
@@ -100,7 +121,7 @@ class MapRow:
         return block
 
 
-class FileRow:
+class FileRow(_Unsealed):
     """`dimension` little-endian values of a file, from byte `offset` on, read block by block.
 
     Raises `RowUnreadable` if the file cannot be read, `ScoringInputInvalid` if it is too short."""
@@ -139,14 +160,22 @@ class StreamRow:
     """A row that arrives as chunks of its little-endian bytes, such as from a block store.
 
     open_stream: called for each pass from the first column on. Its iterator yields the bytes of `dimension` values and
-    nothing else; it is asked for more after the last value, so that it can check what it handed out (length, hash) and
-    raise. Raises what it raises, and `ScoringInputInvalid` if there are too few or too many bytes."""
+    nothing else; it is asked for more after the last value, so that it can check what it handed out and raise.
+    seal: is given the keccak256 of all bytes when a pass has read them, once, and may raise.
+    Raises what these raise, and `ScoringInputInvalid` if there are too few or too many bytes."""
 
     slow = True
 
-    def __init__(self, open_stream: Callable[[], Iterator[bytes]], dimension: int, dtype: type = np.int16) -> None:
+    def __init__(
+        self,
+        open_stream: Callable[[], Iterator[bytes]],
+        dimension: int,
+        dtype: type = np.int16,
+        seal: Seal | None = None,
+    ) -> None:
         self._open = open_stream
-        self.dimension, self.dtype = dimension, np.dtype(dtype)
+        self.dimension, self.dtype, self.seal = dimension, np.dtype(dtype), seal
+        self.last = np.empty(0, dtype)
         self._chunks: Iterator[bytes] = iter(())
         self._rest = memoryview(b"")
         """Of the last chunk, what was not handed out."""
@@ -168,7 +197,12 @@ class StreamRow:
         if stop == self.dimension:
             self._finish()
         self._next = stop
-        return _native(block)
+        self.last = _native(block)
+        return self.last
+
+    def sealed(self) -> Sequence[SealedSource]:
+        """See `RowSource.sealed`."""
+        return (self,)
 
     def _take(self, block: np.ndarray, at: int) -> None:
         data, filled = memoryview(block).cast("B"), 0
@@ -214,6 +248,10 @@ class SharedRow:
                 self._range = (start, stop)
             return self._block
 
+    def sealed(self) -> Sequence[SealedSource]:
+        """See `RowSource.sealed`."""
+        return self._row.sealed()
+
 
 class DifferenceRow:
     """after - before, as `difference` computes it of two blocks; it may raise."""
@@ -229,3 +267,7 @@ class DifferenceRow:
     def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
         return self._difference(self._before.read(start, stop), self._after.read(start, stop))
+
+    def sealed(self) -> Sequence[SealedSource]:
+        """See `RowSource.sealed`."""
+        return (*self._before.sealed(), *self._after.sealed())

@@ -85,7 +85,7 @@ def test_the_native_kernel_is_the_default_where_it_runs():
 
 def test_without_the_extension_numpy_computes_and_says_so(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-built"])
-    native._library.cache_clear()
+    native.native_library.cache_clear()
     default_kernel.cache_clear()
     try:
         assert isinstance(default_kernel(), NumpyKernel)
@@ -95,11 +95,11 @@ def test_without_the_extension_numpy_computes_and_says_so(monkeypatch, tmp_path:
         broken.write_bytes(b"not a library")
         monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".broken"])
         monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
-        native._library.cache_clear()
+        native.native_library.cache_clear()
         assert "does not load" in native_status()
     finally:
         monkeypatch.undo()
-        native._library.cache_clear()
+        native.native_library.cache_clear()
         default_kernel.cache_clear()
 
 
