@@ -31,13 +31,13 @@ from cohort_protocol.learning.families import build_module
 from cohort_protocol.learning.measuring import cross_entropy, example_values
 from cohort_protocol.learning.repeatable import repeatable
 from cohort_protocol.learning.training import LocalTask, local_seed, train
-from cohort_protocol.scoring import PublicVectors, gram_matrix, weighted_sum
+from cohort_protocol.scoring import Policy, PublicVectors, gram_matrix, weighted_sum
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.fixed_point import BASIS, ONE
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
 from cohort_protocol.scoring.players import Players
 from cohort_protocol.spec import HyperParameters
-from cohort_protocol.update import apply_step, quantise
+from cohort_protocol.update import apply_step
 
 WORTH_DROPPING = 0.005
 """Part of the loss by which the model must be better without a player for it to be dropped."""
@@ -88,27 +88,34 @@ class ValidationRows:
     """Of every row's trainer, in units of 2^-30 nats, for the next round's memory; 0 for rows that did not play."""
 
 
-def validation_rows(given: ValidationRound, policy: DefaultPolicy) -> ValidationRows:
-    """Everything that `policy.needs` of the batch. Deterministic on one machine."""
-    needs = policy.needs
+def validation_rows(given: ValidationRound, reader: Policy) -> ValidationRows:
+    """Everything that `reader.needs` of the batch. Deterministic on one machine. For a policy that is not the default
+    one, players and memory are those of the default policy."""
+    needs = reader.needs
+    policy = reader if isinstance(reader, DefaultPolicy) else DefaultPolicy()
     players = policy.players(gram_matrix(given.updates), len(given.updates))
     start = given.model * 2.0 ** (given.exponent - 16)
     values, rows = (0,) * len(given.updates), ()
     if needs.values:
         values, rows = _value_rows(given, policy, players, start)
-    gradients, classes = None, ()
+    gradients, halves, classes = None, None, ()
     if needs.gradients or needs.classes:
         step = weighted_sum(given.updates, probe_weights(players, len(given.updates)))
         moved = apply_step(given.model, step) * 2.0 ** (given.exponent - 16)
         if needs.gradients:
             before, after = scaled_rows([_gradient(given, at, given.batch) for at in (start, moved)])
             gradients = (before, after)
+        if needs.halves:
+            half = given.batch.take(np.arange(max(1, len(given.batch) // 2)))
+            first, second = scaled_rows([_gradient(given, at, half) for at in (start, moved)])
+            halves = (first, second)
         if needs.classes:
             classes = _class_gradients(given, start, moved, needs.classes)
     return ValidationRows(
         PublicVectors(
             trainable=_common_update(given, start) if needs.trainable else None,
             gradients=gradients,
+            halves=halves,
             values=rows,
             classes=classes,
         ),
@@ -277,14 +284,14 @@ def _common_update(given: ValidationRound, start: np.ndarray) -> np.ndarray | No
     )
     trained = train(task)
     after = torch.cat([parameter.detach().reshape(-1) for parameter in trained.parameters()]).numpy()
-    return quantise(after - start, given.exponent).astype(np.int64)
+    return scaled_rows([after - start])[0]
 
 
 def _least_rows(updates: Sequence[np.ndarray], players: Players, targets: np.ndarray) -> list[np.ndarray]:
     """The least rows r with <r, P_g> = targets[k, g], float64[d] each: the players are means of clipped rows."""
     sizes = np.array([len(group) for group in players.groups], np.float64)
     count = players.count
-    gram = np.array([row[:count] for row in players.gram[:count]], np.float64) / 2.0**30 / np.outer(sizes, sizes)
+    gram = np.array([row[:count] for row in players.gram[:count]], np.float64) / 2.0**60 / np.outer(sizes, sizes)
     gram[np.diag_indices(count)] += RIDGE * np.trace(gram) / count
     coefficients = np.linalg.solve(gram, targets.T) / sizes[:, None]
     by_row = np.zeros((len(updates), len(targets)))

@@ -8,7 +8,7 @@ whole, belief is l = max(0, belief - doubt * sum D^2 / sum x^2). What the batch 
     f(z) = 0 for z <= -w, (z + w)^2 / 4w for |z| < w, else z
 
 pi is the peer score. f pays a little around nothing, because the sign of a small value is noise (docs/decisions/0015).
-Ranges: |x|, |D| < 2^100; everything after the first division is clamped to 2^40 in units of 2^-30.
+Ranges: |x| < 2^120, |D| < 2^121; everything after the first division is clamped to 2^40 in units of 2^-30.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def relative(values: Sequence[int], reference: Sequence[int]) -> list[int]:
 
 
 def standings(values: Sequence[int], doubts: Sequence[int], peers: Sequence[int], shape: Shape) -> Standings:
-    """values: x; doubts: D (zeros: none); both in one unit, below 2^100. peers: pi in units of 1/ONE."""
+    """values: x; doubts: D (zeros: none); both in one unit, below 2^121. peers: pi in units of 1/ONE."""
     own = relative(values, values)
     noise = relative(doubts, values)
     squares = sum(value * value for value in own)

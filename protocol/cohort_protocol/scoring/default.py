@@ -23,9 +23,12 @@ from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
 from cohort_protocol.scoring.outcome import PolicyOutcome, Reason, RowOutcome
 from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
 from cohort_protocol.scoring.peer import PeerParameters, PeerPolicy
-from cohort_protocol.scoring.players import Players, form_players, mean_products
+from cohort_protocol.scoring.players import FRACTION, Players, form_players, mean_products
 from cohort_protocol.scoring.rows import PublicRows
 from cohort_protocol.scoring.units import NOTHING, UNIT_BITS, project_out, unit_gram
+
+SLOPE_BITS = 30
+"""What slopes lose of their fraction, so that the closed forms have room for their products."""
 
 
 class Evidence(IntEnum):
@@ -63,6 +66,9 @@ class DefaultParameters:
     """Players of no value with a smaller cosine with the others are rejected."""
     clone_bps: int = _bps(9_000, 5_000, 10_000)
     """Rows whose cosines all exceed this are one player."""
+    group_bps: int = _bps(8_500, 0, 10_000)
+    """What a player of several rows earns of its pay: the mean of several runs is a better update than one run, and
+    training twice on the same data should not pay."""
     kin_from_bps: int = _bps(4_000, 0, 9_000)
     kin_full_bps: int = _bps(6_500, 1_000, 10_000)
     """Kinship counts from the first to the second; above, as the same player."""
@@ -210,12 +216,12 @@ class DefaultPolicy:
         if pairs := public.class_rows(n):
             slopes, bends = [], []
             for first, second in pairs:
-                before, after = mean_products(players, first), mean_products(players, second)
+                before, after = (mean_products(players, row, SLOPE_BITS) for row in (first, second))
                 slopes.append([-value for value in before])
                 bends.append([b - a for a, b in zip(before, after, strict=True)])
             return class_values([sum(column) for column in zip(*slopes, strict=True)] if n else [], bends), none
         first, second = public.gradient_rows(n) or (0, 0)
-        before, after = mean_products(players, first), mean_products(players, second)
+        before, after = (mean_products(players, row, SLOPE_BITS) for row in (first, second))
         slopes = [-value for value in before]
         if self.parameters.evidence == Evidence.LINEAR:
             return linear_values(slopes) if n else [], none
@@ -225,7 +231,7 @@ class DefaultPolicy:
         """(players that are not rejected, agreement of each when it was rejected or at the end).
 
         Rejects players of no value that oppose the others, the most opposed first, those that tie together."""
-        units = unit_gram(players.gram, range(players.count))
+        units = unit_gram(players.gram, range(players.count), FRACTION)
         kept, found = list(range(players.count)), [0] * players.count
         limit = self.parameters.min_cosine_bps * ONE // BASIS
         while kept:
@@ -254,7 +260,7 @@ class DefaultPolicy:
         steps = public.step_rows(n)[: p.past_steps]
         trainable = public.trainable_row(n)
         basis = [*steps, *([] if trainable is None else [trainable])]
-        units = unit_gram(players.gram, [*basis, *kept])
+        units = unit_gram(players.gram, [*basis, *kept], FRACTION)
         own = [row[len(basis) :] for row in units[len(basis) :]]
         agreed = agreements(own)
         reference = agreement_reference(agreed, p.agreement_floor_bps)
@@ -266,9 +272,11 @@ class DefaultPolicy:
         shared = ramp_gate(company(left), p.company_from_bps, p.company_full_bps)
         kin = kin_factors(kinship(own), p.kin_from_bps, p.kin_full_bps)
 
+        whole = [ONE if len(players.groups[player]) == 1 else p.group_bps * ONE // BASIS for player in kept]
+
         def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int]]:
             stand = standings(evidence, doubted, peers, p.shape())
-            raw = contributions(stand.earned, novel.factors, shared.factors, kin)
+            raw = contributions(stand.earned, novel.factors, shared.factors, kin, whole)
             return stand, capped(raw, p.share_cap_bps, updates)
 
         kept_rows = public.value_rows(n)[2:]

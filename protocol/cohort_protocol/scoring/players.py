@@ -1,9 +1,9 @@
 """The players of a round: rows that are long enough, clipped, with clones joined into one.
 
-A player is the sum of its rows, each times its clip (at most 1). In the players' Gram matrix it counts in units of
-2^-15, so that a product with a public row keeps 15 bits of the clip and one of two players 30: below 2^54 * 2^60 * 2^10
-/ 2^30 = 2^94 for two players of up to 32 rows, 2^70 * 2^30 * 2^5 / 2^15 = 2^90 for a player and a wide row.
-Sums are exact and every entry is rounded towards zero once, so that the order of the rows changes nothing.
+A player is the sum of its rows, each times its clip (at most 1). Its Gram matrix is exact: a player counts in units of
+2^-30, as clips do, a public row in units of 2^-15, so that even a short one has a long norm. Entries are below 2^54 *
+2^60 * 2^10 = 2^124 for two players of up to 32 rows, 2^70 * 2^30 * 2^5 * 2^15 = 2^120 for a player and a wide row,
+2^86 * 2^30 = 2^116 for two wide rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ from cohort_protocol.scoring.fixed_point import BASIS, ONE, median, norm
 from cohort_protocol.scoring.gram import Gram
 from cohort_protocol.scoring.units import towards_zero, unit_gram
 
-PLAYER_BITS = 15
+PUBLIC_BITS = 15
+FRACTION = 20
+"""Bits of norms of players and public rows, for `unit_gram`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Players:
     median_norm: int
     """Of the rows that are not zero; 0 if all are."""
     gram: tuple[tuple[int, ...], ...]
-    """The players, in units of 2^-15 of an update, then the public rows."""
+    """The players, in units of 2^-30 of an update, then the public rows, in units of 2^-15 of their own."""
 
     @property
     def count(self) -> int:
@@ -55,17 +57,19 @@ def form_players(gram: Gram, n: int, clip_bps: int, min_norm_bps: int, clone_bps
 
 def _players_gram(gram: Gram, n: int, groups: Groups, clips: Sequence[int]) -> tuple[tuple[int, ...], ...]:
     public = range(n, len(gram))
-    two, one = 1 << 2 * PLAYER_BITS, 1 << PLAYER_BITS
     between = [
-        [towards_zero(sum(clips[a] * clips[b] * gram[a][b] for a in first for b in second), two) for second in groups]
-        for first in groups
+        [sum(clips[a] * clips[b] * gram[a][b] for a in first for b in second) for second in groups] for first in groups
     ]
-    across = [[towards_zero(sum(clips[a] * gram[a][p] for a in group), one) for p in public] for group in groups]
+    across = [[sum(clips[a] * gram[a][p] for a in group) << PUBLIC_BITS for p in public] for group in groups]
     top = [tuple(row + wide) for row, wide in zip(between, across, strict=True)]
-    bottom = [tuple([row[k] for row in across] + [gram[p][q] for q in public]) for k, p in enumerate(public)]
+    bottom = [
+        tuple([row[k] for row in across] + [gram[p][q] << 2 * PUBLIC_BITS for q in public])
+        for k, p in enumerate(public)
+    ]
     return tuple(top + bottom)
 
 
-def mean_products(players: Players, row: int) -> list[int]:
-    """<r, mean of the player's clipped rows> per player, in units of 2^-15. row: index of r in `players.gram`."""
-    return [towards_zero(players.gram[index][row], len(group)) for index, group in enumerate(players.groups)]
+def mean_products(players: Players, row: int, bits: int = 0) -> list[int]:
+    """<r, mean of the player's clipped rows> per player, in units of 2^(bits - 45), below 2^(120 - bits), towards zero.
+    row: index of r in `players.gram`."""
+    return [towards_zero(players.gram[index][row], len(group) << bits) for index, group in enumerate(players.groups)]

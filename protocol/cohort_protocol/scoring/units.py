@@ -1,9 +1,9 @@
 """Rows at unit length: what the default policy computes with, small enough for 256-bit arithmetic.
 
-W_ij = <r_i, r_j> / (|r_i| |r_j|) in units of 2^-60, towards zero, from norms with 40 fraction bits; exactly 2^60 on the
-diagonal of a row that is not zero. An entry of a Gram matrix is below 2^54 for two updates, 2^70 for an update and a
-wide row, 2^86 for two wide rows (|x| < 2^31, d <= 2^24), so that 2^140 times it stays below 2^226. A norm is wrong by
-less than 2^-40, that of a row that is not zero is at least 1, hence W by less than 2^-38 of its value.
+W_ij = <r_i, r_j> / (|r_i| |r_j|) in units of 2^-60, towards zero, from norms with f fraction bits; exactly 2^60 on the
+diagonal of a row that is not zero. A norm is wrong by less than 2^-f of at least 1. Updates: entries below 2^54
+(d <= 2^24), f = 40, 2^(60 + 80) times them below 2^194. Players and public rows (`players`): entries below 2^124 and
+norms from 2^15 on, f = 20, below 2^224, W exact to 2^-34 of itself.
 
 A projection is one step of elimination per public row: T_ij - T_ik T_kj / T_kk, towards zero, entries at most 2^61, so
 that every product is below 2^122. Rows of which less than 2^-20 of the square is left lie in the span of those before
@@ -20,7 +20,6 @@ from cohort_protocol.scoring.gram import Gram
 
 UNIT_BITS = 60
 UNIT = 1 << UNIT_BITS
-NORM_FRACTION = 40
 NOTHING = UNIT >> 20
 """A square below this part of the unit is nothing but rounding."""
 
@@ -31,10 +30,10 @@ def towards_zero(numerator: int, denominator: int) -> int:
     return size if numerator >= 0 else -size
 
 
-def unit_gram(gram: Gram | Sequence[Sequence[int]], rows: Sequence[int]) -> list[list[int]]:
-    """W of the given rows, in their order. Zero rows give zeros."""
-    norms = [isqrt(gram[row][row] << 2 * NORM_FRACTION) for row in rows]
-    shift = UNIT_BITS + 2 * NORM_FRACTION
+def unit_gram(gram: Gram | Sequence[Sequence[int]], rows: Sequence[int], fraction: int = 40) -> list[list[int]]:
+    """W of the given rows, in their order. Zero rows give zeros. fraction: f, bits of the norms."""
+    norms = [isqrt(gram[row][row] << 2 * fraction) for row in rows]
+    shift = UNIT_BITS + 2 * fraction
     return [
         [
             _entry(gram[i][j], norms[a] * norms[b], shift) if a != b else (UNIT if norms[a] else 0)

@@ -83,18 +83,17 @@ def test_a_combination_of_steps_leaves_nothing():
 @pytest.mark.parametrize("sign", [1, -1])
 def test_the_stated_ranges_stay_in_256_bits(sign):
     """d = 2^24: extreme int16 updates and public rows of 32 bits, and players of 32 extreme rows."""
-    update, wide, player = 2**54, 2**86, 2**94
-    for first, second, product in (
-        (update, update, update),
-        (update, wide, 2**70),
-        (wide, wide, wide),
-        (player, player, player),
-        (player, wide, 2**90),
+    update, wide, player = 2**54, 2**116, 2**124
+    for first, second, product, fraction in (
+        (update, update, update, 40),
+        (wide, wide, wide, 20),
+        (player, player, player, 20),
+        (player, wide, 2**120, 20),
     ):
-        assert max(first, second) << 80 < 2**256
-        assert product << 140 < 2**255
-        units = unit_gram([[first, sign * product], [sign * product, second]], [0, 1])
-        assert abs(abs(units[0][1]) - UNIT) <= UNIT >> 38
+        assert max(first, second) << 2 * fraction < 2**256
+        assert product << 60 + 2 * fraction < 2**255
+        units = unit_gram([[first, sign * product], [sign * product, second]], [0, 1], fraction)
+        assert abs(abs(units[0][1]) - UNIT) <= UNIT >> 34
     assert UNIT * UNIT < 2**122
     assert cosine_of(sign * 2**70, 2**70, 2**70) == sign * 2**30
     assert (2**70) ** 2 << 60 < 2**256
