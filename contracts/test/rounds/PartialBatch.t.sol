@@ -242,6 +242,20 @@ contract PartialBatchTest is MarketScene {
         vm.assertEq(_view().resolvedBits, 5);
     }
 
+    /// @dev The hash of its batch was kept for that.
+    function test_Rescue_WhenTheRoundIsOlder() public {
+        _full();
+        vm.warp(_view().revealStart);
+        _reveal(project, round, _without(31), 0, 5);
+        vm.warp(_view().revealEnd);
+        _settle(project, round, 5);
+        uint32 next = _open(project);
+        _rescueWith(project, round, _without(96), _openings(project, round, 5, 7));
+        vm.assertEq(_view().unresolved, 0);
+        vm.assertEq(_view().resolvedBits, 127);
+        vm.assertEq(market.roundOf(project, next).unresolved, 0);
+    }
+
     /// @dev A slash and a commitment of one's own take the whole batch only.
     function test_SlashNoReveal_RevertWhen_LeavesAreLeftOut() public {
         _commitments(0, 0, 0x40);

@@ -7,7 +7,7 @@ import {ISettlement} from "../../src/interfaces/ISettlement.sol";
 import {Phase, ProjectTerms, WitnessSignature} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
 import {CommitLeaf} from "../support/Packed.sol";
-import {CountingPolicy, ExpectingVerifier, FactsPolicy, RefusingVerifier, WritingVerifier} from "../support/Seams.sol";
+import {CountingPolicy, ExpectingVerifier, FactsPolicy, RawPolicy, RefusingVerifier, WritingVerifier} from "../support/Seams.sol";
 
 /// @notice What the market does with a verifier and a policy that it does not know.
 abstract contract SeamScene is MarketScene {
@@ -103,6 +103,64 @@ contract FactsPolicyTest is SeamScene {
         );
         Settlement memory s = _equalSettlement(8);
         return _settleWith(abi.encode(keccak256(abi.encode(facts))), s.evidence);
+    }
+}
+
+contract RawPolicyTest is SeamScene {
+    address private immutable raw = address(new RawPolicy());
+
+    function _extraPolicy() internal view override returns (address) {
+        return raw;
+    }
+
+    function test_Settle_RevertWhen_ThePolicyAnswersInAnotherForm() public {
+        _start();
+        bytes memory right = abi.encode(_outcomes(8, ONE));
+        vm.assertTrue(_wouldWork(aggregator, _settleWith(right, _equalSettlement(8).evidence)));
+        _malformed(new bytes(31));
+        _malformed(abi.encode(32)); // no length
+        _malformed(abi.encodePacked(uint256(32), new bytes(31)));
+        _malformed(abi.encodePacked(right, uint8(0))); // a byte more
+        _malformed(abi.encodePacked(right, uint256(0))); // a word more
+        _malformed(abi.encodePacked(uint256(64), uint256(0), uint256(0))); // the list lies elsewhere
+        uint256[5] memory counts = [uint256(7), 9, 1 << 32 | 8, 1 << 251 | 8, 1 << 255 | 8];
+        for (uint256 i; i < 5; ++i) {
+            bytes memory other = abi.encode(_outcomes(8, ONE));
+            uint256 count = counts[i];
+            assembly ("memory-safe") {
+                mstore(add(other, 64), count)
+            }
+            _malformed(other);
+        }
+        bytes memory mismatch = abi.encodeWithSelector(ISettlement.OutcomesMismatch.selector, 0, 8);
+        _reverts(aggregator, _settleWith(abi.encode(new uint256[](0)), ""), mismatch);
+        _reverts(aggregator, _settleWith("", ""), mismatch); // no answer: no outcome
+    }
+
+    /// @dev Taken if and only if it is what abi.encode makes of a list.
+    function testFuzz_Settle_WhenThePolicyAnswersAnything(uint8 offset, uint8 count, uint16 length) public {
+        _start();
+        uint256 begin = offset % 3 == 0 ? 32 : offset;
+        uint256 said = count % 20;
+        bytes memory answer = new bytes(length % 4 == 0 ? 64 + 32 * said : length % 800);
+        for (uint256 at = 64; at + 32 <= answer.length; at += 32) _put(answer, at, ONE << 8);
+        if (answer.length >= 32) _put(answer, 0, begin);
+        if (answer.length >= 64) _put(answer, 32, said);
+        if (answer.length < 64 || begin != 32 || answer.length != 64 + 32 * said) return _malformed(answer);
+        bytes memory call = _settleWith(answer, _equalSettlement(8).evidence);
+        if (said == 8) _works(aggregator, call);
+        else _reverts(aggregator, call, abi.encodeWithSelector(ISettlement.OutcomesMismatch.selector, said, 8));
+    }
+
+    function _put(bytes memory data, uint256 at, uint256 word) private pure {
+        assembly ("memory-safe") {
+            mstore(add(add(data, 32), at), word)
+        }
+    }
+
+    function _malformed(bytes memory answer) private {
+        bytes memory error_ = abi.encodeWithSelector(ISettlement.PolicyAnswerMalformed.selector, answer.length);
+        _reverts(aggregator, _settleWith(answer, ""), error_);
     }
 }
 

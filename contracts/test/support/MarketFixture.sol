@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Parts} from "../../src/CohortMarket.sol";
 import {TestToken} from "../../src/devnet/TestToken.sol";
 import {ICohortMarket} from "../../src/interfaces/ICohortMarket.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
@@ -71,7 +70,7 @@ abstract contract MarketFixture is CheatCodes {
 
     function setUp() public virtual {
         vm.warp(START);
-        // By name, so that the code of the market is not compiled into every test.
+        // By name, so that their code is not compiled into every test.
         verifier = AttestedVerifier(vm.deployCode("AttestedVerifier.sol:AttestedVerifier"));
         policy = SuppliedScores(vm.deployCode("SuppliedScores.sol:SuppliedScores"));
         token = TestToken(vm.deployCode("TestToken.sol:TestToken"));
@@ -99,14 +98,14 @@ abstract contract MarketFixture is CheatCodes {
         p.tokens[0] = ListedToken(address(token), PROTOCOL_FEE);
     }
 
+    /// @dev The parts are four addresses one after another. Nothing here imports their code: a change of it compiles no test.
     function _deploy(Profile memory profile) internal returns (ICohortMarket) {
-        Parts memory parts = Parts({
-            resolution: vm.deployCode("MarketResolution.sol:MarketResolution"),
-            settlement: vm.deployCode("MarketSettlement.sol:MarketSettlement"),
-            projects: vm.deployCode("MarketProjects.sol:MarketProjects"),
-            accounts: vm.deployCode("MarketAccounts.sol:MarketAccounts")
-        });
-        return ICohortMarket(vm.deployCode("CohortMarket.sol:CohortMarket", abi.encode(profile, parts)));
+        address resolution = vm.deployCode("MarketResolution.sol:MarketResolution");
+        address settlement = vm.deployCode("MarketSettlement.sol:MarketSettlement");
+        address projects = vm.deployCode("MarketProjects.sol:MarketProjects");
+        address accounts = vm.deployCode("MarketAccounts.sol:MarketAccounts");
+        bytes memory arguments = abi.encode(profile, resolution, settlement, projects, accounts);
+        return ICohortMarket(vm.deployCode("CohortMarket.sol:CohortMarket", arguments));
     }
 
     // ---- people and money
