@@ -24,10 +24,13 @@ from cohort_protocol import commitments
 from cohort_protocol.chain.packed import Opening
 from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.chain.types import ProjectTerms, Windows
-from cohort_protocol.commitments import MarketId
+from cohort_protocol.commitments import ZERO32, MarketId
 from cohort_protocol.identifiers import RoundKey, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
+from cohort_protocol.learning.architecture import parse_architecture
+from cohort_protocol.learning.batches import BatchTree, card_of, draw_batches, encode_batch
+from cohort_protocol.learning.data import Dataset
 from cohort_protocol.phases import Phase
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.service.messages import (
@@ -51,6 +54,7 @@ from tests.fixtures.chain import Devnet
 from tests.fixtures.scene import by_address, make_terms
 
 DIMENSION = 200
+DATA = DataSpec(shape=[4], classes=2)
 EXPONENT = -14
 BUDGET = 1_000_000
 AGGREGATOR_FEE = 1000
@@ -71,6 +75,15 @@ def write_keystore(account: LocalAccount, folder: Path) -> tuple[Path, Path]:
         keystore.write_text(json.dumps(encrypted))
         password.write_text(PASSWORD + "\n")
     return keystore, password
+
+
+def make_batches(rounds: int) -> list[tuple[Dataset, int]]:
+    """(batch, round): two clouds of points."""
+    random = np.random.default_rng(3)
+    labels = random.integers(0, 2, 128 * rounds)
+    inputs = random.normal(size=(len(labels), 4)) + 2 * labels[:, None]
+    examples = Dataset(inputs.astype(np.float32), labels.astype(np.int64))
+    return [(batch, number) for number, batch in enumerate(draw_batches(examples, rounds), 1)]
 
 
 @dataclass
@@ -102,6 +115,8 @@ class Stage:
     witnesses: list[LocalAccount]
     trainers: list[LocalAccount]
     """In the order in which they joined, so increasing by member number; not by address."""
+    batches: list[tuple[Dataset, int]] = field(default_factory=list)
+    """The owner's, with their rounds."""
     sent: list[JobMessage] = field(default_factory=list)
     updates: dict[tuple[int, str], Update] = field(default_factory=dict)
     database_url: str = ""
@@ -119,25 +134,32 @@ class Stage:
         rounds: int = 3,
         rivals: bool = False,
         bonds: int = 2,
+        policy: str = "peer",
+        batches: bool = False,
         **terms: Any,
     ) -> Stage:
         """Creates and funds a project, and lets everybody join.
 
         rivals: the project names a second aggregator. bonds: so many are in the account of each aggregator.
+        batches: the owner has a validation batch for every round.
         """
         store = EmbeddedStore(home / "ipfs")
-        model = np.random.default_rng(1).integers(-(2**30), 2**30, DIMENSION)
+        config = {"hidden": [8]}
+        dimension = parse_architecture("mlp", config, DATA).dimension if batches else DIMENSION
+        model = np.random.default_rng(1).integers(-(2**30), 2**30, dimension)
+        owned = make_batches(rounds) if batches else []
         spec = ProjectSpec(
             title="stage",
             model=ModelSpec(
                 family="mlp",
+                config=config if batches else {},
                 initial_cid=str(store.put(encode_model(model))),
                 initial_commitment=to_hex(model_commitment(model)),
-                dimension=DIMENSION,
+                dimension=dimension,
                 exponent=EXPONENT,
             ),
-            data=DataSpec(shape=[4], classes=2),
-            policy=PolicySpec(name="peer"),
+            data=DATA,
+            policy=PolicySpec(name=policy),
         )
         spec_cid = store.put(spec.to_bytes())
         witnesses = by_address([devnet.account("witness", index) for index in range(3)])
@@ -150,7 +172,8 @@ class Stage:
         slots = terms.get("slots", max(4, trainers))
         fields: dict[str, Any] = {
             "spec_digest": spec_cid.digest,
-            "policy_hash": policy_by_name("peer").policy_hash(),
+            "policy_hash": policy_by_name(policy).policy_hash(),
+            "validation_root": BatchTree([card_of(*one).digest for one in owned]).root if owned else ZERO32,
             "initial_model": model_commitment(model),
             "round_budget": BUDGET,
             "aggregator_fee": AGGREGATOR_FEE,
@@ -158,7 +181,7 @@ class Stage:
             "bond": minimum_bond(BUDGET),
             "score_floor": 2**20,
             "rounds": rounds,
-            "dimension": DIMENSION,
+            "dimension": dimension,
             "exponent": EXPONENT,
             "slots": slots,
             "share_cap": 4,
@@ -181,6 +204,7 @@ class Stage:
             rival,
             witnesses,
             [devnet.account("trainer", index) for index in range(trainers)],
+            owned,
         )
         for one in aggregators:
             devnet.send(owner, devnet.token.mint(one.address, bonds * agreed.bond))
@@ -273,8 +297,8 @@ class Stage:
         number = self.round
         found = self.updates.get((number, trainer.address))
         if found is None:
-            shared = np.random.default_rng(number).normal(size=DIMENSION)
-            own = np.random.default_rng([number, int(trainer.address, 16) % 2**32]).normal(size=DIMENSION)
+            shared = np.random.default_rng(number).normal(size=self.terms.dimension)
+            own = np.random.default_rng([number, int(trainer.address, 16) % 2**32]).normal(size=self.terms.dimension)
             values = np.rint(300 * (shared + 0.5 * own)).astype(np.int16)
             found = self.updates[number, trainer.address] = Update(
                 values,
@@ -331,6 +355,20 @@ class Stage:
             database or self.database, self.identity, self.project, number or self.round, intake
         )
 
+    # --- the owner ----------------------------------------------------------------------------------------------------
+
+    def reveal_batch(self, publish: bool = True) -> bytes:
+        """Shows the running round's batch; its digest. publish: put card and file on the store too."""
+        batch, number = self.batches[self.round - 1]
+        card = card_of(batch, number)
+        if publish:
+            self.store.put(encode_batch(batch))
+            self.store.put(card.to_bytes())
+        tree = BatchTree([card_of(*one).digest for one in self.batches])
+        request = self.market.reveal_validation(self.project, number, card.digest, tree.proof(number))
+        self.devnet.send(self.owner, request)
+        return card.digest
+
     # --- witnesses ----------------------------------------------------------------------------------------------------
 
     def reveal_set(self, trainers: Sequence[LocalAccount] | None = None) -> RevealSet:
@@ -366,7 +404,7 @@ class Stage:
         """What these witnesses (default: two) find, through the API's intake."""
         found = self.history().round(self.project, self.round)
         assert found is not None
-        checker = RevealChecker(self.identity, DIMENSION, self.store)
+        checker = RevealChecker(self.identity, self.terms.dimension, self.store)
         digest = check_set(reveals, found[0].trainers)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
             findings = checker.check(self.key, reveals, found[1].commitments())

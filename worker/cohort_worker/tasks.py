@@ -15,11 +15,12 @@ from typing import Any
 import structlog
 from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import Job
-from cohort_backend.jobs.service import ADVANCE_PROJECT, EVALUATE_ROUND, INDEX_CHAIN
+from cohort_backend.jobs.service import ADVANCE_PROJECT, COMPUTE_ROWS, EVALUATE_ROUND, INDEX_CHAIN, enqueue
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 from cohort_protocol.ipfs.errors import ContentNotFound
 
 from cohort_worker.evaluation.evaluate import evaluate_round
+from cohort_worker.evaluation.public_rows import propose_rows
 from cohort_worker.leases import Leases
 from cohort_worker.parts import WorkerParts
 from cohort_worker.rounds.advance import advance_project
@@ -41,13 +42,30 @@ def advance(parts: WorkerParts, args: dict[str, Any], stopping: threading.Event)
     return advance_project(parts, int(args["project"]), stopping)
 
 
+def compute_rows(parts: WorkerParts, args: dict[str, Any], stopping: threading.Event) -> bool:
+    """Computes and proposes the public rows of a round. If none can follow from its batch, it is judged without."""
+    project = int(args["project"])
+    try:
+        propose_rows(parts, project, int(args["round"]))
+    except InvalidInput:
+        with parts.database.write() as session:
+            enqueue(session, ADVANCE_PROJECT, str(project), {"project": project}, delay=parts.settings.retry_seconds)
+        raise
+    return False
+
+
 def evaluate(parts: WorkerParts, args: dict[str, Any], stopping: threading.Event) -> bool:
     """Computes and proposes the outcome of a round."""
     evaluate_round(parts, int(args["project"]), int(args["round"]))
     return False
 
 
-HANDLERS: dict[str, Handler] = {INDEX_CHAIN: index_chain, ADVANCE_PROJECT: advance, EVALUATE_ROUND: evaluate}
+HANDLERS: dict[str, Handler] = {
+    INDEX_CHAIN: index_chain,
+    ADVANCE_PROJECT: advance,
+    COMPUTE_ROWS: compute_rows,
+    EVALUATE_ROUND: evaluate,
+}
 
 
 class JobRunner:

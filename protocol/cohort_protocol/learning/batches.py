@@ -134,6 +134,14 @@ def fetch_batch(store: IpfsStore, digest: bytes, round: int, data: DataSpec) -> 
     return decode_batch(store.get(Cid.parse(card.cid), size), card.examples, data)
 
 
+def keep_batch(store: IpfsStore, digest: bytes, data: DataSpec) -> None:
+    """Pins a batch that `fetch_batch` has found good: later rounds read it again. Raises what the store raises."""
+    content = store.get(card_cid(digest), MAX_CARD_BYTES)
+    card = BatchCard.from_bytes(content)
+    store.put(store.get(Cid.parse(card.cid), batch_bytes(card.examples, data)))
+    store.put(content)
+
+
 # --- drawing ----------------------------------------------------------------------------------------------------------
 
 

@@ -81,6 +81,11 @@ def compute_rows(inputs: RoundInputs, spec: ProjectSpec, store: IpfsStore) -> Co
             f"round {inputs.project}/{inputs.round} has no public rows: policy {policy.name}, "
             f"{len(inputs.rows)} updates, batch {to_hex(inputs.validation)}"
         )
+    if policy.policy_hash() != inputs.policy_hash:
+        raise RoundInputsInvalid(
+            f"the spec's policy {policy.name} has the hash {to_hex(policy.policy_hash())}, the terms on chain pin "
+            f"{to_hex(inputs.policy_hash)}"
+        )
     architecture = parse_architecture(spec.model.family, spec.model.config, spec.data)
     revealed = inputs.revealed[-MAX_REVEALED:]
     batches = [fetch_batch(store, digest, number, spec.data) for number, digest in revealed]

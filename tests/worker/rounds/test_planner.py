@@ -9,16 +9,19 @@ from cohort_protocol.phases import Phase
 from cohort_worker.rounds.planner import (
     Acceptor,
     CloseRound,
+    ComputeRows,
     DepositBond,
     Evaluate,
     OpenRound,
     Plan,
     PostCommits,
     PostReveals,
+    PostRows,
     ProjectSituation,
     ProposalSituation,
     Rescue,
     RoundSituation,
+    RowsSituation,
     Rules,
     SetSituation,
     Settle,
@@ -451,3 +454,42 @@ def test_every_situation_leads_somewhere(changes: dict, now: int) -> None:
         assert found.steps or found.wake_at is not None, "a running round must never be forgotten"
         if not changes["ours"] and changes["phase"] in (Phase.COMMIT, Phase.SETTLE) and now < TS:
             assert newest == []
+
+
+# --- public rows ------------------------------------------------------------------------------------------------------
+
+WANTED = RowsSituation(rows=None, computing=False, impossible="", signatures=0, refusals=0)
+PROPOSED = replace(WANTED, rows=b"\1" * 32)
+ROWS_DUE = TS - (TS - TR) // 2
+EVALUATE = (Evaluate(7, 1),)
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "steps"),
+    [
+        (WANTED, TR + 1, (ComputeRows(7, 1),)),
+        (replace(WANTED, computing=True), TR + 1, NOTHING),
+        (PROPOSED, TR + 1, NOTHING),
+        (replace(PROPOSED, signatures=2), TR + 1, (PostRows(7, 1, b"\1" * 32),)),
+        (replace(WANTED, impossible="no batch"), TR + 1, EVALUATE),
+        (replace(PROPOSED, refusals=2), TR + 1, EVALUATE),
+        (WANTED, ROWS_DUE, EVALUATE),
+        (replace(PROPOSED, signatures=2), ROWS_DUE, EVALUATE),
+        (None, TR + 1, EVALUATE),
+    ],
+)
+def test_public_rows_come_before_the_outcome_while_there_is_time(
+    rows: RowsSituation | None, now: int, steps: tuple[Step, ...]
+) -> None:
+    found = _plan(now, phase=Phase.SETTLE, rows=rows)
+    assert found.steps == steps
+    assert found.wake_at == (TS if steps == EVALUATE else ROWS_DUE)
+
+
+def test_the_last_reveals_wait_for_the_batch_until_half_of_the_window() -> None:
+    complete = SetSituation(b"\2" * 32, current=True, undecided=3, ready=3)
+    given = {"phase": Phase.REVEAL, "committed": 3, "unresolved": 3, "handed_in": 3, "sets": (complete,)}
+    waiting = _plan(TREV + 1, awaits_batch=True, **given)
+    assert (waiting.steps, waiting.wake_at) == (NOTHING, RECEIPTS_DUE)
+    assert _plan(RECEIPTS_DUE, awaits_batch=True, **given).steps == (PostReveals(7, 1, b"\2" * 32),)
+    assert _plan(TREV + 1, awaits_batch=False, **given).steps == (PostReveals(7, 1, b"\2" * 32),)

@@ -56,6 +56,7 @@ def evaluate_round(parts: WorkerParts, project_id: int, number: int) -> bool:
         round=number,
         rows=len(inputs.rows),
         accepted=sum(verdict.accepted for verdict in done.bundle.verdicts),
+        fallback=done.bundle.evidence.fallback,
         model=str(done.model_cid),
         bundle=str(done.bundle_cid),
         compute_seconds=round(computed - started, 3),
@@ -100,6 +101,10 @@ def gather_inputs(parts: WorkerParts, project: Project, number: int) -> RoundInp
             ],
             validation=(current.validation if current is not None else None) or ZERO32,
             public_rows=(current.public_rows if current is not None else None) or ZERO32,
+            facts=[
+                (before, validation or ZERO32, public_rows or ZERO32)
+                for before, validation, public_rows in rounds.facts_before(session, project.id, number)
+            ],
         )
 
 

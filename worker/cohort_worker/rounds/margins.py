@@ -26,6 +26,18 @@ def reveals_due(reveal_start: int, reveal_end: int) -> int:
     return reveal_end - _part(reveal_end - reveal_start, 4, 2, 120)
 
 
+def batch_awaited_until(reveal_start: int, reveal_end: int) -> int:
+    """Until when reveals that would end the phase are held back for the owner's validation batch: half the window
+    before tR, 4 s to 10 min."""
+    return partial_receipts_due(reveal_start, reveal_end)
+
+
+def rows_due(reveal_end: int, acceptor_end: int) -> int:
+    """Until when public rows of a revealed batch may come; then the round is judged without: half of the time from tR
+    to tS before tS, 5 s to 15 min."""
+    return acceptor_end - _part(acceptor_end - reveal_end, 2, 5, 900)
+
+
 def _part(window: int, fraction: int, shortest: int, longest: int) -> int:
     """1/fraction of the window within the bounds, and never more than the window."""
     return min(window, max(shortest, min(longest, window // fraction)))

@@ -14,7 +14,13 @@ from enum import Enum
 
 from cohort_protocol.phases import Phase
 
-from cohort_worker.rounds.margins import batch_due, partial_receipts_due, reveals_due
+from cohort_worker.rounds.margins import (
+    batch_awaited_until,
+    batch_due,
+    partial_receipts_due,
+    reveals_due,
+    rows_due,
+)
 
 # --- what is known ----------------------------------------------------------------------------------------------------
 
@@ -44,6 +50,20 @@ class SetSituation:
 class ProposalSituation:
     """The outcome that we propose to the witnesses."""
 
+    signatures: int
+    refusals: int
+
+
+@dataclass(frozen=True)
+class RowsSituation:
+    """Public rows that are wanted: the policy reads some, the batch is revealed, and none are posted."""
+
+    rows: bytes | None
+    """Those that we propose, if they speak of the round as it is on chain."""
+    computing: bool
+    """A job that computes them is queued or runs."""
+    impossible: str
+    """Why they cannot be computed from this batch; empty unless a job found so."""
     signatures: int
     refusals: int
 
@@ -85,6 +105,10 @@ class RoundSituation:
     """Why no outcome can ever follow from the rows as admitted; empty unless an evaluation found so."""
     proposal: ProposalSituation | None
     """Ours, if it speaks of the rows as admitted on chain."""
+    awaits_batch: bool = False
+    """The policy reads a validation batch that the owner can reveal and has not."""
+    rows: RowsSituation | None = None
+    """None: no public rows are wanted."""
 
 
 @dataclass(frozen=True)
@@ -207,6 +231,21 @@ class SlashNoReveal:
 
 
 @dataclass(frozen=True)
+class ComputeRows:
+    project: int
+    round: int
+
+
+@dataclass(frozen=True)
+class PostRows:
+    """Post public rows that a quorum has signed."""
+
+    project: int
+    round: int
+    rows: bytes
+
+
+@dataclass(frozen=True)
 class Evaluate:
     project: int
     round: int
@@ -224,7 +263,19 @@ class CloseRound:
     round: int
 
 
-Step = DepositBond | OpenRound | PostCommits | PostReveals | Rescue | SlashNoReveal | Evaluate | Settle | CloseRound
+Step = (
+    DepositBond
+    | OpenRound
+    | PostCommits
+    | PostReveals
+    | Rescue
+    | SlashNoReveal
+    | ComputeRows
+    | PostRows
+    | Evaluate
+    | Settle
+    | CloseRound
+)
 
 
 @dataclass(frozen=True)
@@ -336,6 +387,10 @@ def _commit(project: ProjectSituation, current: RoundSituation, now: int) -> Pla
 
 def _reveal(project: ProjectSituation, current: RoundSituation, now: int) -> Plan:
     everybody_in = current.handed_in >= current.unresolved
+    until = batch_awaited_until(current.reveal_start, current.reveal_end)
+    if current.awaits_batch and now < until:
+        # The last reveal ends the phase, and with it the time in which a batch can be revealed.
+        return Plan((), until, "the owner: the round's validation batch is not revealed")
     if current.ours:
         for reveals in current.sets:
             if reveals.current and everybody_in and 0 < reveals.undecided == reveals.ready:
@@ -359,6 +414,8 @@ def _settle(project: ProjectSituation, current: RoundSituation, now: int, rules:
         return Plan((), current.acceptor_end, "the aggregator that accepted the round")
     wake_at = current.settle_end if late else current.acceptor_end
     if current.proposal is None:
+        if (rows := _rows(project, current, now)) is not None:
+            return rows
         if current.evaluating:
             return Plan((), wake_at, "the evaluation")
         if current.unevaluable:
@@ -371,6 +428,20 @@ def _settle(project: ProjectSituation, current: RoundSituation, now: int, rules:
     if project.witnesses - current.proposal.refusals < project.quorum:
         return Plan((), wake_at, "the end of the round: too many witnesses refuse the outcome")
     return Plan((), wake_at, f"signatures: {current.proposal.signatures} of {project.quorum} witnesses have signed")
+
+
+def _rows(project: ProjectSituation, current: RoundSituation, now: int) -> Plan | None:
+    """What is due for the public rows of the round; None if it has them, needs none, or has to do without."""
+    due, rows = rows_due(current.reveal_end, current.acceptor_end), current.rows
+    if rows is None or now >= due or rows.impossible or project.witnesses - rows.refusals < project.quorum:
+        return None
+    if rows.rows is None:
+        if rows.computing:
+            return Plan((), due, "the public rows")
+        return Plan((ComputeRows(project.project, current.number),), due, "")
+    if rows.signatures >= project.quorum:
+        return Plan((PostRows(project.project, current.number, rows.rows),), due, "")
+    return Plan((), due, f"signatures: {rows.signatures} of {project.quorum} witnesses have signed the public rows")
 
 
 # --- commitments that nobody admitted ---------------------------------------------------------------------------------

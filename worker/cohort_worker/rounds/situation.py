@@ -25,6 +25,7 @@ from cohort_protocol.phases import Phase
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from cohort_worker.rounds.evidence import awaits_batch, job_of, rows_situation
 from cohort_worker.rounds.planner import (
     Acceptor,
     ProjectSituation,
@@ -128,6 +129,8 @@ def _round_situation(session: Session, project: Project, current: Round, now: in
         evaluating=_evaluating(session, current) if in_settle else False,
         unevaluable=_unevaluable(session, current) if in_settle else "",
         proposal=_proposal_situation(session, current) if in_settle else None,
+        awaits_batch=awaits_batch(session, project, current) if in_reveal else False,
+        rows=rows_situation(session, project, current) if in_settle else None,
     )
 
 
@@ -279,11 +282,6 @@ def _proposal_situation(session: Session, current: Round) -> ProposalSituation |
     )
 
 
-def evaluation_key(project: int, round: int) -> str:
-    """Key of the job that computes a round's outcome."""
-    return f"{project}/{round}"
-
-
 def _evaluating(session: Session, current: Round) -> bool:
     found = _newest_evaluation(session, current)
     return found is not None and found.state in (QUEUED, RUNNING)
@@ -298,6 +296,4 @@ def _unevaluable(session: Session, current: Round) -> str:
 
 
 def _newest_evaluation(session: Session, current: Round) -> Job | None:
-    key = evaluation_key(current.project, current.number)
-    query = select(Job).where(Job.kind == EVALUATE_ROUND, Job.key == key).order_by(Job.id.desc()).limit(1)
-    return session.scalars(query).one_or_none()
+    return job_of(session, EVALUATE_ROUND, current)

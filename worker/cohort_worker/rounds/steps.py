@@ -10,25 +10,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from cohort_backend.jobs.service import EVALUATE_ROUND, enqueue
+from cohort_backend.jobs.service import COMPUTE_ROWS, EVALUATE_ROUND, enqueue
 from cohort_backend.projects import repository as projects
+from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.updates import repository as updates
 from cohort_protocol.chain import TransactionRequest, TransactionReverted
 from cohort_protocol.chain.packed import CommitLeaf
-from cohort_protocol.chain.types import Receipt
+from cohort_protocol.chain.types import Receipt, WitnessSignature
 from cohort_protocol.identifiers import RoundKey, to_hex
 from eth_utils import keccak
 
 from cohort_worker.parts import WorkerParts
 from cohort_worker.rounds.bond import deposit_bond
+from cohort_worker.rounds.evidence import job_key, rows_basis
 from cohort_worker.rounds.planner import (
     CloseRound,
+    ComputeRows,
     DepositBond,
     Evaluate,
     OpenRound,
     PostCommits,
     PostReveals,
+    PostRows,
     Rescue,
     Settle,
     SlashNoReveal,
@@ -38,7 +42,6 @@ from cohort_worker.rounds.sending import send
 from cohort_worker.rounds.situation import (
     admitted_now,
     enough_receipts,
-    evaluation_key,
     openable,
     postable_commits,
     signed_sets,
@@ -66,6 +69,10 @@ def perform(parts: WorkerParts, step: Step) -> None:
             rescue(parts, step)
         case SlashNoReveal():
             slash_no_reveal(parts, step)
+        case ComputeRows():
+            ask_for_rows(parts, step)
+        case PostRows():
+            post_rows(parts, step)
         case Evaluate():
             ask_for_evaluation(parts, step)
         case Settle():
@@ -100,10 +107,36 @@ def ask_for_evaluation(parts: WorkerParts, step: Evaluate) -> None:
         enqueue(
             session,
             EVALUATE_ROUND,
-            evaluation_key(step.project, step.round),
+            job_key(step.project, step.round),
             {"project": step.project, "round": step.round, "admitted": to_hex(admitted_now(session, current))},
             max_attempts=EVALUATION_ATTEMPTS,
         )
+
+
+def ask_for_rows(parts: WorkerParts, step: ComputeRows) -> None:
+    """Queues the computation of the round's public rows."""
+    with parts.database.write() as session:
+        current = rounds.get(session, step.project, step.round)
+        if current is None:
+            return
+        args = {"project": step.project, "round": step.round, "of": to_hex(rows_basis(session, current))}
+        enqueue(session, COMPUTE_ROWS, job_key(step.project, step.round), args)
+
+
+def post_rows(parts: WorkerParts, step: PostRows) -> None:
+    """Posts the public rows with the signatures of a quorum: from then on everybody computes with these bytes."""
+    key = RoundKey(step.project, step.round)
+    with parts.database.read() as session:
+        project = projects.get(session, step.project)
+        if project is None:
+            return
+        words = [word for word in public_rows.words(session, *key, step.rows) if word.agrees]
+    signatures = sorted(
+        (WitnessSignature(project.witnesses.index(word.witness), word.signature) for word in words),
+        key=lambda signature: signature.witness,
+    )[: project.quorum]
+    request = parts.market.post_public_rows(step.project, step.round, step.rows, signatures)
+    send(parts, key, "public-rows", request, step.rows.hex()[:16], rows=to_hex(step.rows))
 
 
 # --- the batch of commitments -----------------------------------------------------------------------------------------

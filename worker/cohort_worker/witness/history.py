@@ -87,6 +87,8 @@ class ProjectHistory:
     settled: list[tuple[int, bytes, bytes]] = field(default_factory=list)
     """(round, model commitment, CID) of every settled round whose model was not dropped, oldest first."""
     rounds: dict[int, RoundHistory] = field(default_factory=dict)
+    facts: dict[int, tuple[bytes, bytes]] = field(default_factory=dict)
+    """(digest of the validation batch, commitment of the public rows) by round, zeros where there is none."""
 
     def apply(self, event: MarketEvent) -> None:
         """Takes in the next event of this project."""
@@ -123,8 +125,10 @@ class ProjectHistory:
                 current.refused.add(event.member)
             case ValidationRevealed():
                 current.validation = event.digest
+                self.facts[current.number] = (current.validation, current.public_rows)
             case PublicRowsPosted():
                 current.public_rows = event.rows
+                self.facts[current.number] = (current.validation, current.public_rows)
             case RoundSettled():
                 current.ended = True
                 self.settled.append((event.round, event.next_model.commitment, event.next_model.cid))
@@ -134,6 +138,10 @@ class ProjectHistory:
     def settled_before(self, round: int) -> list[tuple[bytes, bytes]]:
         """(model commitment, CID) that the settled rounds before `round` left, oldest first."""
         return [(model, cid) for number, model, cid in self.settled if number < round]
+
+    def facts_before(self, round: int) -> list[tuple[int, bytes, bytes]]:
+        """(round, validation batch, public rows) of the rounds before `round` that had any, in order."""
+        return [(number, *self.facts[number]) for number in sorted(self.facts) if number < round]
 
     def admissions_of(self, current: RoundHistory) -> list[list[tuple[int, str, bytes, bytes]]]:
         """(member, trainer, update commitment, CID) of the rows that each call of `reveal` admitted, in order."""

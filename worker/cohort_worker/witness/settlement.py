@@ -86,6 +86,7 @@ def gather_inputs(
         admissions=history.admissions_of(current),
         validation=current.validation,
         public_rows=current.public_rows,
+        facts=history.facts_before(current.number),
     )
     if inputs.models[-1].commitment != current.model:
         raise HistoryBehind(

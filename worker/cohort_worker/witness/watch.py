@@ -17,19 +17,25 @@ from cohort_protocol.chain import Market
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
-from cohort_protocol.identifiers import RoundKey
+from cohort_protocol.identifiers import RoundKey, parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.errors import ContentNotFound
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceRefused
-from cohort_protocol.service.messages import ProjectState, RevealSet, SettlementProposal
+from cohort_protocol.service.messages import ProjectState, PublicRowsProposal, RevealSet, SettlementProposal
 from cohort_protocol.spec import ProjectSpec
 from eth_account.signers.local import LocalAccount
 
-from cohort_worker.rounds.margins import partial_receipts_due
+from cohort_worker.rounds.margins import partial_receipts_due, rows_due
 from cohort_worker.witness.history import ChainHistory, ProjectHistory, RoundHistory
 from cohort_worker.witness.memory import Equivocation, SigningMemory
+from cohort_worker.witness.public_rows import (
+    RowsChecker,
+    make_rows_refusal,
+    make_rows_signature,
+    rows_are_missing,
+)
 from cohort_worker.witness.receipts import Answer, RevealChecker, check_set, make_receipt
 from cohort_worker.witness.settlement import (
     HistoryBehind,
@@ -74,6 +80,7 @@ class ProjectWatch:
         self._market = identity
         self._terms = terms
         self._checker = RevealChecker(identity, terms.dimension, parts.store)
+        self._rows = RowsChecker(parts.store)
         self._spec: tuple[ProjectSpec, Cid] | None = None
         self._said: dict[RoundKey, tuple[bytes, int, int]] = {}
         self._answered: set[tuple[RoundKey, str]] = set()
@@ -101,12 +108,14 @@ class ProjectWatch:
 
         Raises what service, chain and store raise; nothing of it speaks against a trainer.
         """
-        if state.round is None or (state.reveal_set is None and state.settlement is None):
+        if state.round is None or (state.reveal_set, state.public_rows, state.settlement) == (None, None, None):
             return None
         key = RoundKey(self._project, state.round.number)
         again: list[float] = []
         if state.reveal_set is not None:
             again += self._about_reveals(key, state.reveal_set)
+        if state.public_rows is not None and not self._heard(key, state.public_rows):
+            again += self._about_rows(key, state.public_rows)
         if state.settlement is not None and not self._settled(key, state.settlement):
             again += self._about_settlement(key, state.settlement)
         return min(again, default=None)
@@ -148,6 +157,49 @@ class ProjectWatch:
         unknown = any(finding.answer is Answer.UNKNOWN for finding in findings)
         return [LOOK_AGAIN] if unknown and now < current.reveal_end else []
 
+    # --- public rows --------------------------------------------------------------------------------------------------
+
+    def _heard(self, key: RoundKey, proposal: PublicRowsProposal) -> bool:
+        """Whether we have said what we have to say about these rows."""
+        return self._parts.account.address in proposal.signed_by or (key, proposal.rows) in self._answered
+
+    def _about_rows(self, key: RoundKey, proposal: PublicRowsProposal) -> list[float]:
+        found, _ = self._round(key)
+        if found is None:
+            return [LOOK_AGAIN]
+        if found[1].ended:
+            return []
+        started = time.monotonic()
+        try:
+            inputs, spec = self._inputs(*found), self._project_spec()[0]
+            self._rows.check(parse_bytes32(proposal.rows), inputs, spec)
+        except (HistoryBehind, ContentNotFound) as error:
+            self._log_trouble(error)
+            return [LOOK_AGAIN]
+        except InvalidInput as error:
+            refusal = make_rows_refusal(self._parts.account, key, proposal.rows, str(error))
+            self._parts.service.post_rows_refusal(self._project, key.round, refusal)
+            self._answered = {(key, proposal.rows)}
+            return []
+        signature = make_rows_signature(self._parts.account, self._market, key, proposal.rows)
+        self._parts.service.post_rows_signature(self._project, key.round, signature)
+        self._answered = {(key, proposal.rows)}
+        seconds = round(time.monotonic() - started, 3)
+        log.info("rows_signed", project=key.project, round=key.round, rows=proposal.rows, seconds=seconds)
+        return []
+
+    def _rows_may_come(self, key: RoundKey, inputs: RoundInputs, now: float) -> bool:
+        """Whether it is too early to sign an outcome without the rows of the revealed batch."""
+        if not rows_are_missing(inputs):
+            return False
+        view = self._parts.market.round_of(self._project, key.round)
+        if now >= rows_due(view.reveal_end, view.acceptor_end):
+            return False
+        words = self._rows.impossible(inputs, self._project_spec()[0])
+        if words:
+            log.info("no_rows", project=key.project, round=key.round, detail=words)
+        return not words
+
     # --- settlement ---------------------------------------------------------------------------------------------------
 
     def _settled(self, key: RoundKey, proposal: SettlementProposal) -> bool:
@@ -155,7 +207,7 @@ class ProjectWatch:
         return self._parts.account.address in proposal.signed_by or (key, proposal.bundle_cid) in self._answered
 
     def _about_settlement(self, key: RoundKey, proposal: SettlementProposal) -> list[float]:
-        found, _ = self._round(key)
+        found, now = self._round(key)
         if found is None:
             return [LOOK_AGAIN]
         project, current = found
@@ -163,7 +215,11 @@ class ProjectWatch:
             return []
         started = time.monotonic()
         try:
-            statement = check_proposal(proposal, self._inputs(project, current), self._parts.store)
+            inputs = self._inputs(project, current)
+            if self._rows_may_come(key, inputs, now):
+                log.info("rows_awaited", project=key.project, round=key.round, bundle=proposal.bundle_cid)
+                return [LOOK_AGAIN]
+            statement = check_proposal(proposal, inputs, self._parts.store)
             self._parts.memory.remember(self._market, statement)
         except (HistoryBehind, ContentNotFound) as error:
             self._log_trouble(error)
@@ -187,13 +243,16 @@ class ProjectWatch:
         return []
 
     def _inputs(self, project: ProjectHistory, current: RoundHistory) -> RoundInputs:
-        if self._spec is None:
-            self._spec = fetch_spec(self._parts.store, self._terms)
         on_chain = self._parts.market.round_of(self._project, current.number)
         facts = (len(current.rows), current.validation, current.public_rows)
         if facts != (on_chain.admitted, on_chain.validation, on_chain.public_rows):
             raise HistoryBehind(f"round {self._project}/{current.number}: not all of its events were read yet")
-        return gather_inputs(self._market, self._project, self._terms, self._spec, project, current)
+        return gather_inputs(self._market, self._project, self._terms, self._project_spec(), project, current)
+
+    def _project_spec(self) -> tuple[ProjectSpec, Cid]:
+        if self._spec is None:
+            self._spec = fetch_spec(self._parts.store, self._terms)
+        return self._spec
 
     # --- the chain ----------------------------------------------------------------------------------------------------
 

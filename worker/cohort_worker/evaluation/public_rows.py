@@ -1,0 +1,92 @@
+"""The public rows of a round with a revealed batch: fetch, compute, publish, propose to the witnesses.
+
+Everything they follow from is on chain or on IPFS, and one machine computes the same bytes every time, so that a run
+that was cut short is simply run again. If they cannot be had in time the round is judged by the peer policy.
+"""
+
+from __future__ import annotations
+
+import time
+
+import structlog
+from cohort_backend.chain.repository import chain_now
+from cohort_backend.jobs.service import enqueue_advance
+from cohort_backend.projects import repository as projects
+from cohort_backend.projects.models import Project
+from cohort_backend.projects.service import load_spec
+from cohort_backend.public_rows import repository as public_rows
+from cohort_backend.public_rows.models import RowsProposal
+from cohort_backend.rounds import repository as rounds
+from cohort_backend.rounds.phase import phase_of
+from cohort_protocol.identifiers import parse_bytes32, to_hex
+from cohort_protocol.learning.batches import keep_batch
+from cohort_protocol.phases import Phase
+
+from cohort_worker.evaluation.evaluate import gather_inputs
+from cohort_worker.parts import WorkerParts
+from cohort_worker.rounds.evidence import rows_basis, rows_situation
+
+log = structlog.get_logger(__name__)
+
+
+def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
+    """Computes the public rows of a round, publishes them and shows them to the witnesses.
+
+    Returns whether there is a proposal now; False if none is wanted (any more). Safe to run twice and concurrently.
+    Raises `ContentNotFound` or an `Unavailable` (try again), or an `InvalidInput` if no rows can follow from the batch.
+    """
+    # Brings torch in: only workers of projects with batches pay for it.
+    from cohort_protocol.learning.public_rows import compute_rows
+
+    started = time.monotonic()
+    project = _wanted(parts, project_id, number)
+    if project is None:
+        return False
+    inputs = gather_inputs(parts, project, number)
+    spec = load_spec(parts.database, parts.store, project)
+    rows = compute_rows(inputs, spec, parts.store)
+    keep_batch(parts.store, inputs.validation, spec.data)
+    computed = time.monotonic()
+    rows.publish(parts.store)
+    manifest = rows.manifest
+    basis = parse_bytes32(manifest.admitted), parse_bytes32(manifest.validation)
+    with parts.database.write() as session:
+        current = rounds.get(session, project_id, number)
+        if current is None or rows_basis(session, current) != b"".join(basis):
+            log.warning("rows_changed_meanwhile", project=project_id, round=number)
+            enqueue_advance(session, project_id)
+            return False
+        proposal = RowsProposal(
+            project=project_id,
+            round=number,
+            admitted_hash=basis[0],
+            validation=basis[1],
+            rows=rows.digest,
+            created_at=time.time(),
+        )
+        public_rows.save_proposal(session, proposal)
+    log.info(
+        "public_rows_computed",
+        project=project_id,
+        round=number,
+        rows=to_hex(rows.digest),
+        count=len(rows.rows),
+        compute_seconds=round(computed - started, 3),
+        seconds=round(time.monotonic() - started, 3),
+    )
+    return True
+
+
+def _wanted(parts: WorkerParts, project_id: int, number: int) -> Project | None:
+    """The project, if the round waits for public rows and none are proposed."""
+    with parts.database.read() as session:
+        project, current = projects.get(session, project_id), rounds.get(session, project_id, number)
+        if project is None or current is None:
+            return None
+        if phase_of(current, chain_now(session), project.min_trainers) is not Phase.SETTLE:
+            return None
+        situation = rows_situation(session, project, current)
+        if situation is None or situation.rows is not None:
+            return None
+        session.expunge(project)
+        return project
