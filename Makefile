@@ -62,6 +62,8 @@ lock: ## resolve requirements.lock anew (needs uv in the environment)
 		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
 	@$(VENV)/python -m uv pip compile --universal --generate-hashes --python-version 3.11 --quiet \
 		--custom-compile-command "make lock" contracts/slither/requirements.in -o contracts/slither/requirements.lock
+	@$(VENV)/python -m uv pip compile --universal --generate-hashes --python-version 3.11 --quiet \
+		--custom-compile-command "make lock" benchmarks/flower/requirements.in -o benchmarks/flower/requirements.lock
 
 clean: ## remove everything that set-up and runs have made
 	rm -rf .venv .cohort build demo-report contracts/node_modules contracts/artifacts contracts/out contracts/cache
