@@ -69,10 +69,10 @@ class DefaultParameters:
     group_bps: int = _bps(8_500, 0, 10_000)
     """What a player of several rows earns of its pay: the mean of several runs is a better update than one run, and
     training twice on the same data should not pay."""
-    kin_from_bps: int = _bps(4_000, 0, 9_000)
-    kin_full_bps: int = _bps(6_500, 1_000, 10_000)
+    kin_from_bps: int = _bps(4_500, 0, 9_000)
+    kin_full_bps: int = _bps(7_000, 1_000, 10_000)
     """Kinship counts from the first to the second; above, as the same player."""
-    belief_bps: int = _bps(8_000, 0, 10_000)
+    belief_bps: int = _bps(9_000, 0, 10_000)
     doubt_bps: int = _bps(20_000, 0, 1_000_000)
     value_cap_bps: int = _bps(30_000, 5_000, 320_000)
     peer_cap_bps: int = _bps(15_000, 5_000, 320_000)
