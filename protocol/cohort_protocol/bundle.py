@@ -55,7 +55,7 @@ from cohort_protocol.round_rows import (
     reads_batch,
 )
 from cohort_protocol.scoring import Policy, RoundEvaluation, Verdict, evaluate_round, policy_by_name
-from cohort_protocol.scoring.kernel import DifferenceRow, SharedRow, blocks
+from cohort_protocol.scoring.kernel import BlockKernel, DifferenceRow, SharedRow, blocks
 from cohort_protocol.scoring.rows import MAX_PUBLIC_ROWS
 from cohort_protocol.spec import MAX_DIMENSION
 from cohort_protocol.stored_rows import CommitmentMismatch, stored_model, stored_update
@@ -282,13 +282,15 @@ class Recomputed:
         return encode_outcomes(self.outcomes)
 
 
-def recompute(inputs: RoundInputs, store: IpfsStore, threads: int = 2) -> Recomputed:
+def recompute(
+    inputs: RoundInputs, store: IpfsStore, threads: int = 2, kernel: BlockKernel | None = None
+) -> Recomputed:
     """Fetches the updates and past models, checks them, scores the round and computes the next model.
 
     Rows are streamed from the store, so that memory grows with the dimension and not with their number. threads: blocks
-    that are computed while the next are fetched and hashed. Pure but for reading `store`: the same inputs give the same
-    bytes. Raises `RoundInputsInvalid`, `UnknownPolicy`
-    and whatever `fetch_update`, `fetch_model` and `apply_step` raise.
+    that are computed while the next are fetched and hashed. kernel: None for the fastest that is here. Pure but for
+    reading `store`: the same inputs give the same bytes, whatever these two are. Raises `RoundInputsInvalid`,
+    `UnknownPolicy` and whatever `fetch_update`, `fetch_model` and `apply_step` raise.
     """
     policy = policy_by_name(inputs.policy.name, inputs.policy.params)
     if policy.policy_hash() != inputs.policy_hash:
@@ -307,7 +309,7 @@ def recompute(inputs: RoundInputs, store: IpfsStore, threads: int = 2) -> Recomp
     steps = [DifferenceRow(before, after, step_between) for before, after in pairwise(line)]
     evidence, posted = _evidence(inputs, store, policy)
     vectors = posted.vectors if posted is not None else None
-    evaluation = evaluate_round(updates, steps[::-1], policy, vectors, threads=threads)
+    evaluation = evaluate_round(updates, steps[::-1], policy, vectors, threads=threads, kernel=kernel)
     file = BytesIO()
     commitment = moved_model_file(blocks(line[-1], _BLOCK), evaluation.step, file.write)
     model_bytes = file.getvalue()

@@ -34,6 +34,7 @@ from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.errors import ContentNotFound, ContentTooLarge
 from cohort_protocol.scoring import UnknownPolicy, policy_by_name
+from cohort_protocol.scoring.kernel import NumpyKernel
 from cohort_protocol.spec import PolicySpec
 from cohort_protocol.update import (
     StepOverflow,
@@ -97,8 +98,9 @@ def _inputs(store: EmbeddedStore, *, past: int = 7, trainers: int = 5) -> RoundI
 def test_same_inputs_same_bytes(store: EmbeddedStore, tmp_path: Path) -> None:
     inputs = _inputs(store)
     first, second = recompute(inputs, store), recompute(inputs, EmbeddedStore(store.root))
-    assert first.bundle_bytes == second.bundle_bytes
-    assert first.model_bytes == second.model_bytes
+    third = recompute(inputs, store, threads=1, kernel=NumpyKernel())
+    assert first.bundle_bytes == second.bundle_bytes == third.bundle_bytes
+    assert first.model_bytes == second.model_bytes == third.model_bytes
     assert store.put(first.bundle_bytes) == first.bundle_cid
     assert store.put(first.model_bytes) == first.model_cid
 
