@@ -181,7 +181,7 @@ def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list
 
 
 def measure(cells: Sequence[Cell], policy: str, seeds: Sequence[int], quick: bool) -> list[Row]:
-    """All cases under all judges, then the policy cell by cell; --quick leaves out cells and most cases without goal."""
+    """All cases under all judges, then the policy cell by cell; --quick leaves out most cases without a goal."""
     cases = [case for case in CASES if not quick or case.goal is not None or case.attack in QUICK_TOO]
     judges = list(dict.fromkeys(judge for cell in cells for judge in cell.judges))
     found: list[Row] = []

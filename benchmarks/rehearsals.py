@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -23,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cohort" / "rehearsals"
 DECIDING = ("rehearsal", "scoring", "learning", "payout", "update")
 """Packages of the protocol whose code decides what a rehearsal gives."""
+BESIDE = ("scoring/kernel/", "scoring/verdict.py", "scoring/explanation.py", "rehearsal/campaign.py")
+"""Parts of them that do not: the kernels give the same bytes by their own tests, the others only speak."""
 
 
 @dataclass(frozen=True)
@@ -55,12 +58,13 @@ class Outcome:
 
 @cache
 def code_digest() -> str:
-    """Of every source file that decides a result."""
+    """Of the source files that decide a result and are loaded by now: what nobody imports decides nothing."""
     package = Path(next(iter(cohort_protocol.__path__)))
+    files = {Path(module.__file__) for module in tuple(sys.modules.values()) if getattr(module, "__file__", None)}
     digest = sha256()
-    for name in DECIDING:
-        for file in sorted((package / name).rglob("*.py")):
-            digest.update(f"{file.relative_to(package)}\0".encode() + file.read_bytes())
+    for name in sorted(str(file.relative_to(package)) for file in files if file.is_relative_to(package)):
+        if name.startswith(tuple(f"{part}/" for part in DECIDING)) and not name.startswith(BESIDE):
+            digest.update(f"{name}\0".encode() + (package / name).read_bytes())
     return digest.hexdigest()
 
 

@@ -7,6 +7,7 @@ import pytest
 from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.rehearsal import (
     Played,
+    PolicyJudge,
     Scenario,
     World,
     judge_by_name,
@@ -54,7 +55,7 @@ def test_the_seed_decides_everything(attack: str) -> None:
     assert fingerprint(first) != fingerprint(other)
 
 
-@pytest.mark.parametrize("judge", ["exact-shapley", "fedavg", "fedavg-by-examples", "peer"])
+@pytest.mark.parametrize("judge", ["default", "exact-shapley", "fedavg", "fedavg-by-examples", "fltrust", "peer"])
 def test_honest_markets_learn_and_pay_under_every_judge(judge: str) -> None:
     run = play(small(rounds=4), judge_by_name(judge), pool=POOL, shapley=True)
     assert run.accuracy > 0.8
@@ -173,3 +174,34 @@ def test_every_bundled_task_plays_a_round_with_every_partition() -> None:
 def test_without_batches_a_policy_reads_no_validation_rows() -> None:
     committed = World(small()).next_round()
     assert public_vectors(committed, policy_by_name("peer")).layout.count == 0
+
+
+def test_the_default_policy_remembers_what_trainers_were_worth() -> None:
+    world = World(small())
+    policy = policy_by_name("default")
+    assert world.remembered is None
+    first = public_vectors(world.next_round(), policy)
+    assert first.trainable is None
+    remembered = world.remembered
+    assert remembered is not None
+    assert len(remembered) == 4
+    assert max(remembered) > 0
+    second = public_vectors(world.next_round(), policy)
+    assert second.trainable is not None
+    assert world.remembered != remembered
+
+
+def test_the_default_policy_needs_no_batches_and_then_pays_by_the_peers() -> None:
+    without = PolicyJudge(policy_by_name("default"), batches=False)
+    run = play(small((("replay", 1),), rounds=4), without, pool=POOL)
+    assert run.accuracy > 0.8
+    assert run.relative_pay(0) < 0.3
+
+
+def test_cheats_are_worth_little_under_the_default_policy() -> None:
+    """Coarse: the benchmarks measure it."""
+    for attack, most in (("sign-flip", 0.1), ("noise", 0.1), ("step-noise", 0.2), ("leaked-batch", 1.2)):
+        run = play(small(((attack, 1),), honest=6, rounds=4), judge_by_name("default"))
+        assert run.relative_pay(0) < most, attack
+    clones = play(small((("clones", 3),), honest=6, rounds=4), judge_by_name("default"))
+    assert clones.relative_pay(0) < 1.6
