@@ -171,13 +171,18 @@ class DefaultPolicy:
             return self._as_peers(gram, updates, public)
         players = self.players(gram, updates)
         values, doubts = self._evidence(players, public)
-        kept, lonely = self._accepted(players, public, values)
-        judged = self._judge(players, public, kept, values, doubts, updates) if kept else None
+        votes = self._votes(players, public)
+        # Of no value, and better left out where a row says who is.
+        suspects = [
+            player for player, value in enumerate(values) if value <= 0 and (votes is None or votes[player] <= 0)
+        ]
+        kept, lonely = self._accepted(players, suspects)
+        judged = self._judge(players, public, kept, values, doubts, votes, updates) if kept else None
         rows: list[RowOutcome | None] = [None] * updates
         for player, group in enumerate(players.groups):
             place = kept.index(player) if player in kept else None
             for row in group:
-                rows[row] = self._outcome(players, player, row, place, judged, lonely[player], values[player])
+                rows[row] = self._outcome(players, player, row, place, judged, lonely[player], player in suspects)
         return PolicyOutcome(
             self.name,
             self.policy_hash(),
@@ -203,6 +208,11 @@ class DefaultPolicy:
         )
         return PolicyOutcome(self.name, self.policy_hash(), peers.evaluate(gram, updates, public).rows)
 
+    def _votes(self, players: Players, public: PublicRows) -> list[int] | None:
+        """Positive per player if the model is better with it; None where no row says so."""
+        rows = public.value_rows(players.count)
+        return mean_products(players, rows[2]) if len(rows) > 2 else None
+
     def _evidence(self, players: Players, public: PublicRows) -> tuple[list[int], list[int]]:
         """(x, D) per player: values in any unit, and by how much those on half the batch differ."""
         n = players.count
@@ -227,10 +237,10 @@ class DefaultPolicy:
             return linear_values(slopes) if n else [], none
         return curved_values(slopes, [b - a for a, b in zip(before, after, strict=True)]) if n else [], none
 
-    def _accepted(self, players: Players, public: PublicRows, values: Sequence[int]) -> tuple[list[int], list[int]]:
+    def _accepted(self, players: Players, suspects: Sequence[int]) -> tuple[list[int], list[int]]:
         """(players that are not rejected, agreement of each when it was rejected or at the end).
 
-        Rejects players of no value that oppose the others, the most opposed first, those that tie together."""
+        Rejects suspects that oppose the others, the most opposed first, those that tie together."""
         units = unit_gram(players.gram, range(players.count), FRACTION)
         kept, found = list(range(players.count)), [0] * players.count
         limit = self.parameters.min_cosine_bps * ONE // BASIS
@@ -238,11 +248,13 @@ class DefaultPolicy:
             current = agreements([[units[a][b] for b in kept] for a in kept])
             for player, value in zip(kept, current, strict=True):
                 found[player] = value
-            bad = [value for player, value in zip(kept, current, strict=True) if value < limit and values[player] <= 0]
+            bad = [value for player, value in zip(kept, current, strict=True) if value < limit and player in suspects]
             if not bad or len(kept) == 1:
                 break
             worst = min(bad)
-            kept = [player for player, value in zip(kept, current, strict=True) if value != worst or values[player] > 0]
+            kept = [
+                player for player, value in zip(kept, current, strict=True) if value != worst or player not in suspects
+            ]
         return kept, found
 
     def _judge(
@@ -252,6 +264,7 @@ class DefaultPolicy:
         kept: Sequence[int],
         values: Sequence[int],
         doubts: Sequence[int],
+        votes: Sequence[int] | None,
         updates: int,
     ) -> Judgement:
         """The players `kept`, in their order."""
@@ -279,10 +292,6 @@ class DefaultPolicy:
             raw = contributions(stand.earned, novel.factors, shared.factors, kin, whole)
             return stand, capped(raw, p.share_cap_bps, updates)
 
-        kept_rows = public.value_rows(n)[2:]
-        if kept_rows:
-            votes = mean_products(players, kept_rows[0])
-            trusts = [ONE if votes[player] > 0 else 0 for player in kept]
         x, d = [values[player] for player in kept], [doubts[player] for player in kept]
         stand, scores = scored(x, d)
         uncertainties = None
@@ -299,8 +308,10 @@ class DefaultPolicy:
             kin=tuple(kin),
             scores=tuple(scores),
             uncertainties=uncertainties,
-            trusts=tuple(trusts if kept_rows else trust(scores, p.trust_bps)),
-            shorter=0 if kept_rows else p.full_step_bps * ONE * len(kept) // BASIS,
+            trusts=tuple(
+                trust(scores, p.trust_bps) if votes is None else [ONE if votes[player] > 0 else 0 for player in kept]
+            ),
+            shorter=0 if votes is not None else p.full_step_bps * ONE * len(kept) // BASIS,
         )
 
     def _outcome(
@@ -311,19 +322,19 @@ class DefaultPolicy:
         place: int | None,
         judged: Judgement | None,
         agreement: int,
-        value: int,
+        suspect: bool,
     ) -> RowOutcome:
         group = players.groups[player]
         shared = group if len(group) > 1 else ()
         if place is None or judged is None:
-            figures = figures_of(self.parameters, players, row, agreement, value)
+            figures = figures_of(self.parameters, players, row, agreement, suspect)
             words = words_of(self.parameters, Reason.OPPOSES_OTHERS, figures, shared, None, 0)
             return RowOutcome(Reason.OPPOSES_OTHERS, 0, 0, players.clips[row], figures, words, shared)
         p = self.parameters
         total = max(sum(judged.trusts), judged.shorter, 1)
         score = judged.scores[place] // len(group)
         weight = TOTAL_WEIGHT * judged.trusts[place] * players.clips[row] // (ONE * total * len(group))
-        figures = figures_of(p, players, row, agreement, value, judged, place)
+        figures = figures_of(p, players, row, agreement, suspect, judged, place)
         uncertainty = None if judged.uncertainties is None else judged.uncertainties[place] // len(group)
         words = words_of(p, Reason.ACCEPTED, figures, shared, uncertainty, score)
         return RowOutcome(Reason.ACCEPTED, score, weight, players.clips[row], figures, words, shared, uncertainty)

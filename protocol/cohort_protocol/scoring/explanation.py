@@ -23,22 +23,22 @@ def figures_of(
     players: Players,
     row: int,
     agreement: int | None = None,
-    value: int | None = None,
+    suspect: bool = False,
     judged: Judgement | None = None,
     place: int = 0,
 ) -> tuple[Figure, ...]:
-    """All figures that the row got as far as. judged, place: of its player, if it was not rejected; value: as measured,
-    of which only the sign counts without them."""
+    """All figures that the row got as far as. suspect: whether its player is held against the cosine with the others;
+    judged, place: of its player, if it was not rejected."""
     relative_norm = ratio(players.norms[row], players.median_norm) if players.median_norm else 0
     figures = [
         Figure("norm", relative_norm, Rule.AT_LEAST, parameters.min_norm_bps * ONE // BASIS),
         Figure("norm-clip", relative_norm, Rule.CLIPPED_ABOVE, parameters.clip_bps * ONE // BASIS),
     ]
-    if agreement is None or value is None:
+    if agreement is None:
         return tuple(figures)
     limit = parameters.min_cosine_bps * ONE // BASIS
-    # A player of positive value is not held against the cosine: the limit is then that of the cosine itself.
-    figures.append(Figure("cosine-with-others", agreement, Rule.AT_LEAST, limit if value <= 0 else -ONE))
+    # Others are not held against it: the limit is then that of a cosine itself.
+    figures.append(Figure("cosine-with-others", agreement, Rule.AT_LEAST, limit if suspect else -ONE))
     if judged is None:
         return tuple(figures)
     standing = judged.standings

@@ -66,29 +66,27 @@ def judge(updates, steps, common, values, p) -> Twin:
     measured = [np.array(row, float) for row in values]
     worth = [float(player @ measured[0]) for player in players]
     half = [float(player @ measured[1]) for player in players] if len(measured) > 1 else worth
+    votes = [float(player @ measured[2]) for player in players] if len(measured) > 2 else [-1.0] * len(players)
+    innocent = [watch.above(x, 0.0) or watch.above(vote, 0.0) for x, vote in zip(worth, votes, strict=True)]
     kept = list(range(len(players)))
     limit = p.min_cosine_bps / 1e4
     while kept:
         agreed = agreements([players[i] for i in kept], watch)
-        bad = [
-            value
-            for i, value in zip(kept, agreed, strict=True)
-            if not watch.above(worth[i], 0.0) and watch.above(limit, value)
-        ]
+        bad = [value for i, value in zip(kept, agreed, strict=True) if not innocent[i] and watch.above(limit, value)]
         if not bad or len(kept) == 1:
             break
         worst = min(bad)
         watch.close |= any(0 < value - worst < TINY for value in bad)
-        kept = [i for i, value in zip(kept, agreed, strict=True) if value > worst or worth[i] > 0]
+        kept = [i for i, value in zip(kept, agreed, strict=True) if value > worst or innocent[i]]
     for group in groups:
         for a in group:
             twin.reasons[a] = 2
             twin.groups[a] = set(group) if len(group) > 1 else set()
     chosen = [[kind[i] for i in kept] for kind in (players, groups, worth, half)]
     scores = score(*chosen, steps, common, len(rows), p, watch)
-    votes = [watch.above(float(players[i] @ measured[2]), 0.0) for i in kept] if len(measured) > 2 else None
-    trusts = [float(vote) for vote in votes] if votes is not None else trusted(scores, p)
-    total = max(sum(trusts), 0.0 if votes is not None else p.full_step_bps / 1e4 * len(kept))
+    voted = len(measured) > 2
+    trusts = [float(watch.above(votes[i], 0.0)) for i in kept] if voted else trusted(scores, p)
+    total = max(sum(trusts), 0.0 if voted else p.full_step_bps / 1e4 * len(kept))
     for i, value, trust in zip(kept, scores, trusts, strict=True):
         for a in groups[i]:
             twin.reasons[a] = 0
