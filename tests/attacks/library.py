@@ -18,7 +18,7 @@ from cohort_protocol.rehearsal.attacks import View, attack_by_name
 from torch import nn
 
 FIRST_LENGTH, AVERAGED = 1.5, 0.6
-"""Of an honest update in real units, in the first round; and of a step, over the updates that it is made of. Stated here
+"""Of an honest update in real units, in the first round; and of a step, over the updates that it is made of. Said here
 because this file is loaded by its path, from wherever a trainer runs."""
 
 
