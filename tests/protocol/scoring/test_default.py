@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cohort_protocol.payout import pays
 from cohort_protocol.scoring import ONE, PublicRows, PublicVectors, Reason, evaluate_round
 from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy, Evidence
 from cohort_protocol.scoring.peer import PeerPolicy
@@ -260,3 +261,56 @@ def test_needs_are_what_the_evidence_reads():
     assert curved.needs == PublicRows(past_steps=5, trainable=True, gradients=True)
     by_class = DefaultPolicy(DefaultParameters(evidence=int(Evidence.CLASSES), classes=10))
     assert by_class.needs.classes == 10
+
+
+KINDS = ("noise", "copy", "mean", "flip", "trend", "value", "mask", "leak")
+
+
+def crafted(random, kind, updates, steps, value):
+    """An attacker's update: what it can be made of, at a length of its own."""
+    noise, direction = random.standard_normal(len(value)), np.array(value) / 1e5
+    honest = np.array(updates[random.integers(len(updates))])
+    step = np.array(steps[0]) / 1e6 if steps else noise
+    base = {
+        "noise": 300 * noise,
+        "copy": honest,
+        "mean": np.mean(updates, 0),
+        "flip": -honest,
+        "trend": 400 * step + 120 * noise,
+        "value": 250 * direction + 100 * noise,
+        "mask": honest + 150 * noise,
+        "leak": 300 * direction,
+    }[kind]
+    return np.clip(np.rint(base * random.uniform(0.5, 2)), -32768, 32767).astype(int).tolist()
+
+
+def part(updates, attackers, steps, value):
+    """What the attackers earn together, as a part of the pool."""
+    outcome = evaluated([*updates, *attackers], steps, None, [value, value]).outcome
+    floor = DefaultPolicy().suggested_score_floor(16)
+    return sum(pays(outcome.scores, outcome.reasons, 10**9, floor, 4)[len(updates) :]) / 1e9
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(6, 9), st.lists(st.sampled_from(KINDS), min_size=2, max_size=4))
+def test_k_attackers_earn_no_more_than_k_times_the_best_of_them(seed, honest, kinds):
+    """Up to what one attacker's company does for another in a market this small: a fifth, or 2% of the pool."""
+    random = np.random.default_rng(seed)
+    updates, steps, value = market(seed, honest, 400, random.uniform(0.3, 1.2), int(random.integers(0, 2)))
+    attackers = [crafted(random, kind, updates, steps, value) for kind in kinds]
+    best = max(part(updates, [one], steps, value) for one in attackers)
+    assert part(updates, attackers, steps, value) <= max(1.2 * len(attackers) * best, 0.02)
+
+
+ORIGINAL = tuple(kind for kind in KINDS if kind not in ("copy", "mask", "mean"))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.integers(5, 9), st.integers(2, 4), st.sampled_from(ORIGINAL))
+def test_k_of_the_same_earn_no_more_than_one(seed, honest, k, kind):
+    """Of whatever is not somebody else's: copies of an honest update share that trainer's pay, more of them more."""
+    random = np.random.default_rng(seed)
+    updates, steps, value = market(seed, honest, 400, random.uniform(0.3, 1.2), int(random.integers(0, 2)))
+    one = crafted(random, kind, updates, steps, value)
+    alone = part(updates, [one], steps, value)
+    assert part(updates, [one] * k, steps, value) <= alone * 1.01 + 1e-6
