@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 
 from cohort_protocol.phases import Phase
 from cohort_worker.rounds.advance import advance_project
@@ -15,7 +14,6 @@ from tests.worker.stage import SHORT, Stage, wait_until
 from tests.worker.witness.test_process import Market
 
 RUNNING = threading.Event()
-WINDOWS = replace(SHORT, commit=60, reveal=60, rescue=1, settle=4, takeover=60)
 
 
 def _accept_and_reveal(stage: Stage) -> None:
@@ -38,12 +36,13 @@ def _accept_and_reveal(stage: Stage) -> None:
 
 
 def test_another_aggregator_takes_over_after_ts_although_it_is_killed(make_stage: Callable[..., Stage]) -> None:
-    stage = make_stage(rivals=True, windows=WINDOWS)
+    stage = make_stage(rivals=True, windows=SHORT)
     _accept_and_reveal(stage)
     with ExitStack() as stack:
         market = Market(stage, stack)
         for index in range(3):
             market.add_witness(index)
+        stage.devnet.control.warp_to(stage.view().acceptor_end)
         market.worker.wait_for("round_evaluated")
         market.worker.kill()
         again = stack.enter_context(running(lambda: worker(stage)))

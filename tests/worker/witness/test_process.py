@@ -7,7 +7,6 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -18,6 +17,7 @@ from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceNotFound
+from cohort_worker.rounds.margins import partial_receipts_due
 
 from tests.worker.processes import Running, api, freeze, picture, running, witness, worker
 from tests.worker.stage import SHORT, Stage, wait_until
@@ -66,6 +66,14 @@ class Market:
             self.service.post_reveal(stage.project, stage.round, stage.reveal_intake(trainer))
 
 
+def receipts_for(stage: Stage, openings: int) -> int:
+    """Receipts for a set of so many openings."""
+    with stage.database.read() as session:
+        sets = updates.recorded_sets(session, stage.project, stage.round)
+        whole = [one.openings_hash for one in sets if len(one.members) == openings]
+        return sum(len(updates.receipts(session, stage.project, stage.round, digest)) for digest in whole)
+
+
 @pytest.fixture
 def market_of(make_stage: Callable[..., Stage]) -> Iterator[Callable[..., Market]]:
     with ExitStack() as stack:
@@ -99,8 +107,7 @@ def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[.
     """Garbage, too large, somebody else's bytes, a CID that nobody can fetch, and one who never reveals; two good ones
     are paid. Whoever committed to wrong bytes is refused, which costs the pay; what nobody could fetch is opened later,
     which saves the stake."""
-    windows = replace(SHORT, commit=60, reveal=16, rescue=60, settle=60)
-    market = market_of(trainers=7, windows=windows)
+    market = market_of(trainers=7, windows=SHORT)
     for index in range(3):
         market.add_witness(index)
     stage = market.stage
@@ -112,6 +119,11 @@ def test_every_wrong_update_is_named_and_the_round_goes_on(market_of: Callable[.
     stage.publish_elsewhere(lost, Cid(RAW, b"\x02" * 32))
     market.commit()
     market.reveal(6)
+    stage.devnet.control.warp_to(partial_receipts_due(stage.view().reveal_start, stage.view().reveal_end))
+    wait_until(lambda: receipts_for(stage, 6) == 3, 60, "what every witness says of all six")
+    stage.devnet.control.warp_to(stage.view().reveal_end - 10)
+    wait_until(lambda: stage.view().admitted == 2, 60, "two rows")
+    stage.devnet.control.warp_to(stage.view().reveal_end)
     market.wait_for_phase(Phase.FINAL, 1, seconds=60)
     with stage.database.read() as session:
         words = {(one.trainer, one.code) for one in updates.refusals(session, stage.project, 1)}
