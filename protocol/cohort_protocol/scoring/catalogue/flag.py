@@ -38,7 +38,7 @@ BITS = 60
 UNIT = 1 << BITS
 PURIFICATIONS = 60
 IDEMPOTENT = UNIT >> 30
-"""Trace (X - X^2) at which X counts as a projector."""
+"""Trace (X - X^2) at which X counts as a projector: no eigenvalue is further than this from 0 or 1."""
 LEAST_RESIDUAL = UNIT >> 20
 """Residuals below 2^-20 count as that: no row weighs more than 2^20 times another."""
 
@@ -103,15 +103,9 @@ def top_projector(matrix: np.ndarray, rank: int) -> np.ndarray:
         lower, trace = int(square.trace()), int(current.trace())
         # Stopping here keeps what rounding left of the other directions (2^-55) from being raised as well.
         if trace - lower <= IDEMPOTENT:
-            return _polished(_polished(current, square))
+            return current
         current = square if abs(lower - target) < abs(2 * trace - lower - target) else 2 * current - square
     return current
-
-
-def _polished(current: np.ndarray, square: np.ndarray | None = None) -> np.ndarray:
-    """3 X^2 - 2 X^3 (McWeeny): the distance from a projector squared."""
-    square = _product(current, current) if square is None else square
-    return 3 * square - 2 * _product(square, current)
 
 
 def _weighted(cosines: np.ndarray, roots: Sequence[int]) -> np.ndarray:

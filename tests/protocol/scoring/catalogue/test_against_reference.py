@@ -63,7 +63,7 @@ def test_rules_with_a_gradient(name, seed, n, spread):
         *[(name, {"byzantine_bps": 0}) for name in ("multi-krum", "monna", "trimmed-mean", "bulyan")],
         ("norm-clip", {"clip_bps": 5_000}),
         ("centred-clipping", {"radius_bps": 2_500, "iterations": 20}),
-        ("geometric-median", {"iterations": 7, "smoothing_ppm": 100_000}),
+        ("geometric-median", {"iterations": 7, "smoothing_ppm": 1_000_000}),
         ("rfa", {"iterations": 1}),
         ("three-sigma", {"sigmas_bps": 10_000, "least_sigma_bps": 0}),
         ("foolsgold", {"confidence_bps": 3_000}),

@@ -82,11 +82,11 @@ def test_directions_that_tie_share_the_last_place():
     assert not any(found[a][b] for a in range(3) for b in range(3) if a != b)
 
 
-def test_a_smaller_rank_than_asked_for_stays_small():
-    """Copies of two rows span two directions, however many were asked for."""
-    two = honest_rows(3, 2).astype(float)
-    units = two / np.linalg.norm(two, axis=1)[:, None]
-    both = np.repeat(units, 3, axis=0)
-    scaled = np.array([[int(value) for value in line] for line in np.rint(both @ both.T * 2.0**50)], dtype=object) << 10
-    found = top_projector(scaled, 4).astype(float) / FLAG_UNIT
+@pytest.mark.parametrize("seed", range(4))
+def test_a_smaller_rank_than_asked_for_stays_small(seed):
+    """Six mixtures of two rows span two directions, however many are asked for: rounding is not raised to a third."""
+    mixed = np.random.default_rng(seed).normal(size=(6, 2)) @ honest_rows(seed, 2).astype(float)
+    units = mixed / np.linalg.norm(mixed, axis=1)[:, None]
+    scaled = np.array([[int(value) for value in line] for line in np.rint(units @ units.T * 2.0**50)], dtype=object)
+    found = top_projector(scaled << 10, 4).astype(float) / FLAG_UNIT
     assert abs(np.trace(found) - 2) < 1e-6
