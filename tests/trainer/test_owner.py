@@ -286,10 +286,15 @@ def example_rules() -> MarketRules:
     return MarketRules("0x" + "cd" * 20, "0x" + "ce" * 20, b"\x01" * 32, b"\x02" * 32, profile)
 
 
+def example_values() -> dict:
+    """The example terms of an owner who has made batches before."""
+    return {**tomllib.loads(example_terms(None, None, None)), "validation_root": "0x" + "07" * 32}
+
+
 def test_the_example_files_make_a_plan(tmp_path):
     draft = parse_spec_draft(tomllib.loads(SPEC_TOML))
     rules = example_rules()
-    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft, rules.profile)
+    terms = parse_terms(example_values(), 6, draft, rules.profile)
     plan = make_plan(draft, terms, 10**9, rules)
     assert plan.terms.dimension == 38_282
     assert plan.terms.round_budget == 100 * 10**6
@@ -304,7 +309,7 @@ def test_the_example_files_make_a_plan(tmp_path):
 def test_the_same_files_give_the_same_project_on_every_machine():
     draft = parse_spec_draft(tomllib.loads(SPEC_TOML))
     rules = example_rules()
-    terms = parse_terms(tomllib.loads(example_terms(None, None, None)), 6, draft, rules.profile)
+    terms = parse_terms(example_values(), 6, draft, rules.profile)
     plans = [make_plan(draft, terms, 1, rules) for _ in range(2)]
     assert plans[0].spec_cid == plans[1].spec_cid
     assert plans[0].terms == plans[1].terms
@@ -316,6 +321,7 @@ def test_the_same_files_give_the_same_project_on_every_machine():
         ({"model": {"family": "unknown"}}, "unknown"),
         ({"policy": {"name": "best"}}, "best"),
         ({"policy": {"name": "fltrust"}}, "validation root"),
+        ({"policy": {"name": "default"}}, "--validation"),
         ({"policy": {"name": "exact-shapley"}}, "for reports"),
         ({"policy": {"name": "peer", "params": {"no-such": 1}}}, "no-such"),
         ({"title": ""}, "title"),

@@ -183,3 +183,9 @@ class OwnerInputInvalid(TrainerError, InvalidInput):
     """A spec or terms file of the owner cannot be used as it is."""
 
     code = "owner-input-invalid"
+
+
+class BatchesMissing(TrainerError, NotFound):
+    """The project has no validation batches, or this home does not hold them."""
+
+    code = "batches-missing"

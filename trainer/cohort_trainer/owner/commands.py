@@ -13,6 +13,7 @@ from cohort_trainer.terminal import OWNER_PASSWORD, ask_password, confirm, make_
 if TYPE_CHECKING:
     from cohort_protocol.service.messages import ProjectState
 
+    from cohort_trainer.owner.batches import RevealedBatch
     from cohort_trainer.owner.sdk import Owner
 
 app = typer.Typer(
@@ -111,6 +112,11 @@ def create(
     terms: Annotated[Path, typer.Option(help="The terms: money, windows, witnesses, aggregators (.toml or .json).")],
     deposit: Annotated[str, typer.Option(help='Base units ("5000000") or tokens ("5000 tokens").')],
     label: Annotated[str, typer.Option(help="To create the same project a second time: any new word.")] = "",
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Your labelled examples (.csv or .npz): each round is judged by a batch of them."),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=128, help="Examples in a batch. Default: 128.")] = None,
     access_list: Annotated[
         Path | None, typer.Option(help="File with the addresses that may join, one per line. Default: everybody.")
     ] = None,
@@ -124,11 +130,15 @@ def create(
     The first model is made here from its seed. What the service returns to sign is compared byte for byte with what
     these files ask for; anything else is refused. Running it again after a crash goes on where it was.
 
+    With --validation one batch per round is drawn and kept in your home; `cohort project reveal-batches` shows each
+    once nobody can commit any more. Keep that command running: a round without its batch is judged by the peer policy.
+
     `cohort project example` writes both files for you to change.
 
     Example:
 
     cohort project create --home ~/owner --spec spec.toml --terms terms.toml --deposit "5000 tokens"
+    --validation held-out.csv
     """
     from cohort_trainer.access_lists import read_list
     from cohort_trainer.owner.drafts import read_file
@@ -137,7 +147,7 @@ def create(
         values = read_file(terms)
         if access_list is not None:
             values["access_list"] = read_list(access_list).trainers
-        plan = owner.plan(read_file(spec), values, deposit)
+        plan = owner.plan(read_file(spec), values, deposit, validation, batch_size)
         if not as_json:
             print("\n".join(owner.preview(plan)))
         confirm("Create and fund this project?", yes)
@@ -146,6 +156,43 @@ def create(
             print(json.dumps({"project": project, "spec_cid": str(plan.spec_cid), "deposit": str(plan.deposit)}))
         else:
             print(f"Project {project} is created and funded. Trainers: cohort trainer join {project}")
+            if plan.batches is not None:
+                print(f"Keep this running: cohort project reveal-batches {project} --watch --home {home}")
+
+
+@app.command(name="reveal-batches")
+def reveal_batches(
+    project: ProjectArgument,
+    home: HomeOption,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until the project is finished.")] = False,
+    as_json: JsonOption = False,
+    password_file: PasswordOption = None,
+) -> None:
+    """Show the validation batch of the newest round, if nobody can commit any more: publish it, and open it on chain.
+
+    Batches were drawn when the project was created and never left this home. A round whose batch is not shown before
+    its reveals end is judged by the peer policy. Running it again is safe; the service is told nothing.
+
+    Examples:
+
+    cohort project reveal-batches 1 --home ~/owner
+
+    cohort project reveal-batches 1 --watch --home ~/owner
+    """
+    with _unlocked(home, password_file) as owner:
+
+        def tell(shown: RevealedBatch) -> None:
+            if as_json:
+                print(json.dumps({"project": shown.project, "round": shown.round, "cid": shown.cid}), flush=True)
+            else:
+                print(f"Round {shown.round}: batch of {shown.examples} examples shown, {shown.cid}", flush=True)
+
+        if watch:
+            owner.reveal_batches(project, tell)
+        elif (shown := owner.reveal_batch(project)) is not None:
+            tell(shown)
+        elif not as_json:
+            print("No batch is due: the newest round still takes commitments, has its batch, or is past its reveals.")
 
 
 @app.command()

@@ -23,6 +23,8 @@ from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.learning.architecture import initial_weights, parse_architecture
+from cohort_protocol.learning.data import Dataset
+from cohort_protocol.round_rows import reads_batch
 from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, TermsRequest
 from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, SpecModel
@@ -35,6 +37,7 @@ from cohort_trainer.access_lists import AccessList
 from cohort_trainer.amounts import parse_amount
 from cohort_trainer.durable_files import read_bounded
 from cohort_trainer.errors import DraftTampered, OwnerInputInvalid
+from cohort_trainer.owner.batches import BatchPlan, plan_batches
 from cohort_trainer.owner.rules import MarketRules
 
 MAX_FILE_BYTES = 256 * 1024
@@ -76,6 +79,8 @@ class ProjectPlan:
     terms: ProjectTerms
     """As they must stand on chain."""
     deposit: int
+    batches: BatchPlan | None
+    """Validation batches; None: the project has none, or their root was given."""
     protocol_fee: int
     """Of each settled round."""
     standing_weight: int
@@ -167,9 +172,24 @@ def _fill_stakes(terms: dict[str, Any], protocol_fee_bps: int) -> None:
     terms.setdefault("bond", str(minimum_bond(budget)))
 
 
-def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, rules: MarketRules) -> ProjectPlan:
-    """Makes the first model from its seed, derives spec and terms from it, and checks them as the market will. Raises
-    `OwnerInputInvalid`."""
+def make_plan(
+    draft: SpecDraft,
+    request: TermsRequest,
+    deposit: int,
+    rules: MarketRules,
+    validation: Dataset | None = None,
+    batch_size: int | None = None,
+) -> ProjectPlan:
+    """Makes the first model from its seed, derives spec and terms from it, and checks them as the market will.
+
+    validation: the owner's labelled examples, from which one batch per round is drawn, of `batch_size` examples each.
+    Raises `OwnerInputInvalid`."""
+    batches = None
+    if validation is not None:
+        if any(parse_bytes32(request.validation_root)):
+            raise OwnerInputInvalid("the terms name a validation_root and there is validation data: leave one out")
+        batches = plan_batches(validation, request.rounds, batch_size, draft.seed)
+        request = request.model_copy(update={"validation_root": to_hex(batches.root)})
     try:
         architecture = parse_architecture(draft.model.family, draft.model.config, draft.data)
         weights = initial_weights(architecture, draft.model.seed)
@@ -199,6 +219,11 @@ def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, rules: Mark
     try:
         check_terms(terms, rules.profile)
         check_needs(policy.name, batches=any(terms.validation_root))
+        if reads_batch(policy.needs) and not any(terms.validation_root):
+            raise PolicyNeedsUnmet(
+                f"policy {policy.name!r} judges by validation batches and the terms have no validation root: give your "
+                "labelled examples (--validation FILE), or take the policy that does without: peer"
+            )
     except (TermsOutOfBounds, PolicyNeedsUnmet) as error:
         raise OwnerInputInvalid(str(error)) from error
     protocol_fee = terms.protocol_fee(rules.profile.protocol_fee_bps)
@@ -210,6 +235,7 @@ def make_plan(draft: SpecDraft, request: TermsRequest, deposit: int, rules: Mark
         request=request,
         terms=terms,
         deposit=deposit,
+        batches=batches,
         protocol_fee=protocol_fee,
         standing_weight=standing_weight(protocol_fee, full_fee),
     )

@@ -28,6 +28,7 @@ from cohort_protocol.chain.types import ZERO_ADDRESS, Ledger, Progress, ProjectT
 from cohort_protocol.commitments import ZERO32
 from cohort_protocol.errors import NotFound
 from cohort_protocol.identifiers import to_hex
+from cohort_protocol.learning.data import Dataset, read_dataset
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.messages import ProjectRequest, ProjectState
 from cohort_protocol.update import encode_model, floats_from_model
@@ -39,6 +40,7 @@ from cohort_trainer.chain_events import find_events
 from cohort_trainer.durable_files import write_durably
 from cohort_trainer.errors import BalanceTooLow, DraftTampered, OwnerInputInvalid
 from cohort_trainer.models import ModelSource
+from cohort_trainer.owner.batches import BatchRevealer, RevealedBatch
 from cohort_trainer.owner.drafts import ProjectPlan, check_draft, make_plan, parse_spec_draft, parse_terms, plan_id
 from cohort_trainer.owner.rules import read_rules
 from cohort_trainer.projects import VerifiedProject, verify_project
@@ -79,11 +81,20 @@ class Owner(Actor):
 
     # --- creating ---------------------------------------------------------------------------------------------------
 
-    def plan(self, spec: Mapping[str, Any], terms: Mapping[str, Any], deposit: str | int) -> ProjectPlan:
+    def plan(
+        self,
+        spec: Mapping[str, Any],
+        terms: Mapping[str, Any],
+        deposit: str | int,
+        validation: Path | Dataset | None = None,
+        batch_size: int | None = None,
+    ) -> ProjectPlan:
         """Spec and terms from an owner's files (see `drafts`), the first model, and what it will cost.
 
-        Amounts in base units or as "12.5 tokens". Raises `OwnerInputInvalid`, `NoContract` (the token), `WrongMarket`,
-        `Unavailable` (the service names the policy contract).
+        Amounts in base units or as "12.5 tokens". validation: labelled examples (a file as trainers have them), of
+        which every round shows `batch_size` once nobody can commit any more. Raises `OwnerInputInvalid`,
+        `DatasetInvalid`, `NoContract` (the token), `WrongMarket`, `Unavailable` (the service names the policy
+        contract).
         """
         self.connection.check_chain()
         if not isinstance(terms.get("token"), str):
@@ -92,7 +103,8 @@ class Owner(Actor):
         draft = parse_spec_draft(spec)
         rules = read_rules(self.connection)
         request = parse_terms(terms, decimals, draft, rules.profile)
-        return make_plan(draft, request, parse_amount(deposit, decimals), rules)
+        examples = read_dataset(validation, draft.data) if isinstance(validation, Path) else validation
+        return make_plan(draft, request, parse_amount(deposit, decimals), rules, examples, batch_size)
 
     def preview(self, plan: ProjectPlan) -> list[str]:
         """What creating the project costs, for the prompt."""
@@ -110,6 +122,7 @@ class Owner(Actor):
             f"{plan.spec.model.seed}",
             f"  Spec         {plan.spec_cid}",
             f"  Policy       {plan.spec.policy.name}, score floor {terms.score_floor}",
+            *_batches_in_words(plan),
             f"  A round      {money(terms.round_budget)}: {money(plan.distributable)} to trainers by score, "
             f"{money(terms.aggregator_fee)} to who settles,",
             f"               {money(plan.protocol_fee)} protocol fee if the round settles; counts {weight:.0%} for the "
@@ -151,6 +164,8 @@ class Owner(Actor):
         The same plan and `label` creates one project, however often this runs: a crash in the middle is mended by
         running it again. Raises as `draft`, and `BalanceTooLow`, `TransactionReverted`, `TransactionLost`.
         """
+        if plan.batches is not None:
+            plan.batches.keep(self.home)
         self.publish(plan)
         create = self.draft(plan)[-1]
         name = plan_id(plan, label)
@@ -180,6 +195,18 @@ class Owner(Actor):
             )
         log.info("project-created", project=created[0].project, transaction=to_hex(receipt.hash))
         return created[0].project
+
+    # --- validation batches -----------------------------------------------------------------------------------------
+
+    def reveal_batch(self, project: int) -> RevealedBatch | None:
+        """Shows the newest round's validation batch if nobody can commit any more and it was not shown; else None.
+
+        Raises `BatchesMissing` (no batches, or not in this home), `TransactionReverted`, `Unavailable`."""
+        return BatchRevealer(self, project).reveal()
+
+    def reveal_batches(self, project: int, tell: Callable[[RevealedBatch], None]) -> None:
+        """Shows every batch when it is due and tells of it, until the project is finished. Raises `BatchesMissing`."""
+        BatchRevealer(self, project).watch(tell)
 
     # --- money ------------------------------------------------------------------------------------------------------
 
@@ -317,6 +344,18 @@ class Owner(Actor):
             data = save(tensors, {"project": str(project), "round": str(number), "family": verified.spec.model.family})
         write_durably(out, data, mode=0o644)
         return number
+
+
+def _batches_in_words(plan: ProjectPlan) -> list[str]:
+    batches = plan.batches
+    if batches is None:
+        return []
+    lines = [f"  Batches      {batches.rounds} of {batches.size} examples, kept in your home and shown one per round"]
+    if batches.fresh < batches.rounds:
+        lines.append(
+            f"               your data makes {batches.fresh} that show nothing twice: later ones can be trained on"
+        )
+    return lines
 
 
 def _who_may_join(terms: ProjectTerms) -> str:

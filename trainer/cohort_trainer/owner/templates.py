@@ -27,7 +27,8 @@ batch_size = 16
 augment_shift = 1             # random shifts of images, in pixels
 
 [policy]
-name = "peer"                 # how updates are judged and paid
+name = "default"              # how updates are judged and paid: by a validation batch a round, see --validation
+                              # without validation data: "peer", by agreement with the others
 """
 
 TERMS_TOML = """\
