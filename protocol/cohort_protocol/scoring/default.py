@@ -74,7 +74,7 @@ class DefaultParameters:
     """Kinship counts from the first to the second; above, as the same player."""
     belief_bps: int = _bps(9_000, 0, 10_000)
     doubt_bps: int = _bps(20_000, 0, 1_000_000)
-    value_cap_bps: int = _bps(30_000, 5_000, 320_000)
+    value_cap_bps: int = _bps(50_000, 5_000, 320_000)
     peer_cap_bps: int = _bps(15_000, 5_000, 320_000)
     width_bps: int = _bps(7_500, 1, 100_000)
     """See `belief`."""
