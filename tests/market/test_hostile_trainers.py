@@ -24,6 +24,7 @@ from cohort_devnet.demo.project import (
     make_places,
     mint_tokens,
     open_owner,
+    start_owner,
     start_trainer,
 )
 from cohort_devnet.demo.report import Money, Round
@@ -151,6 +152,7 @@ def play(parts: LocalParts, settings: DemoSettings) -> Stage:
     market = Market(parts.client, parts.deployment.market)
     with open_owner(parts) as owner, ServiceClient(parts.api_url) as service:
         project = create_project(owner, parts, settings, task, slots=settings.trainers)
+        start_owner(parts, project)
         places = make_places(parts, settings, task)
         for place in places[:HONEST]:
             start_trainer(parts, place, project, claim=True)

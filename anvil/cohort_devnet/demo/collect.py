@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from cohort_protocol.bundle import MAX_BUNDLE_BYTES, RoundBundle
+from cohort_protocol.bundle import FALLBACK_WORDS, MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.events import (
     CommitsPosted,
     CommittedSelf,
     LeafSkipped,
     MarketEvent,
+    PublicRowsPosted,
     RevealSkipped,
     RoundDefaulted,
     RoundOpened,
@@ -23,6 +24,7 @@ from cohort_protocol.chain.events import (
     UpdateRefused,
     UpdateRescued,
     UpdatesAdmitted,
+    ValidationRevealed,
 )
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.types import LeafSkip, SkipReason
@@ -42,6 +44,8 @@ STEPS: tuple[tuple[type[MarketEvent], str], ...] = (
     (UpdateRefused, "reveal"),
     (UpdateRescued, "rescue"),
     (RevealSkipped, "reveal"),
+    (ValidationRevealed, "validation"),
+    (PublicRowsPosted, "public-rows"),
     (RoundSettled, "settle"),
     (RoundVoided, "close"),
     (RoundDefaulted, "close"),
@@ -98,6 +102,7 @@ def collect_rounds(
                 flagged=_flagged(history, entry, bundle, refusals.get(entry.number, {})),
                 scores={trainer: row.score for trainer, row in rows.items()},
                 payouts=dict.fromkeys(history.joined, 0) | {trainer: row.pay for trainer, row in rows.items()},
+                judged_by=_judged_by(bundle),
                 verdicts=_verdicts(bundle),
                 submissions=submissions,
                 reliability_bps=standings.after(entry),
@@ -131,6 +136,16 @@ def _outcome(entry: RoundEvents) -> str:
     if entry.of(RoundSettled):
         return "settled"
     return "void" if entry.of(RoundVoided) else "defaulted"
+
+
+def _judged_by(bundle: RoundBundle | None) -> str:
+    """What the scores of a round rest on, in words."""
+    if bundle is None:
+        return ""
+    if bundle.evidence.layout is not None:
+        return "validation batch"
+    words = FALLBACK_WORDS[bundle.evidence.fallback]
+    return f"peer policy: {words}" if words else f"policy {bundle.policy.name}"
 
 
 def _verdicts(bundle: RoundBundle | None) -> list[TrainerVerdict]:

@@ -15,7 +15,7 @@ from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.token import Token
 from cohort_protocol.errors import CohortError
 from cohort_protocol.ipfs.connect import connect_store
-from cohort_protocol.learning.data import digits_splits, write_csv
+from cohort_protocol.learning.data import write_csv
 from cohort_protocol.service.client import ServiceClient
 
 from cohort_devnet.demo.accuracy import AccuracyMeter
@@ -36,6 +36,7 @@ from cohort_devnet.demo.project import (
     make_places,
     mint_tokens,
     open_owner,
+    start_owner,
     start_trainer,
 )
 from cohort_devnet.demo.report import HONEST, Baseline, Project, Report, Timing
@@ -137,6 +138,7 @@ class DemoMarket:
         self.project = create_project(self.owner, parts, settings, self.task, slots=settings.trainers)
         tell(f"project {self.project} created and funded through the API")
         self._write_addresses()
+        start_owner(parts, self.project)
         for place in self.places:
             start_trainer(parts, place, self.project, claim=True)
         cheats = ", ".join(f"{place.name} ({place.role})" for place in self.places if place.role != HONEST)
@@ -316,11 +318,12 @@ class DemoMarket:
         """A second project with a place for one more trainer; this run's trainers wait in it."""
         assert self.task is not None
         settings, parts = self.settings, self.parts
-        example = digits_splits(settings.seed).validation
-        write_csv(settings.report / "example-data.csv", example, self.task.data)
+        # Not the validation data: whoever trains on that knows the batches before they are shown.
+        write_csv(settings.report / "example-data.csv", self.task.test, self.task.data)
         mint_tokens(parts, self.keys.owner, self.keys.trainers, settings.stake, label="kept")
         with open_owner(parts) as owner:
             project = create_project(owner, parts, settings, self.task, slots=settings.trainers + 1, label="kept")
+        start_owner(parts, project)
         for place in self.places:
             start_trainer(parts, place, project, claim=True)
         where = parts.deployment

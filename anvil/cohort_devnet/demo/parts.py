@@ -193,8 +193,8 @@ class LocalParts:
     def _start(self, name: str, argv: tuple[str, ...], environment: dict[str, str], tier: int = SERVICE) -> None:
         self.supervisor.start(ProcessPlan(name, argv, environment, folder=self.plan.folder, tier=tier))
 
-    def start_trainer(self, name: str, argv: tuple[str, ...]) -> None:
-        """A trainer's process. It gets none of the services' settings."""
+    def start_person(self, name: str, argv: tuple[str, ...]) -> None:
+        """The process of a trainer or of the owner. It gets none of the services' settings."""
         self._start(name, argv, {"OMP_NUM_THREADS": "1", "COHORT_LOG_FORMAT": "json"}, PEOPLE)
 
     # --- reaching them -----------------------------------------------------------------------------------------

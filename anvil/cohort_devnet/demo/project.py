@@ -115,7 +115,13 @@ def create_project(
         "witnesses": [account.address for account in parts.keys.witnesses],
         "aggregators": [parts.keys.aggregator.address],
     }
-    return owner.create(owner.plan(spec, terms, settings.deposit), label)
+    return owner.create(owner.plan(spec, terms, settings.deposit, task.validation), label)
+
+
+def start_owner(parts: LocalParts, project: int) -> None:
+    """`cohort project reveal-batches`: shows each round's validation batch, until the project is finished."""
+    arguments = ["project", "reveal-batches", str(project), "--watch", "--home", str(parts.plan.folder / "owner")]
+    parts.start_person(f"owner-{project}", cohort(*arguments, "--password-file", str(parts.password_file)))
 
 
 def end_project(owner: Owner, project: int) -> None:
@@ -149,4 +155,4 @@ def start_trainer(parts: LocalParts, place: TrainerPlace, project: int, *, claim
         arguments += ["--train", place.function]
     if claim:
         arguments.append("--claim")
-    parts.start_trainer(place.name, cohort(*arguments))
+    parts.start_person(place.name, cohort(*arguments))

@@ -117,7 +117,8 @@ class Gas(ReportPart):
     """One transaction of a round."""
 
     step: str
-    """`open` (accepts the round, too), `commit`, `commit-self`, `reveal`, `rescue`, `settle`, `close` or `slash`."""
+    """`open` (accepts the round, too), `commit`, `commit-self`, `reveal`, `validation`, `public-rows`,
+    `rescue`, `settle`, `close` or `slash`."""
     tx: Bytes32
     gas: int
 
@@ -134,6 +135,8 @@ class Round(ReportPart):
     flagged: list[Flag]
     scores: dict[Address, DecimalText]
     payouts: dict[Address, DecimalText]
+    judged_by: str = ""
+    """`validation batch`, or `peer policy` with the reason; empty for a round that nobody settled."""
     verdicts: list[TrainerVerdict]
     submissions: list[Submission]
     reliability_bps: dict[Address, int]

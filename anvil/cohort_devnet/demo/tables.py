@@ -33,6 +33,7 @@ def _rounds_table(report: Report) -> Table:
     table = Table(title="Rounds", title_justify="left", title_style="bold", header_style="bold")
     for head in ("round", "accuracy", "accepted"):
         table.add_column(head, justify="right")
+    table.add_column("judged by")
     table.add_column("flagged", overflow="fold")
     for head in ("paid out", "gas", "seconds"):
         table.add_column(head, justify="right")
@@ -43,6 +44,7 @@ def _rounds_table(report: Report) -> Table:
             str(entry.number),
             f"{entry.accuracy:.3f}",
             f"{len(entry.accepted)}/{len(report.trainers)}",
+            entry.judged_by.partition(":")[0] or "nobody",
             flagged or "nobody",
             report.amount(sum(entry.payouts.values())),
             f"{sum(step.gas for step in entry.gas):,}",

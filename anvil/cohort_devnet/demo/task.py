@@ -15,7 +15,7 @@ EXPONENT = -14
 """Updates are multiples of 2^-14: steps of 6e-5, up to 2."""
 ALPHA = 0.5
 SMALLEST_SHARD = 20
-POLICY = PolicySpec(name="peer")
+POLICY = PolicySpec(name="default")
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Task:
     architecture: Architecture
     shards: list[Dataset]
     """One per trainer."""
+    validation: Dataset
+    """The owner's: its batches are drawn from it, shown one per round when nobody can commit any more."""
     test: Dataset
     """The owner's; no trainer sees it."""
 
@@ -39,6 +41,7 @@ def demo_task(seed: int, trainers: int) -> Task:
         data=data,
         architecture=parse_architecture("digits-cnn", {}, data),
         shards=[splits.train.take(part) for part in parts],
+        validation=splits.validation,
         test=splits.test,
     )
 
