@@ -26,12 +26,13 @@ contract CommitFaultsTest is MarketScene {
     }
 
     struct Scene {
-        uint256 faults; // 4 bits for each leaf
-        uint16 left; // bits: member has left
-        uint16 delegated;
-        uint16 selves; // has committed itself
-        uint16 omitted; // has no leaf
-        uint8 late; // members that joined after the opening, at the end
+        Fault[12] faults;
+        uint256 left; // bits: member has left
+        uint256 delegated;
+        uint256 selves; // has committed itself
+        uint256 omitted; // has no leaf
+        bool nobody; // a leaf of a number that nobody has, at the end
+        uint256 late; // members that joined after the opening, the last ones
     }
 
     uint256[] private delegateKeys;
@@ -44,7 +45,8 @@ contract CommitFaultsTest is MarketScene {
         for (uint256 i; i < PEOPLE; ++i) delegateKeys.push(50_000 + i);
     }
 
-    function testFuzz_CommitBatch_WhenAnythingIsWrong(Scene memory s) public {
+    function testFuzz_CommitBatch_WhenAnythingIsWrong(uint256 seed) public {
+        Scene memory s = _scene(seed);
         _prepare(s);
         (CommitLeaf[] memory leaves, CommitSignature[] memory signatures) = _draft(s);
         if (leaves.length == 0) return;
@@ -68,9 +70,26 @@ contract CommitFaultsTest is MarketScene {
 
     // ---- scenes
 
+    /// @dev Most leaves are right, so that there are runs of them, beyond the last slot too.
+    function _scene(uint256 seed) private pure returns (Scene memory s) {
+        uint256 rate = 2 + seed % 30; // one leaf in so many has a fault of its own
+        for (uint256 i; i < PEOPLE; ++i) {
+            uint256 word = uint256(keccak256(abi.encode(seed, i)));
+            if (word % rate == 0) s.faults[i] = Fault((word >> 32) % 9);
+            else if (word >> 64 & 1 == 1) s.faults[i] = Fault.NoneByDelegate;
+            uint256 mask = s.faults[i] == Fault.NoneByDelegate ? 7 : 1; // mostly there is one then, else by half
+            if (word >> 80 & mask != 0) s.delegated |= 1 << i;
+            if ((word >> 96) % 16 == 0) s.left |= 1 << i;
+            if ((word >> 112) % 16 == 0) s.omitted |= 1 << i;
+            if ((word >> 128) % 8 == 0 && i % 3 == 0) s.selves |= 1 << i; // at most four: slots are left
+        }
+        if (seed >> 128 & 1 == 1) s.selves = 0;
+        s.nobody = seed >> 130 & 1 == 1;
+        s.late = (seed >> 132) % 8 < 4 ? 0 : (seed >> 132) % 4;
+    }
+
     function _prepare(Scene memory s) private {
-        uint256 early = PEOPLE - s.late % 4;
-        s.selves &= 0x249; // members 1, 4, 7, 10: slots are left
+        uint256 early = PEOPLE - s.late;
         project = _projectWith(early);
         round = _open(project);
         _join(project, early, PEOPLE);
@@ -91,10 +110,9 @@ contract CommitFaultsTest is MarketScene {
         }
     }
 
-    /// @dev The batch, and what the rule says of it. One leaf is of a number that nobody has.
+    /// @dev The batch, and what the rule says of it.
     function _draft(Scene memory s) private returns (CommitLeaf[] memory leaves, CommitSignature[] memory signatures) {
-        bool nobody = s.omitted >> 15 & 1 == 1;
-        uint256 count = PEOPLE - _ones(s.omitted & 0xfff) + (nobody ? 1 : 0);
+        uint256 count = PEOPLE - _ones(s.omitted) + (s.nobody ? 1 : 0);
         leaves = new CommitLeaf[](count);
         signatures = new CommitSignature[](count);
         delete skips;
@@ -102,12 +120,12 @@ contract CommitFaultsTest is MarketScene {
         uint256 at;
         for (uint256 i; i < PEOPLE; ++i) {
             if (s.omitted >> i & 1 == 1) continue;
-            Fault fault = Fault((s.faults >> 4 * i & 15) % 9);
+            Fault fault = s.faults[i];
             leaves[at] = CommitLeaf(uint32(i + 1), fault == Fault.Zero ? bytes32(0) : _commitment(project, round, i));
             signatures[at] = _sign(i, leaves[at], fault);
             _judge(at++, i, s, fault);
         }
-        if (!nobody) return (leaves, signatures);
+        if (!s.nobody) return (leaves, signatures);
         leaves[at] = CommitLeaf(77, keccak256("nobody"));
         _skip(77, free == 0 ? LeafSkip.NoSlot : LeafSkip.NotEligible);
     }
@@ -137,7 +155,7 @@ contract CommitFaultsTest is MarketScene {
     }
 
     function _reasonOf(uint256 i, Scene memory s, Fault fault) private view returns (LeafSkip) {
-        uint256 early = PEOPLE - s.late % 4;
+        uint256 early = PEOPLE - s.late;
         if (free == 0) return LeafSkip.NoSlot;
         if (i >= early || s.left >> i & 1 == 1) return LeafSkip.NotEligible;
         if (fault == Fault.Zero) return LeafSkip.NoCommitment;
