@@ -309,7 +309,13 @@ class DefaultPolicy:
             scores=tuple(scores),
             uncertainties=uncertainties,
             trusts=tuple(
-                trust(scores, p.trust_bps) if votes is None else [ONE if votes[player] > 0 else 0 for player in kept]
+                trust(scores, p.trust_bps)
+                if votes is None
+                else [
+                    # Noise harms too little to be voted out, and shortens the step.
+                    ONE if votes[player] > 0 and (value > 0 or factor) else 0
+                    for player, value, factor in zip(kept, x, shared.factors, strict=True)
+                ]
             ),
             shorter=0 if votes is not None else p.full_step_bps * ONE * len(kept) // BASIS,
         )

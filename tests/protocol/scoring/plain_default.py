@@ -83,9 +83,13 @@ def judge(updates, steps, common, values, p) -> Twin:
             twin.reasons[a] = 2
             twin.groups[a] = set(group) if len(group) > 1 else set()
     chosen = [[kind[i] for i in kept] for kind in (players, groups, worth, half)]
-    scores = score(*chosen, steps, common, len(rows), p, watch)
+    scores, shared = score(*chosen, steps, common, len(rows), p, watch)
     voted = len(measured) > 2
-    trusts = [float(watch.above(votes[i], 0.0)) for i in kept] if voted else trusted(scores, p)
+    trusts = trusted(scores, p)
+    if voted:
+        watch.close |= any(0 < gate < TINY for gate in shared)
+        useful = [watch.above(worth[i], 0.0) or gate > 0 for i, gate in zip(kept, shared, strict=True)]
+        trusts = [float(watch.above(votes[i], 0.0) and use) for i, use in zip(kept, useful, strict=True)]
     total = max(sum(trusts), 0.0 if voted else p.full_step_bps / 1e4 * len(kept))
     for i, value, trust in zip(kept, scores, trusts, strict=True):
         for a in groups[i]:
@@ -140,6 +144,8 @@ def without(vector, basis):
 
 def ramp(values, low, high, watch):
     middle = median(values)
+    # Values are in units of 2^-30, so that a gate relative to a tiny median is coarse.
+    watch.close |= 0 < middle < 2e-5
     if middle < 1e-9:
         watch.close = True
         return [float(value > 0) for value in values]
@@ -148,7 +154,7 @@ def ramp(values, low, high, watch):
 
 def score(players, groups, worth, half, steps, common, n, p, watch):
     if not players:
-        return []
+        return [], []
     basis = []
     for row in [*steps[: p.past_steps], *([] if common is None else [common])]:
         rest = without(unit(np.array(row, float)), basis)
@@ -174,9 +180,10 @@ def score(players, groups, worth, half, steps, common, n, p, watch):
         belief = max(0.0, p.belief_bps / 1e4 - p.doubt_bps / 1e4 * sum(x * x for x in noise) / squares)
     cap, width = p.value_cap_bps / 1e4, p.width_bps / 1e4
     scores = []
+    companies = ramp(shared, p.company_from_bps / 1e4, p.company_full_bps / 1e4, watch)
     gates = zip(
         ramp([float(rest @ rest) for rest in fresh], p.novelty_from_bps / 1e4, p.novelty_full_bps / 1e4, watch),
-        ramp(shared, p.company_from_bps / 1e4, p.company_full_bps / 1e4, watch),
+        companies,
         kin(players, p, watch),
         strict=True,
     )
@@ -185,7 +192,7 @@ def score(players, groups, worth, half, steps, common, n, p, watch):
         f = 0.0 if z <= -width else z if z >= width else (z + width) ** 2 / (4 * width)
         scores.append(f * new * company * relatives * (p.group_bps / 1e4 if len(group) > 1 else 1.0))
     most = sum(scores) * p.share_cap_bps / 1e4 / n
-    return [min(value, most) for value in scores]
+    return [min(value, most) for value in scores], companies
 
 
 def kin(players, p, watch):
