@@ -149,7 +149,7 @@ class Selection:
     contracts: Mapping[str, tuple[str, ...]]
     """Artifact -> contracts, as in `CONTRACTS`."""
     sources: tuple[str, ...] = ("src",)
-    """Folders below `contracts/`, all files of which are compiled."""
+    """Files and folders below `contracts/`; of a folder all files are compiled."""
     folder: str = "artifacts"
     """Below `contracts/`."""
 
@@ -206,8 +206,8 @@ def _plan(contracts: Path, selection: Selection) -> _Plan:
     }
     sources = {
         path.relative_to(contracts).as_posix(): path.read_text()
-        for folder in selection.sources
-        for path in sorted((contracts / folder).rglob("*.sol"))
+        for source in selection.sources
+        for path in ([contracts / source] if source.endswith(".sol") else sorted((contracts / source).rglob("*.sol")))
     }
     for parts in selection.contracts.values():
         for part in parts:
