@@ -6,6 +6,8 @@ by the number of examples; a number that trainers report about themselves decide
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from cohort_protocol.scoring.catalogue.rule import CatalogueRule, NoParameters
 from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
@@ -25,7 +27,7 @@ class FedAvgPolicy(CatalogueRule):
         check_gram(gram, updates, public.count)
         return self.outcome(updates, range(updates), self.judge(gram, range(updates), None))
 
-    def judge(self, gram: Gram, rows, gradients) -> list[RowOutcome]:
+    def judge(self, gram: Gram, rows: Sequence[int], gradients: tuple[int, int] | None) -> list[RowOutcome]:
         """The same for every row."""
         words = "every update counts the same under this policy"
         return [RowOutcome(Reason.ACCEPTED, ONE, TOTAL_WEIGHT // len(rows), ONE, (), words)] * len(rows)

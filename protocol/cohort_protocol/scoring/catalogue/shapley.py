@@ -58,7 +58,7 @@ class GtgSettings:
     between_rounds: int = 0
     """A round that changes the utility by no more than this is worth nothing to anybody."""
     within_round: int = 0
-    """A permutation stops where the utility is within this of that of all."""
+    """A permutation stops where the utility is closer than this to that of all; 0: never."""
     most_permutations: int = 1_000
     patience: int = 10
     """Converged when the estimates of this many sweeps ago differ from now's..."""

@@ -139,6 +139,16 @@ def test_gtg_truncates_what_is_hardly_worth_a_model():
     assert error < sum(exact) / 8
 
 
+def test_gtg_stops_a_permutation_only_where_it_may():
+    def first_is_all(coalition):
+        return 50 * bool(coalition)
+
+    truncated = gtg_shapley(first_is_all, 5, 0, GtgSettings(within_round=1, most_permutations=200))
+    assert truncated.evaluations == 5 + 2
+    assert gtg_shapley(first_is_all, 5, 0, GtgSettings(within_round=0, most_permutations=200)).evaluations > 20
+    assert truncated.values == exact_shapley(first_is_all, 5) == [10] * 5
+
+
 def test_gtg_skips_a_round_in_which_nothing_happened():
     seen = []
     found = gtg_shapley(lambda c: seen.append(c) or 100 + len(c), 6, 0, GtgSettings(between_rounds=6))
