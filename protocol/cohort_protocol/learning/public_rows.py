@@ -29,17 +29,17 @@ from cohort_protocol.round_rows import (
     reads_batch,
     remembered_values,
 )
-from cohort_protocol.scoring import Policy, policy_by_name
-from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy, Evidence
+from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.scoring.kernel.sources import whole
 from cohort_protocol.scoring.rows import PublicRows
 from cohort_protocol.spec import ProjectSpec
 from cohort_protocol.stored_rows import stored_model, stored_update
 
 ROW_TOLERANCE = 512
-"""Units by which entries of a row that fills 2^28 .. 2^29 may differ: 2^-19 of its largest."""
-COMMON_TOLERANCE = 1
-"""The same of u0, which is in units of an update: rounding the other way."""
+"""Units by which entries of a row that fills 2^28 .. 2^29 may differ: 2^-19 of its largest. The worst such row moves
+nobody's pay by more than 7e-5 (tests/protocol/learning/test_tolerance.py)."""
+COMMON_TOLERANCE = ROW_TOLERANCE
+"""The same of u0, which fills the same range."""
 VALUE_TOLERANCE = 1 << 11
 """Of remembered values, in units of 2^-30 nats."""
 
@@ -103,7 +103,7 @@ def compute_rows(inputs: RoundInputs, spec: ProjectSpec, store: IpfsStore) -> Co
         seed=spec.seed,
         earlier=[earlier.get(row.member, 0) for row in inputs.rows],
     )
-    found = validation_rows(given, _reader(policy))
+    found = validation_rows(given, policy)
     vectors = found.vectors.read_by(policy.needs)
     rows = tuple(whole(row) for row in vectors.rows())
     subject = rows_subject(inputs)
@@ -154,11 +154,3 @@ def _row_names(layout: PublicRows) -> Sequence[str]:
     names += ["h0", "h1"] if layout.halves else []
     names += ["v", "v'", "k"][: layout.values]
     return names + [f"g{k}, class {index}" for index in range(layout.classes) for k in (0, 1)]
-
-
-def _reader(policy: Policy) -> DefaultPolicy:
-    """Who says which rows are computed and who plays: the default policy itself, or for a rule of the catalogue that
-    reads g0 and g1, the default policy that reads them too."""
-    if isinstance(policy, DefaultPolicy):
-        return policy
-    return DefaultPolicy(DefaultParameters(evidence=int(Evidence.CURVED)))
