@@ -279,7 +279,10 @@ BUNDLE = RoundBundle(
             figures=[],
             score=str(2**30),
             weight=2**16,
-            share="1.00000",
+            share="1",
+            rank=1,
+            group=[],
+            uncertainty=None,
             sentence="Accepted: it points the way of the others.",
         )
     ],

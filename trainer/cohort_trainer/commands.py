@@ -338,6 +338,46 @@ def set_delegate(
         print(f"{address or 'Nobody else'} may commit and reveal for {trainer.address} in project {project}.")
 
 
+@app.command()
+def verdict(
+    project: ProjectArgument,
+    home: HomeOption,
+    round_number: Annotated[
+        int | None, typer.Option("--round", min=1, help="Default: the newest that is over.")
+    ] = None,
+    everybody: Annotated[bool, typer.Option("--all", help="Of every trainer of the round, not only yours.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """How a settled round judged your update, and why: score, rank, figures with their limits, and pay.
+
+    Read from the bundle that the settlement on chain names. Needs no password.
+
+    Example:
+
+    cohort trainer verdict 1 --home ~/cohort
+    """
+    from cohort_trainer.amounts import format_amount
+    from cohort_trainer.home import Home
+    from cohort_trainer.sdk import Trainer
+    from cohort_trainer.verdicts import judged_round, verdict_lines
+
+    with Trainer(Home.open(home)) as trainer:
+        found = judged_round(trainer.connection, project, round_number)
+        token = trainer.connection.token(trainer.connection.market.terms_of(project).token)
+        symbol, decimals = token.symbol(), token.decimals()
+        shown = [one for one in found.trainers if everybody or one.verdict.trainer == trainer.address]
+    if as_json:
+        items = [{**one.verdict.model_dump(mode="json"), "pay": str(one.pay)} for one in shown]
+        described = {"project": project, "round": found.round, "bundle": str(found.bundle)}
+        print(json.dumps({**described, "judged_by": found.judged_by, "verdicts": items}))
+        return
+    print(f"Round {project}/{found.round}, judged by {found.judged_by}")
+    if not shown:
+        print("You had no admitted update in it.")
+    for one in shown:
+        print("\n".join(verdict_lines(one, format_amount(one.pay, decimals, symbol))))
+
+
 # --- shared by the commands -------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,13 @@ class Verdict(BaseModel):
     """Part of 2^16 of the next model's step."""
     share: str
     """Part of all scores of the round, as a decimal number."""
+    rank: int
+    """From 1, the highest score; the same score is the same rank. 0 if rejected."""
+    group: list[str]
+    """Trainers whose updates count as one with this one, itself among them; empty: alone."""
+    uncertainty: str | None
+    """Half of what the two halves of the batch disagree on the score, in units of an average contribution, as a decimal
+    number; None: the round was judged without such rows."""
     figures: list[VerdictFigure]
     sentence: str
 
@@ -79,6 +86,9 @@ def verdicts(
                 score=str(row.score),
                 weight=row.weight,
                 share=decimal(share),
+                rank=1 + sum(other.score > row.score for other in outcome.rows) if row.accepted else 0,
+                group=[trainers[member] for member in row.group],
+                uncertainty=None if row.uncertainty is None else decimal(row.uncertainty),
                 figures=[
                     VerdictFigure(
                         name=figure.name,

@@ -111,6 +111,13 @@ def test_the_round_is_judged_by_the_posted_rows(given: Given) -> None:
     assert scores[-1] == 0, "the one who sends the opposite earns nothing"
     assert min(scores[:4]) > 0
     assert RoundBundle.from_bytes(done.bundle_bytes) == done.bundle
+    verdicts = done.bundle.verdicts
+    assert verdicts[-1].rank == (5 if verdicts[-1].accepted else 0)
+    first, *later = sorted(range(4), key=lambda row: -scores[row])
+    assert verdicts[first].rank == 1
+    for place, (before, row) in enumerate(zip([first, *later], later), 2):
+        assert verdicts[row].rank == (verdicts[before].rank if scores[row] == scores[before] else place)
+    assert all(verdict.uncertainty is not None for verdict in verdicts[:4])
     peers = recompute(inputs, store)
     assert peers.bundle.evidence.fallback == "rows-not-posted"
     assert all("judged by the peer policy" in verdict.sentence for verdict in peers.bundle.verdicts)

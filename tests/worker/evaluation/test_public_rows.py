@@ -14,6 +14,9 @@ from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentNotFound
 from cohort_protocol.phases import Phase
 from cohort_protocol.round_rows import fetch_manifest
+from cohort_trainer.connection import Connection
+from cohort_trainer.home import HomeConfig
+from cohort_trainer.verdicts import judged_round, verdict_lines
 from cohort_worker.evaluation.evaluate import gather_inputs
 from cohort_worker.evaluation.public_rows import propose_rows
 from cohort_worker.rounds.advance import look
@@ -66,6 +69,21 @@ def sign_rows(stage: Stage, count: int = 2) -> None:
         rows_service.record_signature(stage.database, stage.identity, stage.project, stage.round, word)
 
 
+def connection_of(stage: Stage) -> Connection:
+    """A trainer's, whose service is away."""
+    deployment = stage.devnet.deployment
+    config = HomeConfig(
+        address=stage.trainers[0].address,
+        service_url="http://127.0.0.1:9",
+        chain_url=stage.devnet.node.url,
+        chain_id=deployment.chain_id,
+        market=deployment.market,
+        verifier=deployment.verifier,
+        ipfs_url=f"file://{stage.home}/ipfs",
+    )
+    return Connection(config)
+
+
 def bundle_of(stage: Stage) -> RoundBundle:
     return RoundBundle.from_bytes(stage.store.get(Cid.parse(stage.proposal().bundle_cid), 2**20))
 
@@ -99,6 +117,11 @@ def test_a_round_is_judged_by_posted_rows(stage: Stage) -> None:
     stage.sign_settlement(stage.proposal())
     advance(stage)
     assert stage.market.round_of(stage.project, 1).phase is Phase.FINAL
+    judged = judged_round(connection_of(stage), stage.project)
+    assert (judged.round, judged.judged_by) == (1, "policy default, by the round's validation batch")
+    assert sorted(one.verdict.trainer for one in judged.trainers) == sorted(one.address for one in stage.trainers)
+    assert sum(one.pay for one in judged.trainers) > 0
+    assert any("rank" in line for one in judged.trainers for line in verdict_lines(one, "1 token"))
     # The next round's inputs know batch and rows of this one, from the database and from the chain.
     to_reveals(stage)
     with_batch(stage)
