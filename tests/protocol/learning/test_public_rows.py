@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -115,7 +116,7 @@ def test_the_round_is_judged_by_the_posted_rows(given: Given) -> None:
     assert verdicts[-1].rank == (5 if verdicts[-1].accepted else 0)
     first, *later = sorted(range(4), key=lambda row: -scores[row])
     assert verdicts[first].rank == 1
-    for place, (before, row) in enumerate(zip([first, *later], later), 2):
+    for place, (before, row) in enumerate(pairwise([first, *later]), 2):
         assert verdicts[row].rank == (verdicts[before].rank if scores[row] == scores[before] else place)
     assert all(verdict.uncertainty is not None for verdict in verdicts[:4])
     peers = recompute(inputs, store)
