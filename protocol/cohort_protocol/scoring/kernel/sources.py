@@ -121,31 +121,40 @@ class MapRow(_Unsealed):
         return block
 
 
+MAX_KEPT_HANDLES = 200
+"""Files that stay open from block to block; beyond that each is opened anew, so that any number of rows can be read."""
+
+
 class FileRow(_Unsealed):
     """`dimension` little-endian values of a file, from byte `offset` on, read block by block.
 
     Raises `RowUnreadable` if the file cannot be read, `ScoringInputInvalid` if it is too short."""
 
     slow = True
+    _kept = 0
+    _count = threading.Lock()
 
     def __init__(self, path: Path, dimension: int, dtype: type = np.int16, offset: int = 0) -> None:
         self._path, self._offset = path, offset
         self.dimension, self.dtype = dimension, np.dtype(dtype)
+        self._handle: int | None = None
 
     def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
-        """See `RowSource.read`."""
+        """See `RowSource.read`. The file is closed when its last column was read."""
         width = self.dtype.itemsize
         block = np.empty(stop - start, self.dtype) if into is None else into
         view, filled = memoryview(block).cast("B"), 0
         try:
-            # Opened for each block: a round of many rows would otherwise hold a file descriptor for each.
-            handle = os.open(self._path, os.O_RDONLY)
+            handle = self._opened()
             try:
-                os.lseek(handle, self._offset + start * width, os.SEEK_SET)
-                while filled < len(view) and (count := os.readv(handle, [view[filled:]])):
+                while filled < len(view):
+                    count = os.preadv(handle, [view[filled:]], self._offset + start * width + filled)
+                    if not count:
+                        break
                     filled += count
             finally:
-                os.close(handle)
+                if self._handle is None:
+                    os.close(handle)
         except OSError as error:
             raise RowUnreadable(f"{self._path} could not be read: {error}") from error
         if filled < len(view):
@@ -153,7 +162,30 @@ class FileRow(_Unsealed):
                 f"{self._path} ends inside column {start + filled // width}, it must have {self.dimension} columns of "
                 f"{width} bytes from byte {self._offset} on"
             )
+        if stop == self.dimension:
+            self.close()
         return _native(block)
+
+    def close(self) -> None:
+        """Gives the file back. Reading again opens it again."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+            with FileRow._count:
+                FileRow._kept -= 1
+
+    def __del__(self) -> None:
+        self.close()
+
+    def _opened(self) -> int:
+        if self._handle is not None:
+            return self._handle
+        handle = os.open(self._path, os.O_RDONLY)
+        with FileRow._count:
+            if FileRow._kept < MAX_KEPT_HANDLES:
+                FileRow._kept += 1
+                self._handle = handle
+        return handle
 
 
 class StreamRow:

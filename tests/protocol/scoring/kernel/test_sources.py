@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from cohort_protocol.scoring.kernel import (
     StreamRow,
     as_source,
     gram_shard,
+    sources,
     weighted_total,
     whole,
 )
@@ -136,6 +138,18 @@ def test_short_and_missing_files(tmp_path):
         gram_shard(Pass(NumpyKernel()), [FileRow(path, 11, np.int16, OFFSET)])
     with pytest.raises(RowUnreadable, match="could not be read"):
         gram_shard(Pass(NumpyKernel()), [FileRow(tmp_path / "none", 11)])
+
+
+def test_more_files_than_may_stay_open(tmp_path, arrays, monkeypatch):
+    monkeypatch.setattr(sources, "MAX_KEPT_HANDLES", FileRow._kept + 3)
+    before, how = len(os.listdir("/proc/self/fd")) if os.path.isdir("/proc") else 0, Pass(NumpyKernel(), block=1000)
+    rows = [FileRow(file_of(tmp_path, f"{i}", arrays[i % 4]), D, np.int16, OFFSET) for i in range(8)]
+    for row in rows:
+        row.read(0, 10)
+    assert FileRow._kept <= sources.MAX_KEPT_HANDLES
+    assert gram_shard(how, rows).gram == gram_shard(how, [arrays[i % 4] for i in range(8)]).gram
+    if before:
+        assert len(os.listdir("/proc/self/fd")) == before, "all were closed at their ends"
 
 
 def test_differences_read_each_model_once(arrays):
