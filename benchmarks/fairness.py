@@ -43,17 +43,20 @@ class Case:
     measure: str = "each"
     """each, together, alone (together, over what the group's data owner earns by honest work under one name), victim
     (the first honest trainer's pay over what it earns without the copier)."""
+    beside: tuple[tuple[str, int], ...] = ()
+    """Other cheats in the same market: (attack, members)."""
 
     @property
     def label(self) -> str:
         names = f"{self.members} x " if self.members > 1 else ""
+        others = "".join(f" beside {members} x {attack}" for attack, members in self.beside)
         words = {
             "each": "each",
             "together": "together",
             "alone": "in all, of the same owner's honest pay",
             "victim": "what is left to the copied trainer",
         }
-        return f"{names}{self.attack}: {words[self.measure]}"
+        return f"{names}{self.attack}{others}: {words[self.measure]}"
 
 
 CASES = (
@@ -72,6 +75,9 @@ CASES = (
     Case("reseeded-clones", 2, 1.05, "alone"),
     Case("reseeded-clones", 4, 1.05, "alone"),
     Case("reseeded-clones", 8, 1.05, "alone"),
+    # A model that a destructive update ruins must not make everybody else look useful.
+    Case("noise", 1, 0.05, beside=(("sign-flip:factor=4", 2),)),
+    Case("replay", 1, 0.02, beside=(("mpaf", 1), ("noise", 1))),
     Case("alie", 3, 0.2),
     Case("scaling:factor=2", 1, 1.0, "alone"),
     Case("step-training", 1, 0.6),
@@ -120,9 +126,9 @@ def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, floa
     """(pay of the cheats, what it is held against), both over the mean honest pay of their market."""
     attack = case.attack.partition(":")[0]
     owns = attack in ("clones", "reseeded-clones", "masked-clones", "shard-clones", "scaling")
-    shards = HONEST + (1 if owns else case.members)
+    shards = HONEST + (1 if owns else case.members) + sum(members for _, members in case.beside)
     market = {"task": cell.task, "partition": cell.partition, "rounds": ROUNDS, "seed": seed, "shards": shards}
-    run = outcome(Scenario(honest=HONEST, cheats=((case.attack, case.members),), **market), judge)
+    run = outcome(Scenario(honest=HONEST, cheats=((case.attack, case.members), *case.beside), **market), judge)
     cheats = range(HONEST, HONEST + case.members)
     if case.measure == "each":
         return run.pay(cheats) / case.members, 1.0
@@ -139,7 +145,8 @@ def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, floa
 
 def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int], goal: bool) -> Row | None:
     """The case over all cells and seeds that are played under a judge."""
-    if judge == "exact-shapley" and HONEST + case.members > MOST_SHAPLEY:
+    players = HONEST + case.members + sum(members for _, members in case.beside)
+    if judge == "exact-shapley" and players > MOST_SHAPLEY:
         return None
     pairs = np.array(
         [measured(case, cell, judge, seed) for cell in cells if judge in cell.judges for seed in seeds], np.float64

@@ -49,7 +49,7 @@ def test_a_spec_file_is_rehearsed_in_words_and_numbers(spec: Path) -> None:
     result = run(spec, "--attack", "noise", "--attack", "clones", "--share", "0.4", *QUICK)
     assert result.exit_code == 0, result.output
     assert "[red]things" in result.output
-    assert "3 of 8 trainers cheat, 2 rounds, 1 seeds" in result.output
+    assert "3 of 8 trainers cheat, 2 rounds, 1 seed\n" in result.output
     assert "synthetic patterns" in result.output
     assert "noise: each of the 3 cheats earned" in result.output
     assert "one data owner under 3 names earned" in result.output

@@ -34,7 +34,8 @@ th, td { padding: .4rem .6rem; border-bottom: 1px solid var(--rule); text-align:
 th:first-child, td:first-child { text-align: left; }
 tr.bad td { color: var(--bad); font-weight: 600; }
 svg { display: block; max-width: 100%; height: auto; margin: 1rem 0; }
-svg text { fill: currentColor; font: 12px system-ui, sans-serif; }
+svg text { fill: currentColor; font: 12px system-ui, sans-serif; paint-order: stroke; stroke: var(--paper);
+  stroke-width: 4px; }
 """
 BAR, LEFT, WIDE, MOST = 22, 170, 460, 2.0
 
@@ -65,6 +66,7 @@ def _bars(results: Sequence[AttackResult]) -> str:
     height = BAR * len(results) + 24
     honest = LEFT + WIDE / MOST
     parts = [f'<svg viewBox="0 0 {LEFT + WIDE + 60} {height}" role="img" aria-label="pay of cheats">']
+    parts.append(f'<path d="M{honest} 0V{height - 20}" stroke="currentColor" stroke-dasharray="4 3" fill="none"/>')
     for index, one in enumerate(results):
         top, value = index * BAR, one.gain
         length = WIDE * min(value, MOST) / MOST
@@ -73,7 +75,5 @@ def _bars(results: Sequence[AttackResult]) -> str:
         parts.append(f'<text x="{LEFT - 8}" y="{top + 15}" text-anchor="end">{escape(one.attack)}</text>')
         parts.append(f'<rect x="{LEFT}" y="{top + 4}" width="{length:.1f}" height="{BAR - 8}" fill="{colour}"/>')
         parts.append(f'<text x="{LEFT + length + 6:.1f}" y="{top + 15}">{shown}</text>')
-    bottom = height - 20
-    parts.append(f'<path d="M{honest} 0V{bottom}" stroke="currentColor" stroke-dasharray="4 3" fill="none"/>')
     parts.append(f'<text x="{honest}" y="{height - 6}" text-anchor="middle">honest pay</text></svg>')
     return "".join(parts)

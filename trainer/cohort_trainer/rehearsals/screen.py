@@ -44,13 +44,14 @@ def show(described: Mapping[str, Any], results: Sequence[AttackResult], decimals
 
 def heading(described: Mapping[str, Any], results: Sequence[AttackResult]) -> list[str]:
     """What was simulated, in two lines."""
-    members = results[0].members
-    judged = "its validation batches" if described["batches"] else "no validation batches"
+    members, seeds = results[0].members, described["seeds"]
+    cheat = "trainer cheats" if members == 1 else "trainers cheat"
+    judged = "with" if described["batches"] else "without"
     return [
-        f"Rehearsal of {described['title']!r}: {members} of {described['trainers']} trainers cheat, "
-        f"{described['rounds']} rounds, {described['seeds']} seeds",
-        f"{described['model']}; data: {described['data']}, split {described['partition']}; policy "
-        f"{described['policy']} with {judged}, share cap {described['share_cap']}/{described['trainers']}",
+        f"Rehearsal of {described['title']!r}: {members} of {described['trainers']} {cheat}, "
+        f"{described['rounds']} rounds, {seeds} seed{'' if seeds == 1 else 's'}",
+        f"{described['model']}; data: {described['data']}, split {described['partition']}; "
+        f"policy {described['policy']} {judged} validation batches, share cap {described['share_cap']}/{described['trainers']}",
     ]
 
 
@@ -61,7 +62,7 @@ def row(one: AttackResult, decimals: int, symbol: str) -> list[str]:
     return [
         one.attack,
         f"{one.mean('attacked'):.1%}",
-        f"{100 * one.mean('lost'):+.1f} pt",
+        f"{100 * one.mean('lost'):.1f} pt",
         f"{one.mean('unfiltered'):.1%}",
         money(honest, decimals, symbol),
         money(cheat, decimals, symbol),
