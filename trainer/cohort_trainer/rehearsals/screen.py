@@ -50,8 +50,9 @@ def heading(described: Mapping[str, Any], results: Sequence[AttackResult]) -> li
     return [
         f"Rehearsal of {described['title']!r}: {members} of {described['trainers']} {cheat}, "
         f"{described['rounds']} rounds, {seeds} seed{'' if seeds == 1 else 's'}",
-        f"{described['model']}; data: {described['data']}, split {described['partition']}; "
-        f"policy {described['policy']} {judged} validation batches, share cap {described['share_cap']}/{described['trainers']}",
+        f"{described['model']}; data: {described['data']}, split {described['partition']}; policy "
+        f"{described['policy']} {judged} validation batches, "
+        f"share cap {described['share_cap']}/{described['trainers']}",
     ]
 
 
