@@ -137,10 +137,7 @@ def time_rows(bench: Bench, round_: Round) -> list[Row]:
     float32 = bench.ours("float32", folder, round_, 1 if large else 3)
     krums = {
         "Multi-Krum": bench.flowers("multi-krum", round_, 1 if large else 5),
-        # Pair by pair it takes n^2 passes: half an hour at the largest size.
-        "older Multi-Krum": None
-        if round_.n * round_.dimension > 300e6
-        else bench.flowers("multi-krum-classic", round_, 1 if large else 3),
+        "older Multi-Krum": bench.flowers("multi-krum-classic", round_, 1 if large else 3),
     }
     rows = []
     for name, run in runs.items():
