@@ -99,12 +99,16 @@ def _simulate(project: Project) -> Measured:
     for _ in range(project.rounds):
         round = world.next_round()
         step = None
+        by_gradients: PublicVectors | None = None
         for name, policy in policies.items():
             started = perf_counter()
             vectors = PublicVectors()
-            if isinstance(policy, DefaultPolicy):
+            if isinstance(policy, DefaultPolicy) and policy.needs.values:
                 rows = validation_rows(_given(round, memories[name]), policy)
                 vectors, memories[name] = rows.vectors, rows.values
+            elif isinstance(policy, DefaultPolicy):
+                by_gradients = by_gradients or validation_rows(_given(round, memories[name]), policy).vectors
+                vectors = by_gradients
             evaluation = evaluate_round(round.updates, round.past_steps, policy, vectors)
             result.scores[name].append([float(score) for score in evaluation.outcome.scores])
             if name == "default":
