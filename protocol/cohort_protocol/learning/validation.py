@@ -46,6 +46,8 @@ LEAST_KEPT = 0.5
 and then have them repeat themselves."""
 ERRORS_ABOVE = 1.5
 """Standard errors of the fresh batch by which old batches may exceed it."""
+MOST_EFFECT = 2.0
+"""Times the median player's effect on the logits that a player's may count, like the clip of its length."""
 RIDGE = 2.0**-20
 ROW_BITS = 29
 VALUE_BITS = 30
@@ -224,7 +226,18 @@ def joined(batches: Sequence[Dataset | None]) -> Dataset:
 def _example_values(given: ValidationRound, players: Players, start: np.ndarray, data: Dataset) -> np.ndarray:
     module = build_module(given.architecture).double()
     members = [_logits(module, start + _player(given, players, index), data) for index in range(players.count)]
-    return example_values(_logits(module, start, data), np.stack(members), data.labels)
+    base = _logits(module, start, data)
+    return example_values(base, bounded_effects(base, np.stack(members)), data.labels)
+
+
+def bounded_effects(base: np.ndarray, members: np.ndarray) -> np.ndarray:
+    """Logits of the players' models with their root mean square change of the model's logits clipped to twice the
+    median player's. A single update that makes logits explode would otherwise give everybody who dilutes it the same
+    huge value. base: float64[b, classes]; members and result: float64[n, b, classes]."""
+    changes = members - base
+    sizes = np.sqrt((changes**2).mean(axis=(1, 2)))
+    most = MOST_EFFECT * np.sort(sizes)[(len(sizes) - 1) // 2]
+    return base + np.minimum(1.0, most / np.maximum(sizes, 1e-300))[:, None, None] * changes
 
 
 def _load(module: nn.Module, weights: np.ndarray) -> None:
