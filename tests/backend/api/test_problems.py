@@ -38,7 +38,6 @@ def test_a_wrong_phase_names_both(service: Service) -> None:
     answer = service.http.post(f"{service.path}/rounds/1/commits", json=stranger.model_dump(mode="json"))
     _problem(answer, 403, "not-a-member")
     reveal = service.stages.reveal_intake(service.stages.scene.trainers[0])
-    service.fill(OPEN)
     assert service.http.post(f"{service.path}/rounds/1/reveals", json=reveal.model_dump(mode="json")).status_code == 202
 
 
