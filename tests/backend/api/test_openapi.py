@@ -30,6 +30,8 @@ ENDPOINTS = {
     "POST /v1/projects/{project}/funding",
     "POST /v1/projects/{project}/refund",
     "POST /v1/projects/{project}/rounds/{round}/commits",
+    "POST /v1/projects/{project}/rounds/{round}/public-rows/refusals",
+    "POST /v1/projects/{project}/rounds/{round}/public-rows/signatures",
     "POST /v1/projects/{project}/rounds/{round}/receipts",
     "POST /v1/projects/{project}/rounds/{round}/reveals",
     "POST /v1/projects/{project}/rounds/{round}/settlement/refusals",
