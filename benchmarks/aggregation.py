@@ -185,7 +185,7 @@ def clock_rows(bench: Bench, round_: Round) -> list[Row]:
 def memory_rows(bench: Bench) -> list[Row]:
     """Peak memory at the large dimension, from a few files that stand for all rows."""
     rows = []
-    for n in (20, 100, 400):
+    for n in (20, 100) if bench.quick else (20, 100, 400):
         round_ = Round(n, LARGE_DIMENSION)
         for name, kind in kernels().items():
             run = bench.ours(kind, bench.files(round_, distinct=4), round_, 1)
