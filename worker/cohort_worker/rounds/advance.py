@@ -7,7 +7,11 @@ import time
 
 import structlog
 from cohort_backend.chain.repository import chain_now
+from cohort_backend.projects import repository as projects
+from cohort_backend.projects.service import load_spec
 from cohort_protocol.chain import TransactionReverted
+from cohort_protocol.errors import InvalidInput, Unavailable
+from cohort_protocol.ipfs.errors import ContentNotFound
 
 from cohort_worker.parts import WorkerParts
 from cohort_worker.rounds.bond import BondUnfunded
@@ -37,6 +41,7 @@ def advance_project(parts: WorkerParts, project: int, stopping: threading.Event)
 
     Raises what the sender, the chain and the database raise.
     """
+    _fetch_spec(parts, project)
     tried: set[Step] = set()
     for _ in range(MOST_STEPS):
         found = look(parts, project)
@@ -52,6 +57,22 @@ def advance_project(parts: WorkerParts, project: int, stopping: threading.Event)
         parts.indexer.catch_up()
         tried.add(step)
     return True
+
+
+def _fetch_spec(parts: WorkerParts, project: int) -> None:
+    """What is due depends on whether the policy reads validation batches, which the spec says. Of a project that was
+    created elsewhere it may not be here; without it the round is taken to have a batch."""
+    with parts.database.read() as session:
+        found = projects.get(session, project)
+        if found is None or not any(found.validation_root) or parts.sender.address not in found.aggregators:
+            return
+        if projects.spec_document(session, found.spec_digest) is not None:
+            return
+        session.expunge(found)
+    try:
+        load_spec(parts.database, parts.store, found)
+    except (ContentNotFound, Unavailable, InvalidInput) as error:
+        log.info("spec_missing", project=project, code=error.code, detail=str(error))
 
 
 def _perform(parts: WorkerParts, project: int, step: Step) -> None:

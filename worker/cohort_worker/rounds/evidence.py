@@ -12,6 +12,7 @@ from cohort_backend.public_rows.models import RowsProposal
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Round
 from cohort_protocol.commitments import admitted_hash
+from cohort_protocol.errors import CohortError
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.round_rows import reads_batch
 from cohort_protocol.scoring import policy_by_name
@@ -70,12 +71,14 @@ def rows_basis(session: Session, current: Round) -> bytes:
 
 
 def _reads_batches(session: Session, project: Project) -> bool:
-    """Whether there are batches and the policy reads them; the spec, if it is not here, is fetched by the first job
-    that needs it."""
+    """Whether there are batches and the policy reads them; taken to be so while the spec is not here."""
     if not any(project.validation_root):
         return False
     content = projects.spec_document(session, project.spec_digest)
     if content is None:
         return True
     policy = parsed_spec(content).policy
-    return reads_batch(policy_by_name(policy.name, policy.params).needs)
+    try:
+        return reads_batch(policy_by_name(policy.name, policy.params).needs)
+    except CohortError:
+        return False  # no outcome either, which the evaluation says in words
