@@ -48,6 +48,9 @@ ERRORS_ABOVE = 1.5
 """Standard errors of the fresh batch by which old batches may exceed it."""
 MOST_EFFECT = 2.0
 """Times the median player's effect on the logits that a player's may count, like the clip of its length."""
+DESTRUCTIVE = 2.0
+"""Who is worth less than minus this times the median size of all values, and is not kept, is left out of the others'
+game."""
 RIDGE = 2.0**-20
 ROW_BITS = 29
 VALUE_BITS = 30
@@ -149,28 +152,29 @@ def _value_rows(
     n = len(given.updates)
     if not players.count:
         return (0,) * n, (np.zeros(given.model.shape, np.int64),) * policy.needs.values
-    values, halves = measured_values(given, players, start)
+    kept = _kept(given, players, start)
+    values, halves = measured_values(given, players, start, kept)
     earlier = given.earlier or (0,) * n
     memory = policy.parameters.memory_bps
     for index, group in enumerate(players.groups):
-        kept = sum(earlier[row] for row in group) / (len(group) * 2.0**VALUE_BITS)
-        values[index] += kept * memory / BASIS
-        halves[index] += kept * memory / BASIS
+        before = sum(earlier[row] for row in group) / (len(group) * 2.0**VALUE_BITS)
+        values[index] += before * memory / BASIS
+        halves[index] += before * memory / BASIS
     remembered = [0] * n
     for index, group in enumerate(players.groups):
         for row in group:
             remembered[row] = int(np.rint(values[index] * 2.0**VALUE_BITS))
-    targets = [values, halves]
-    if policy.needs.values > 2:
-        targets.append(np.where(_kept(given, players, start), 1.0, -1.0))
-    rows = _least_rows(given.updates, players, np.stack(targets)[: policy.needs.values])
+    targets = np.stack([values, halves, np.where(kept, 1.0, -1.0)])[: policy.needs.values]
+    rows = _least_rows(given.updates, players, targets)
     return tuple(remembered), (*scaled_rows(rows[:2]), *scaled_rows(rows[2:]))
 
 
-def measured_values(given: ValidationRound, players: Players, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(values, values on one half) of the players, float64[players] each, nats, without memory."""
+def measured_values(
+    given: ValidationRound, players: Players, start: np.ndarray, kept: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(values, values on one half) of the players, float64[players] each, nats, without memory. kept: bool[players]."""
     size, first = len(given.batch), len(given.batch) // 2
-    everything = _example_values(given, players, start, joined([given.batch, given.revealed]))
+    everything = _example_values(given, players, start, kept)
     fresh, old = everything[:, :size], everything[:, size:]
     values, half = fresh.mean(1), fresh[:, :first].mean(1) if first else fresh.mean(1)
     if not old.shape[1]:
@@ -223,11 +227,22 @@ def joined(batches: Sequence[Dataset | None]) -> Dataset:
     return Dataset(np.concatenate([batch.inputs for batch in there]), np.concatenate([batch.labels for batch in there]))
 
 
-def _example_values(given: ValidationRound, players: Players, start: np.ndarray, data: Dataset) -> np.ndarray:
+def _example_values(given: ValidationRound, players: Players, start: np.ndarray, kept: np.ndarray) -> np.ndarray:
+    """float64[players, examples], the fresh batch first. Players that destroy get what they are worth among all, the
+    others what they are worth without those: diluting harm is no contribution."""
+    data = joined([given.batch, given.revealed])
     module = build_module(given.architecture).double()
-    members = [_logits(module, start + _player(given, players, index), data) for index in range(players.count)]
+    members = np.stack(
+        [_logits(module, start + _player(given, players, index), data) for index in range(players.count)]
+    )
     base = _logits(module, start, data)
-    return example_values(base, bounded_effects(base, np.stack(members)), data.labels)
+    members = bounded_effects(base, members)
+    values = example_values(base, members, data.labels)
+    worth = values.mean(1)
+    others = kept | (worth >= -DESTRUCTIVE * np.median(np.abs(worth)))
+    if others.any() and not others.all():
+        values[others] = example_values(base, members[others], data.labels)
+    return values
 
 
 def bounded_effects(base: np.ndarray, members: np.ndarray) -> np.ndarray:
