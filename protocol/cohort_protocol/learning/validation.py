@@ -1,18 +1,18 @@
 """Public rows from a validation batch: validation gradients, u0 and value rows (protocol, section 6).
 
 All of it is computed in float64 on one thread and rounded once, to integers, so that it is the same on one machine and
-the same up to rounding on any other; `tolerance` says what a witness accepts.
+the same up to rounding on any other; `public_rows` says what a witness accepts.
 
 The value rows. The value of a player is its logit-average Shapley value (`measuring`) on the fresh batch and all
-batches revealed before, each example with the same weight, but at most what the fresh batch alone says plus 1.5 of its
-standard errors: old batches are known to everybody, and whoever trained on them shows it there and not on the fresh
-one. Effects on the logits are bounded, and players that destroy are left out of the others' game. To that comes, if the
-policy has a memory, a part of what the last rows said of the trainer. v is the least row whose inner product with every
-player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of the players (plus 2^-20 of its mean diagonal, for
-players that depend on each other), scaled by a power of two so that its entries fill 2^28 .. 2^29. v' has the same
-scale and the values on one half of the examples. k is the least row that is 1 on the
-players that are kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest
-does best on all these examples, while this lowers the loss by more than 1%, and no more than half of them (backward
+batches revealed before, each example with the same weight, but at most what the fresh batch alone says plus 1.5 of
+its standard errors: old batches are known to everybody, and whoever trained on them shows it there and not on the
+fresh one. Effects on the logits are bounded, and players that destroy are left out of the others' game. To that
+comes, if the policy has a memory, a part of what the last rows said of the trainer. v is the least row whose inner
+product with every player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of the players (plus 2^-20 of
+its mean diagonal, for players that depend on each other), scaled by a power of two so that its entries fill 2^28 ..
+2^29. v' has the same scale and the values on one half of the examples. k is the least row that is 1 on the players
+that are kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest does
+best on all these examples, while this lowers the loss by more than 1%, and no more than half of them (backward
 elimination).
 """
 
