@@ -33,10 +33,12 @@ from cohort_protocol.learning.measuring import cross_entropy, example_values
 from cohort_protocol.learning.repeatable import repeatable
 from cohort_protocol.learning.training import LocalTask, local_seed, train
 from cohort_protocol.scoring import Policy, PublicVectors, gram_matrix, weighted_sum
+from cohort_protocol.scoring.belief import agreements
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.fixed_point import BASIS, ONE
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
-from cohort_protocol.scoring.players import Players
+from cohort_protocol.scoring.players import FRACTION, Players
+from cohort_protocol.scoring.units import unit_gram
 from cohort_protocol.spec import HyperParameters
 from cohort_protocol.update import apply_step
 
@@ -49,9 +51,9 @@ ERRORS_ABOVE = 1.5
 """Standard errors of the fresh batch by which old batches may exceed it."""
 MOST_EFFECT = 2.0
 """Times the median player's effect on the logits that a player's may count, like the clip of its length."""
-DESTRUCTIVE = 2.0
-"""Who is worth less than minus this times the median size of all values, and is not kept, is left out of the others'
-game."""
+DESTRUCTIVE, OPPOSED = 2.0, -0.1
+"""Who is not kept and worth less than minus the first times the median size of all values, or less than nothing with a
+smaller cosine with the others than the second, is left out of the others' game."""
 RIDGE = 2.0**-20
 ROW_BITS = 29
 VALUE_BITS = 30
@@ -240,7 +242,9 @@ def _example_values(given: ValidationRound, players: Players, start: np.ndarray,
     members = bounded_effects(base, members)
     values = example_values(base, members, data.labels)
     worth = values.mean(1)
-    others = kept | (worth >= -DESTRUCTIVE * np.median(np.abs(worth)))
+    agreed = np.array(agreements(unit_gram(players.gram, range(players.count), FRACTION))) / ONE
+    harmful = (worth < -DESTRUCTIVE * np.median(np.abs(worth))) | ((worth < 0) & (agreed < OPPOSED))
+    others = kept | ~harmful
     if others.any() and not others.all():
         values[others] = example_values(base, members[others], data.labels)
     return values
