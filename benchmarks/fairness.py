@@ -166,9 +166,10 @@ def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int],
 
 
 def ratio_of_means(pairs: np.ndarray) -> float:
-    """Of float64[k, 2]; infinite if only the first are positive."""
+    """Of float64[k, 2]. Whoever earns less than a twentieth of honest pay counts as earning that: a ratio to nothing
+    would be anything."""
     above, below = pairs.mean(0)
-    return float(above / below) if below > 0 else (float("inf") if above > 0 else 0.0)
+    return float(above / max(below, 0.05))
 
 
 def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list[Row]:
