@@ -201,3 +201,16 @@ def test_a_round_in_which_nobody_plays_has_rows_of_zeros():
     assert rows.values == (0, 0)
     assert all(not row.any() for row in rows.vectors.values)
     gram_matrix(silent.updates, rows.vectors.rows())
+
+
+def test_diluting_harm_is_no_contribution():
+    """Noise beside an update that climbs would gain by making it count less."""
+    given = make_round(5)
+    random = np.random.default_rng(8)
+    noise = np.rint(300 * random.standard_normal(len(given.model))).astype(np.int16)
+    climbing = (given.updates[4].astype(int) * 2).clip(-32768, 32767).astype(np.int16)
+    policy = DefaultPolicy(DefaultParameters(memory_bps=0))
+    alone = validation_rows(replace(given, updates=[*given.updates[:4], noise]), policy).values
+    beside = validation_rows(replace(given, updates=[*given.updates[:4], noise, climbing]), policy).values
+    assert beside[:5] == pytest.approx(alone, abs=2)
+    assert beside[5] < -abs(alone[4])
