@@ -16,6 +16,7 @@ from tests.market.running import SIZE, DemoProcess
 pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 KILLS = [
+    ("owner-1", Phase.COMMIT),
     ("worker", Phase.COMMIT),
     ("worker", Phase.REVEAL),
     ("worker", Phase.SETTLE),
@@ -60,7 +61,7 @@ def test_killed_processes_change_neither_models_nor_money(tmp_path: Path, undist
     assert report.money.balanced
     assert report.money.claimed == report.headline.paid_to_trainers
     assert report.timing.restarts["worker"] == 3
-    assert report.timing.restarts["api"] == 1
+    assert report.timing.restarts["api"] == report.timing.restarts["owner-1"] == 1
     assert "was killed by SIGKILL; starting again" in demo.text()
     assert demo.left_behind() == []
 
