@@ -56,9 +56,9 @@ def test_void_for_lack_of_commits_needs_nobody(devnet: Devnet) -> None:
     scene = Scene.create(devnet)
     scene.open()
     scene.commit(scene.trainers[:1])
-    devnet.control.warp_to(scene.view().commit_end - 1)
+    devnet.control.warp_to(scene.view().commit_end - 2)  # a view is of the next block, a second later
     assert scene.view().phase is Phase.COMMIT
-    devnet.control.warp_to(scene.view().commit_end)
+    devnet.control.warp_to(scene.view().commit_end - 1)
     assert scene.view().phase is Phase.VOID
     assert not scene.view().closed
     scene.open()
