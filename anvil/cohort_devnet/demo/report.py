@@ -85,7 +85,7 @@ class Flag(ReportPart):
 
     trainer: Address
     reason: str
-    """One word: `opposes-others`, `too-small` (policy); `update-malformed`, ... (witnesses); `late-reveal` (the stake
+    """One word: `opposes-others`, `too-small`, `outlier` (policy); `update-malformed`, ... (witnesses); `late-reveal` (the stake
     is saved), `no-reveal` (the stake can be taken), `no-commit`."""
     detail: str
     """The same as a sentence with its figures."""
