@@ -85,8 +85,8 @@ class Flag(ReportPart):
 
     trainer: Address
     reason: str
-    """One word: `opposes-others`, `too-small`, `outlier` (policy); `update-malformed`, ... (witnesses); `late-reveal` (the stake
-    is saved), `no-reveal` (the stake can be taken), `no-commit`."""
+    """One word: `opposes-others`, `too-small`, `outlier` (policy); `update-malformed`, ... (witnesses); `late-reveal`
+    (the stake is saved), `no-reveal` (the stake can be taken), `no-commit`."""
     detail: str
     """The same as a sentence with its figures."""
 
