@@ -285,9 +285,13 @@ class TransactionSender:
         """The lowest nonce that neither the chain, nor the node's pool, nor a recorded transaction uses.
 
         Recorded transactions that the node lost are broadcast again first: a gap below would hold ours up for ever.
+        The journal is asked before the chain: a transaction that is mined between the two questions is then in one of
+        the answers. In the other order it could be in neither, and its nonce would be given twice; two intents of the
+        very same call would then be one transaction, and nobody would notice.
         """
+        recorded = self._journal.pending()
         free = self.client.nonce(self.address, "pending")
-        ours = {entry.nonce: entry for entry in self._journal.pending() if entry.nonce >= free}
+        ours = {entry.nonce: entry for entry in recorded}
         while free in ours:
             self._broadcast(ours[free])
             free += 1

@@ -219,6 +219,33 @@ def test_threads_with_many_intents_share_the_key(devnet: Devnet, account, receiv
     assert devnet.client.nonce(account.address) == 25
 
 
+class MinedMeanwhile(ChainClient):
+    """A client during whose question for the nonce another thread's transaction is broadcast and mined."""
+
+    def __init__(self, url: str, meanwhile):
+        super().__init__(url)
+        self.meanwhile = meanwhile
+
+    def nonce(self, address: str, ref="latest") -> int:
+        found = super().nonce(address, ref)
+        self.meanwhile()
+        return found
+
+
+def test_a_nonce_is_given_once_although_its_transaction_is_mined_meanwhile(
+    devnet: Devnet, account, receiver: str
+) -> None:
+    """The very same call for two purposes is two transactions."""
+    journal = MemoryJournal()
+    with pytest.raises(Crash):
+        TransactionSender(Interrupted(devnet.node.url, Crash(), False), account, journal).execute(pay(receiver), "one")
+    other = TransactionSender(devnet.client, account, journal)
+    client = MinedMeanwhile(devnet.node.url, lambda: other.execute(pay(receiver), "one"))
+    second = TransactionSender(client, account, journal).execute(pay(receiver), "two")
+    assert second.hash != other.execute(pay(receiver), "one").hash
+    assert balance_once_mined(devnet, receiver, 10) == 10
+
+
 def _run_threads(works) -> None:
     failures: list[BaseException] = []
 
