@@ -31,7 +31,7 @@ library PayoutTree {
                 let sibling := calldataload(at)
                 let swap := shl(5, lt(sibling, node))
                 mstore(swap, node)
-                mstore(xor(swap, 32), sibling)
+                mstore(sub(32, swap), sibling)
                 node := keccak256(0, 64)
             }
             root := and(node, not(0xffffffffff))

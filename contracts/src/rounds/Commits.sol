@@ -206,7 +206,7 @@ abstract contract Commits is Openings, IRounds, ReentrancyGuardTransient, EIP712
             mstore(n, leaf)
             mstore(add(n, 0x40), signature)
             let bit := mload(add(n, 0xa0))
-            mstore(add(n, 0x80), or(mload(add(n, 0x80)), mul(bit, sub(shl(run, 1), 1))))
+            mstore(add(n, 0x80), or(mload(add(n, 0x80)), sub(shl(run, bit), bit))) // as many ones as leaves
             mstore(add(n, 0xa0), shl(run, bit))
             mstore(add(n, 0xc0), sub(mload(add(n, 0xc0)), run))
         }

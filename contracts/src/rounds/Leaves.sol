@@ -15,10 +15,8 @@ library Leaves {
 
     /// @dev Reverts unless `leaves` is a whole number of them, at most MOST.
     function count(bytes calldata leaves) internal pure returns (uint256 found) {
-        unchecked {
-            found = leaves.length / BYTES;
-            if (found * BYTES != leaves.length) revert IRounds.LeavesMalformed(leaves.length);
-        }
+        if (leaves.length % BYTES != 0) revert IRounds.LeavesMalformed(leaves.length);
+        found = leaves.length / BYTES;
         if (found > MOST) revert IRounds.BatchTooLong(found, MOST);
     }
 

@@ -18,10 +18,8 @@ library Rows {
 
     /// @dev Reverts unless there is a whole number of rows, 1 to MOST, with a salt for each.
     function count(bytes calldata rows, bytes32[] calldata salts) internal pure returns (uint256 found) {
-        unchecked {
-            found = rows.length / BYTES;
-            if (found * BYTES != rows.length) revert IRounds.RowsMalformed(rows.length);
-        }
+        if (rows.length % BYTES != 0) revert IRounds.RowsMalformed(rows.length);
+        found = rows.length / BYTES;
         if (found == 0) revert IRounds.NoOpenings();
         if (found > MOST) revert IRounds.TooManyOpenings(found, MOST);
         if (salts.length != found) revert IRounds.SaltsMismatch(salts.length, found);

@@ -78,6 +78,7 @@ abstract contract MarketStorage {
     mapping(uint256 project => mapping(uint32 round => Ending)) private _endings;
     /// @dev Bit r % 256 of word r / 256: what the member earned in round r has been paid out. One slot for 256 rounds, so that a
     /// claim on many rounds writes once.
+    // slither-disable-next-line uninitialized-state (written by Payouts, through a reference to one member's words)
     mapping(uint256 project => mapping(uint256 member => mapping(uint256 word => uint256))) internal _claimedRounds;
     /// @dev The newest commitment that each trainer posted itself, see SelfCommits.
     mapping(uint256 project => mapping(uint256 member => uint256)) internal _selfCommits;
