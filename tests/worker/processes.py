@@ -92,6 +92,8 @@ def freeze(process: Running, stage: Stage) -> None:
     assert file is not None
     while True:
         os.kill(process.process.pid, signal.SIGSTOP)
+        # The signal arrives some time after the call; until then the process could still take the lock.
+        os.waitid(os.P_PID, process.process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
         connection = sqlite3.connect(file, timeout=0.1, isolation_level=None)
         try:
             connection.execute("BEGIN IMMEDIATE")

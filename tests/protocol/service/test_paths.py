@@ -12,6 +12,8 @@ from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.service.messages import (
     CommitIntake,
     ProjectRequest,
+    PublicRowsRefusal,
+    PublicRowsSignature,
     ReceiptIntake,
     RevealIntake,
     SettlementRefusal,
@@ -45,6 +47,8 @@ def call_everything(client: ServiceClient) -> None:
     commit = CommitIntake(trainer=ADDRESS, member=4, commitment=HASH, signature=SIGNATURE)
     reveal = RevealIntake(trainer=ADDRESS, member=4, update=HASH, salt=HASH, cid=CID)
     receipt = ReceiptIntake(witness=ADDRESS, openings_hash=HASH, endorsed=1, refused=0, signature=SIGNATURE)
+    rows = PublicRowsSignature(witness=ADDRESS, rows=HASH, signature=SIGNATURE)
+    other_rows = PublicRowsRefusal(witness=ADDRESS, rows=HASH, detail="no", signature=SIGNATURE)
     agreed = SettlementSignature(witness=ADDRESS, bundle_cid=CID, signature=SIGNATURE)
     refused = SettlementRefusal(witness=ADDRESS, bundle_cid=CID, detail="no", signature=SIGNATURE)
     calls = [
@@ -67,6 +71,8 @@ def call_everything(client: ServiceClient) -> None:
         lambda: client.post_reveal(1, 2, reveal),
         lambda: client.post_receipt(1, 2, receipt),
         lambda: client.receipts(1, 2),
+        lambda: client.post_rows_signature(1, 2, rows),
+        lambda: client.post_rows_refusal(1, 2, other_rows),
         lambda: client.post_settlement_signature(1, 2, agreed),
         lambda: client.post_settlement_refusal(1, 2, refused),
         lambda: client.ready(),
