@@ -16,8 +16,9 @@ from time import perf_counter
 import numpy as np
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.learning.measuring import example_values
-from cohort_protocol.learning.validation import ValidationRound, validation_rows
+from cohort_protocol.learning.validation import validation_rows
 from cohort_protocol.rehearsal import Scenario, World
+from cohort_protocol.rehearsal.judges import validation_round
 from cohort_protocol.rehearsal.shapley import coalition_models, shapley_values
 from cohort_protocol.rehearsal.world import Round
 from cohort_protocol.scoring import Policy, PublicVectors, evaluate_round, policy_by_name
@@ -104,10 +105,10 @@ def _simulate(project: Project) -> Measured:
             started = perf_counter()
             vectors = PublicVectors()
             if isinstance(policy, DefaultPolicy) and policy.needs.values:
-                rows = validation_rows(_given(round, memories[name]), policy)
+                rows = validation_rows(validation_round(round, memories[name]), policy)
                 vectors, memories[name] = rows.vectors, rows.values
             elif isinstance(policy, DefaultPolicy):
-                by_gradients = by_gradients or validation_rows(_given(round, memories[name]), policy).vectors
+                by_gradients = by_gradients or validation_rows(validation_round(round, memories[name]), policy).vectors
                 vectors = by_gradients
             evaluation = evaluate_round(round.updates, round.past_steps, policy, vectors)
             result.scores[name].append([float(score) for score in evaluation.outcome.scores])
@@ -117,22 +118,6 @@ def _simulate(project: Project) -> Measured:
         _truth(result, round, project.seed)
         world.apply(step)
     return result
-
-
-def _given(round: Round, memory: tuple[int, ...]) -> ValidationRound:
-    world = round.world
-    return ValidationRound(
-        architecture=world.task.architecture,
-        exponent=world.task.exponent,
-        model=round.model,
-        updates=round.updates,
-        batch=round.batch,
-        revealed=round.revealed,
-        hyper=world.task.hyper,
-        round=round.number,
-        seed=world.scenario.seed,
-        earlier=memory,
-    )
 
 
 def _truth(result: Measured, round: Round, seed: int) -> None:

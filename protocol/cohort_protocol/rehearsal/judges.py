@@ -124,25 +124,29 @@ def public_vectors(round: Round, policy: Policy | None = None) -> PublicVectors:
 
 
 def _validated(round: Round, policy: DefaultPolicy) -> PublicVectors:
-    world = round.world
-    found = validation_rows(
-        ValidationRound(
-            architecture=world.task.architecture,
-            exponent=world.task.exponent,
-            model=round.model,
-            updates=round.updates,
-            batch=round.batch,
-            revealed=round.revealed,
-            hyper=world.task.hyper,
-            round=round.number,
-            seed=world.scenario.seed,
-            earlier=world.remembered,
-            common=round.common_update if policy.needs.trainable else None,
-        ),
-        policy,
-    )
-    world.remembered = found.values
+    common = round.common_update if policy.needs.trainable else None
+    found = validation_rows(validation_round(round, round.world.remembered, common), policy)
+    round.world.remembered = found.values
     return found.vectors
+
+
+def validation_round(round: Round, earlier: Sequence[int], common: np.ndarray | None = None) -> ValidationRound:
+    """What value rows of a simulated round are computed from. earlier: the values of the round before, by trainer;
+    common: u0, int16[d], if it was trained already."""
+    world = round.world
+    return ValidationRound(
+        architecture=world.task.architecture,
+        exponent=world.task.exponent,
+        model=round.model,
+        updates=round.updates,
+        batch=round.batch,
+        revealed=round.revealed,
+        hyper=world.task.hyper,
+        round=round.number,
+        seed=world.scenario.seed,
+        earlier=earlier,
+        common=common,
+    )
 
 
 def probe_weights(updates: Sequence[np.ndarray], gradient: np.ndarray) -> list[int]:

@@ -13,9 +13,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from cohort_protocol.learning.public_rows import COMMON_TOLERANCE, ROW_TOLERANCE
-from cohort_protocol.learning.validation import ValidationRound, validation_rows
+from cohort_protocol.learning.validation import validation_rows
 from cohort_protocol.payout import pays
 from cohort_protocol.rehearsal import Scenario, World
+from cohort_protocol.rehearsal.judges import validation_round
 from cohort_protocol.scoring import PublicVectors, evaluate_round
 from cohort_protocol.scoring.default import DefaultPolicy
 
@@ -30,21 +31,7 @@ def judged(partition: str, number: int):
     memory = (0,) * 8
     for _ in range(number):
         round = world.next_round()
-        rows = validation_rows(
-            ValidationRound(
-                architecture=world.task.architecture,
-                exponent=world.task.exponent,
-                model=round.model,
-                updates=round.updates,
-                batch=round.batch,
-                revealed=round.revealed,
-                hyper=world.task.hyper,
-                round=round.number,
-                seed=5,
-                earlier=memory,
-            ),
-            POLICY,
-        )
+        rows = validation_rows(validation_round(round, memory), POLICY)
         memory = rows.values
         evaluation = evaluate_round(round.updates, round.past_steps, POLICY, rows.vectors)
         world.apply(evaluation.step)
