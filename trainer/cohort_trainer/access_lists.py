@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address, parse_bytes32
+from cohort_protocol.merkle import MerkleTree, root_above
 from eth_abi import encode
 from eth_utils import keccak
 
@@ -27,10 +28,6 @@ def access_leaf(trainer: str) -> bytes:
     return keccak(keccak(encode(["address"], [parse_address(trainer)])))
 
 
-def _parent(left: bytes, right: bytes) -> bytes:
-    return keccak(min(left, right) + max(left, right))
-
-
 class AccessList:
     """The trainers who may join. Raises `AccessFileInvalid` for an empty list, `InvalidInput` for a wrong address."""
 
@@ -38,36 +35,24 @@ class AccessList:
         self.trainers = sorted({parse_address(one) for one in trainers}, key=lambda one: int(one, 16))
         if not self.trainers:
             raise AccessFileInvalid("an access list without addresses would let nobody join")
-        self._levels = [[access_leaf(one) for one in self.trainers]]
-        while len(self._levels[-1]) > 1:
-            level = self._levels[-1]
-            above = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-            self._levels.append(above + level[len(level) & ~1 :])
+        self._tree = MerkleTree([access_leaf(one) for one in self.trainers])
 
     @property
     def root(self) -> bytes:
         """32 bytes, for the terms."""
-        return self._levels[-1][0]
+        return self._tree.root
 
     def proof(self, trainer: str) -> tuple[bytes, ...]:
         """What `join` needs. Raises `NotOnAccessList`."""
         address = parse_address(trainer)
         if address not in self.trainers:
             raise NotOnAccessList(f"{address} is not among the {len(self.trainers)} trainers of the list")
-        position, siblings = self.trainers.index(address), []
-        for level in self._levels[:-1]:
-            if position ^ 1 < len(level):
-                siblings.append(level[position ^ 1])
-            position //= 2
-        return tuple(siblings)
+        return self._tree.proof(self.trainers.index(address))
 
 
 def opens(root: bytes, trainer: str, proof: Sequence[bytes]) -> bool:
     """Whether the proof shows that the trainer is on the list with this root (32 bytes)."""
-    node = access_leaf(trainer)
-    for sibling in proof:
-        node = _parent(node, sibling)
-    return node == root
+    return root_above(access_leaf(trainer), proof) == root
 
 
 def read_list(path: Path) -> AccessList:

@@ -25,6 +25,7 @@ from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.learning.data import Dataset
+from cohort_protocol.merkle import MerkleTree
 from cohort_protocol.spec import DataSpec
 
 BATCH_EXAMPLES = 128
@@ -191,28 +192,15 @@ class BatchTree:
         """digests: 32 bytes each, of the rounds from 1 on. Raises `BatchesImpossible` if there are none."""
         if not digests:
             raise BatchesImpossible("a project with validation batches has at least one")
-        self._levels = [[batch_leaf(round, digest) for round, digest in enumerate(digests, 1)]]
-        while len(self._levels[-1]) > 1:
-            level = self._levels[-1]
-            above = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-            self._levels.append(above + level[len(level) & ~1 :])
+        self._tree = MerkleTree([batch_leaf(round, digest) for round, digest in enumerate(digests, 1)])
 
     @property
     def root(self) -> bytes:
         """32 bytes, for the terms."""
-        return self._levels[-1][0]
+        return self._tree.root
 
     def proof(self, round: int) -> tuple[bytes, ...]:
         """What `revealValidation` needs for a round, from 1. Raises `BatchesImpossible` for a round without a batch."""
-        position, siblings = round - 1, []
-        if not 0 <= position < len(self._levels[0]):
-            raise BatchesImpossible(f"round {round} has no batch: there are {len(self._levels[0])}")
-        for level in self._levels[:-1]:
-            if position ^ 1 < len(level):
-                siblings.append(level[position ^ 1])
-            position //= 2
-        return tuple(siblings)
-
-
-def _parent(left: bytes, right: bytes) -> bytes:
-    return keccak(min(left, right) + max(left, right))
+        if not 1 <= round <= len(self._tree.leaves):
+            raise BatchesImpossible(f"round {round} has no batch: there are {len(self._tree.leaves)}")
+        return self._tree.proof(round - 1)

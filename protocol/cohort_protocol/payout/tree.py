@@ -16,6 +16,7 @@ from eth_utils import keccak
 from cohort_protocol.chain.packed import ClaimItem
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import MAX_SLOTS
+from cohort_protocol.merkle import MerkleTree, root_above
 
 MAX_PROOF = MAX_SLOTS.bit_length()
 """Most siblings in a proof: the tree has at most `MAX_SLOTS` leaves."""
@@ -31,10 +32,6 @@ def payout_leaf(project: int, round: int, row: int, member: int, amount: int) ->
     return keccak(keccak(packed))
 
 
-def _parent(left: bytes, right: bytes) -> bytes:
-    return keccak(min(left, right) + max(left, right))
-
-
 class PayoutTree:
     """The tree of one round. `rows`: (member, amount in base units) in row order, 1 to 32 of them."""
 
@@ -43,31 +40,23 @@ class PayoutTree:
             raise InvalidInput(f"a payout tree has 1 to {MAX_SLOTS} rows, got {len(rows)}")
         self.round = round
         self._amounts = [amount for _, amount in rows]
-        leaves = [payout_leaf(project, round, row, member, amount) for row, (member, amount) in enumerate(rows)]
-        self._levels = [leaves]
-        while len(self._levels[-1]) > 1:
-            level = self._levels[-1]
-            above = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
-            self._levels.append(above + level[len(level) & ~1 :])
+        self._tree = MerkleTree(
+            [payout_leaf(project, round, row, member, amount) for row, (member, amount) in enumerate(rows)]
+        )
 
     @property
     def root(self) -> bytes:
         """27 bytes."""
-        return self._levels[-1][0][:ROOT_BYTES]
+        return self._tree.root[:ROOT_BYTES]
 
     def leaf(self, row: int) -> bytes:
-        return self._levels[0][row]
+        return self._tree.leaves[row]
 
     def proof(self, row: int) -> tuple[bytes, ...]:
         """The siblings from the leaf of `row` up to the root; levels on which it moves up alone have none."""
-        if not 0 <= row < len(self._levels[0]):
-            raise InvalidInput(f"there is no row {row}: the round has {len(self._levels[0])}")
-        siblings = []
-        for level in self._levels[:-1]:
-            if row ^ 1 < len(level):
-                siblings.append(level[row ^ 1])
-            row //= 2
-        return tuple(siblings)
+        if not 0 <= row < len(self._tree.leaves):
+            raise InvalidInput(f"there is no row {row}: the round has {len(self._tree.leaves)}")
+        return self._tree.proof(row)
 
     def claim_item(self, row: int) -> ClaimItem:
         """What the market's `claim` takes for this row."""
@@ -79,7 +68,4 @@ def verify_proof(root: bytes, leaf: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof leads from the leaf to the root of 27 bytes (as OpenZeppelin `MerkleProof.processProof`)."""
     if len(proof) > MAX_PROOF:
         return False
-    node = leaf
-    for sibling in proof:
-        node = _parent(node, sibling)
-    return node[:ROOT_BYTES] == root
+    return root_above(leaf, proof)[:ROOT_BYTES] == root

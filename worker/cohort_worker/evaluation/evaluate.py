@@ -16,6 +16,7 @@ from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
 from cohort_backend.projects.service import load_spec
 from cohort_backend.rounds import repository as rounds
+from cohort_backend.rounds.models import Round
 from cohort_backend.rounds.phase import phase_of
 from cohort_backend.settlements import repository as settlements
 from cohort_backend.settlements.models import Proposal
@@ -26,6 +27,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentCorrupt
 from cohort_protocol.phases import Phase
+from sqlalchemy.orm import Session
 
 from cohort_worker.parts import WorkerParts
 from cohort_worker.rounds.situation import admitted_now, current_proposal
@@ -68,15 +70,21 @@ def evaluate_round(parts: WorkerParts, project_id: int, number: int) -> bool:
 def _to_be_settled(parts: WorkerParts, project_id: int, number: int) -> Project | None:
     """The project, if the round waits for an outcome."""
     with parts.database.read() as session:
-        project, current = projects.get(session, project_id), rounds.get(session, project_id, number)
-        if project is None or current is None:
+        found = in_settlement(session, project_id, number)
+        if found is None or current_proposal(session, found[1]) is not None:
             return None
-        if phase_of(current, chain_now(session), project.min_trainers) is not Phase.SETTLE:
-            return None
-        if current_proposal(session, current) is not None:
-            return None
-        session.expunge(project)
-        return project
+        session.expunge(found[0])
+        return found[0]
+
+
+def in_settlement(session: Session, project_id: int, number: int) -> tuple[Project, Round] | None:
+    """Project and round, if the round can be settled now."""
+    project, current = projects.get(session, project_id), rounds.get(session, project_id, number)
+    if project is None or current is None:
+        return None
+    if phase_of(current, chain_now(session), project.min_trainers) is not Phase.SETTLE:
+        return None
+    return project, current
 
 
 def gather_inputs(parts: WorkerParts, project: Project, number: int) -> RoundInputs:

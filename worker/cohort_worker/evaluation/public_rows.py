@@ -9,20 +9,16 @@ from __future__ import annotations
 import time
 
 import structlog
-from cohort_backend.chain.repository import chain_now
 from cohort_backend.jobs.service import enqueue_advance
-from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
 from cohort_backend.projects.service import load_spec
 from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.public_rows.models import RowsProposal
 from cohort_backend.rounds import repository as rounds
-from cohort_backend.rounds.phase import phase_of
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.learning.batches import keep_batch
-from cohort_protocol.phases import Phase
 
-from cohort_worker.evaluation.evaluate import gather_inputs
+from cohort_worker.evaluation.evaluate import gather_inputs, in_settlement
 from cohort_worker.parts import WorkerParts
 from cohort_worker.rounds.evidence import rows_basis, rows_situation
 
@@ -80,11 +76,10 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
 def _wanted(parts: WorkerParts, project_id: int, number: int) -> Project | None:
     """The project, if the round waits for public rows and none are proposed."""
     with parts.database.read() as session:
-        project, current = projects.get(session, project_id), rounds.get(session, project_id, number)
-        if project is None or current is None:
+        found = in_settlement(session, project_id, number)
+        if found is None:
             return None
-        if phase_of(current, chain_now(session), project.min_trainers) is not Phase.SETTLE:
-            return None
+        project, current = found
         situation = rows_situation(session, project, current)
         if situation is None or situation.rows is not None:
             return None
