@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Admission, Cid, NextModel, Phase, WitnessSignature} from "../types/Types.sol";
+import {Admission, Cid, NextModel, WitnessSignature} from "../types/Types.sol";
 
 /// @title Settlement: the end of a round and its money
 /// @notice held = paid + fees + burned + back to free, exactly.

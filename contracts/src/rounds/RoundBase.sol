@@ -6,7 +6,7 @@ import {IProjects} from "../interfaces/IProjects.sol";
 import {IRounds} from "../interfaces/IRounds.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Rules, TermsStore} from "../projects/TermsCode.sol";
-import {Ending, MarketStorage, Project} from "../storage/MarketStorage.sol";
+import {MarketStorage, Project} from "../storage/MarketStorage.sol";
 import {Phase} from "../types/Types.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 

@@ -8,7 +8,6 @@ import {IRounds} from "../interfaces/IRounds.sol";
 import {ISettlement} from "../interfaces/ISettlement.sol";
 import {Rules, TermsStore} from "../projects/TermsCode.sol";
 import {Project} from "../storage/MarketStorage.sol";
-import {Phase} from "../types/Types.sol";
 import {RoundBase} from "./RoundBase.sol";
 import {Header, Round, RoundState} from "./RoundState.sol";
 
