@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from cohort_devnet.demo.books import LEDGER_FIELDS, ProjectBook
+from cohort_protocol.audit.books import LEDGER_FIELDS, ProjectBook
 from cohort_devnet.demo.money import books_of, holdings, ledger_findings, transfer_findings
 from cohort_protocol.chain.events import (
     AdmittedRow,

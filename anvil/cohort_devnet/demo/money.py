@@ -16,7 +16,7 @@ from cohort_protocol.chain.token import Token, Transfer
 from cohort_protocol.chain.types import ZERO_ADDRESS, Ledger
 from cohort_protocol.errors import InvalidInput
 
-from cohort_devnet.demo.books import LEDGER_FIELDS, OF_THE_DEPOSIT, ProjectBook
+from cohort_protocol.audit.books import LEDGER_FIELDS, OF_THE_DEPOSIT, ProjectBook
 from cohort_devnet.demo.report import Money
 
 
