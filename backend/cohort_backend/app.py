@@ -15,6 +15,7 @@ from cohort_backend.middleware import AccessLog, BodyLimit
 from cohort_backend.migrations import upgrade
 from cohort_backend.parts import build_parts, service_version
 from cohort_backend.projects import endpoints as projects
+from cohort_backend.proofs import endpoints as proofs
 from cohort_backend.public_rows import endpoints as public_rows
 from cohort_backend.rewards import endpoints as rewards
 from cohort_backend.rounds import endpoints as rounds
@@ -52,7 +53,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.parts = parts
-    for router in (chain, projects, rounds, updates, public_rows, settlements, trainers, rewards, health):
+    for router in (chain, projects, rounds, updates, public_rows, settlements, proofs, trainers, rewards, health):
         app.include_router(router.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -45,7 +45,15 @@ SIGNATURE = "0x" + "5a" * 64 + "1b"
 MODEL = m.ModelRef(commitment=_hash(0x11), cid=_cid(0x21))
 NEXT_MODEL = m.ModelRef(commitment=_hash(0x12), cid=_cid(0x22))
 
-MARKET_INFO = m.MarketInfo(chain_id=31337, market=MARKET, verifier=VERIFIER, policy=POLICY, block=128, version="0.1.0")
+MARKET_INFO = m.MarketInfo(
+    chain_id=31337,
+    market=MARKET,
+    verifier=VERIFIER,
+    policy=POLICY,
+    proven_verifier="0xDc64a140Aa3E981100a9becA4E685f962f0cF6C9",
+    block=128,
+    version="0.1.0",
+)
 
 TRANSACTION = m.TransactionToSign(
     to=TOKEN,
@@ -135,6 +143,15 @@ PROJECT = m.ProjectView(
 )
 PROJECTS = m.ProjectList(items=[PROJECT.model_copy(update={"spec": None})], next=None)
 
+PROOF = m.ProofView(
+    bundle_cid=_cid(0x24),
+    state="proving",
+    part=3,
+    parts=6,
+    step="committing to the quotient",
+    prover="python",
+)
+
 ROUND = m.RoundView(
     project=1,
     number=3,
@@ -163,6 +180,7 @@ ROUND = m.RoundView(
             detail="the file has 12 bytes, an update of 38282 parameters has 76684",
         )
     ],
+    proof=PROOF,
     gas=[m.GasUsed(step="open", tx=_hash(0x16), gas=142_000)],
 )
 ROUNDS = m.RoundList(items=[ROUND], next=None)
@@ -222,6 +240,7 @@ PUBLIC_ROWS_REFUSAL = m.PublicRowsRefusal(
     detail="public row v differs by up to 70000, 512 are allowed",
     signature=SIGNATURE,
 )
+MODEL_RECEIPT = m.ModelReceiptIntake(witness=WITNESSES[0], model=NEXT_MODEL.commitment, signature=SIGNATURE)
 ACCEPTED = m.Accepted(status="recorded")
 
 MEMBER = m.TrainerView(

@@ -4,6 +4,7 @@ from cohort_backend.chain.models import ChainBlock, ChainCursor, ChainEvent, Cha
 from cohort_backend.database import Base
 from cohort_backend.jobs.models import Job
 from cohort_backend.projects.models import Bond, Project, ProjectModel, ProjectVersion, SpecDocument
+from cohort_backend.proofs.models import ModelReceipt, RoundProof
 from cohort_backend.public_rows.models import RowsProposal, RowsWord
 from cohort_backend.rewards.models import Claim
 from cohort_backend.rounds.models import Commit, Round, RoundTransaction, Row
@@ -28,6 +29,7 @@ WORK_STATE = (
     ChainTransaction,
     CommitIntent,
     Job,
+    ModelReceipt,
     ProjectVersion,
     Proposal,
     ProposalRefusal,
@@ -35,6 +37,7 @@ WORK_STATE = (
     RecordedSet,
     RevealIntent,
     RoundIntake,
+    RoundProof,
     RowsProposal,
     RowsWord,
     SpecDocument,

@@ -41,6 +41,10 @@ class MarketSettings(StorageSettings):
     """Address of the attested verifier that new projects name."""
     policy: Address
     """Address of the policy contract that new projects name: scores as supplied, vouched for by witnesses."""
+    proven_verifier: Address | None = None
+    """Address of the verifier of new projects whose rounds are to prove themselves. None: no such projects."""
+    srs: Path | None = None
+    """File of the reference string that updates and models of proven projects are committed with (`cohort srs`)."""
     start_block: Annotated[int, Field(ge=0)] = 0
     """Block in which the market was deployed."""
     confirmations: Annotated[int, Field(ge=0, le=1000)] = 0

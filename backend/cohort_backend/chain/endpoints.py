@@ -25,6 +25,7 @@ def market(parts: Parts) -> MarketInfo:
         market=parts.settings.market,
         verifier=parts.settings.verifier,
         policy=parts.settings.policy,
+        proven_verifier=parts.settings.proven_verifier,
         block=max(0, found.block_number) if found is not None else 0,
         version=service_version(),
     )

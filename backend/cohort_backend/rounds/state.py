@@ -22,6 +22,8 @@ from cohort_backend.chain.repository import chain_now
 from cohort_backend.database import Database
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
+from cohort_backend.proofs import repository as proofs
+from cohort_backend.proofs.views import pending_model_view
 from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.lookup import RoundInProject, find_project
@@ -85,6 +87,7 @@ def project_state(session: Session, project: int, now: int) -> ProjectState:
         reveal_set=_reveal_set(session, here),
         public_rows=_public_rows(session, here),
         settlement=_settlement(session, here),
+        pending_model=pending_model_view(session, found),
     )
 
 
@@ -153,6 +156,7 @@ def _settlement(session: Session, here: RoundInProject | None) -> SettlementProp
         previous_model=to_hex(proposal.previous_model),
         next_model=ModelRef(commitment=to_hex(proposal.next_model), cid=proposal.next_model_cid),
         bundle_cid=proposal.bundle_cid,
+        mode="proven" if proofs.proof(session, *key, proposal.bundle_cid) is not None else "attested",
         signed_by=[one.witness for one in settlements.signatures(session, *key, proposal.bundle_cid)],
     )
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.service import model_cid
+from cohort_backend.proofs.views import proof_view
 from cohort_backend.rounds import repository
 from cohort_backend.rounds.lookup import RoundInProject
 from cohort_backend.rounds.models import Commit, Resolution, Row
@@ -59,6 +60,7 @@ def round_view(session: Session, here: RoundInProject) -> RoundView:
         next_model=_next_model(here),
         bundle_cid=round.bundle_cid,
         payout_root=to_hex(round.payout_root) if round.payout_root is not None else None,
+        proof=proof_view(session, *key),
         gas=[GasUsed(step=step, tx=to_hex(tx), gas=gas) for step, tx, gas in repository.gas(session, *key)],
     )
 

@@ -29,6 +29,7 @@ from cohort_protocol.service.messages import (
     FundingRequest,
     Health,
     MarketInfo,
+    ModelReceiptIntake,
     Problem,
     ProjectDraft,
     ProjectList,
@@ -233,6 +234,10 @@ class ServiceClient:
     def post_settlement_refusal(self, project: int, round: int, intake: SettlementRefusal) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/settlement/refusals."""
         return self._post(f"/v1/projects/{project}/rounds/{round}/settlement/refusals", intake, Accepted)
+
+    def post_model_receipt(self, project: int, intake: ModelReceiptIntake) -> Accepted:
+        """POST /v1/projects/{p}/models/receipts."""
+        return self._post(f"/v1/projects/{project}/models/receipts", intake, Accepted)
 
     # --- health -----------------------------------------------------------------------------------------------------
 

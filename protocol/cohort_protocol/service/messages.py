@@ -12,6 +12,9 @@ from pydantic import BaseModel, Field
 
 from cohort_protocol.identifiers import MAX_SLOTS, Address, Bytes27, Bytes32, CidText
 from cohort_protocol.phases import Phase
+from cohort_protocol.service.proofs import ModelReceiptIntake as ModelReceiptIntake
+from cohort_protocol.service.proofs import PendingModel as PendingModel
+from cohort_protocol.service.proofs import ProofView as ProofView
 from cohort_protocol.service.public_rows import PublicRowsProposal as PublicRowsProposal
 from cohort_protocol.service.public_rows import PublicRowsRefusal as PublicRowsRefusal
 from cohort_protocol.service.public_rows import PublicRowsSignature as PublicRowsSignature
@@ -38,7 +41,9 @@ class MarketInfo(Message):
     market: Address
     verifier: Address
     policy: Address
-    """The policy contract that new projects use (scores supplied, witnesses vouch for them)."""
+    """The policy contract that new projects use (scores supplied, their verifier vouches for them)."""
+    proven_verifier: Address | None = None
+    """The verifier of projects whose rounds prove themselves; None: this service takes none."""
     block: int
     """Newest block that the service has indexed."""
     version: str
@@ -267,6 +272,8 @@ class RoundView(Message):
     next_model: ModelRef | None = None
     bundle_cid: CidText | None = None
     payout_root: Bytes27 | None = None
+    proof: ProofView | None = None
+    """None in an attested project."""
     gas: list[GasUsed] = Field(default_factory=list)
 
 
@@ -290,6 +297,7 @@ class ProjectState(Message):
     reveal_set: RevealSet | None = None
     public_rows: PublicRowsProposal | None = None
     settlement: SettlementProposal | None = None
+    pending_model: PendingModel | None = None
 
 
 # --- intake from trainers -------------------------------------------------------------------------------------------
@@ -401,11 +409,14 @@ class SettlementProposal(Message):
     previous_model: Bytes32
     next_model: ModelRef
     bundle_cid: CidText
+    mode: Literal["attested", "proven"] = "attested"
+    """What the signatures are: evidence of the outcome, or receipts for the next model's bytes."""
     signed_by: list[Address]
 
 
 class SettlementSignature(Message):
-    """POST /v1/projects/{p}/rounds/{r}/settlement/signatures: a witness's EIP-712 `Settlement`."""
+    """POST /v1/projects/{p}/rounds/{r}/settlement/signatures: a witness's EIP-712 `Settlement`; in a proven project
+    `ModelBytes`, since there only the bytes of the next model need a witness."""
 
     witness: Address
     bundle_cid: CidText

@@ -28,6 +28,7 @@ ENDPOINTS = {
     "POST /v1/projects",
     "POST /v1/projects/{project}/end",
     "POST /v1/projects/{project}/funding",
+    "POST /v1/projects/{project}/models/receipts",
     "POST /v1/projects/{project}/refund",
     "POST /v1/projects/{project}/rounds/{round}/commits",
     "POST /v1/projects/{project}/rounds/{round}/public-rows/refusals",
