@@ -35,7 +35,7 @@ class ModelSpec(SpecModel):
     """Seed of the initial weights; `initial_cid` pins the resulting bytes."""
     initial_cid: CidText
     initial_commitment: Bytes32
-    """keccak256 of the canonical bytes of the first model; equals the terms' `initialModel`."""
+    """Commitment of the first model, by the scheme of `settlement`; equals the terms' `initialModel`."""
     dimension: Annotated[int, Field(ge=1, le=MAX_DIMENSION)]
     exponent: Annotated[int, Field(ge=-30, le=0)]
     """Updates are int16 multiples of 2^exponent."""
@@ -71,8 +71,17 @@ class PolicySpec(SpecModel):
     params: dict[str, Any] = Field(default_factory=dict)
 
 
+Settlement = Literal["attested", "proven"]
+"""What a settlement of the project rests on: signatures of witnesses who computed the same, or a proof that the chain
+checks. It decides how updates and models are committed to: keccak256, or a KZG commitment (`proof.scheme`)."""
+
+
 class ProjectSpec(SpecModel):
-    """A project spec, version 1."""
+    """A project spec, version 1.
+
+    `settlement` came later: its default is not part of the canonical bytes, so that every older spec keeps its digest.
+    Who does not know the field refuses a spec that has it.
+    """
 
     version: Literal[1] = 1
     title: Annotated[str, Field(min_length=1, max_length=200)]
@@ -83,6 +92,7 @@ class ProjectSpec(SpecModel):
     policy: PolicySpec
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Mixed into every trainer's own seed."""
+    settlement: Settlement = "attested"
 
     @model_validator(mode="after")
     def _fits(self) -> ProjectSpec:
@@ -92,7 +102,8 @@ class ProjectSpec(SpecModel):
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: what is published and hashed."""
-        return canonical_json(self.model_dump(mode="json"))
+        default = {"settlement"} if self.settlement == "attested" else None
+        return canonical_json(self.model_dump(mode="json", exclude=default))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ProjectSpec:
@@ -101,6 +112,6 @@ class ProjectSpec(SpecModel):
             spec = cls.model_validate(parse_json(data, MAX_SPEC_BYTES))
         except ValidationError as error:
             raise InvalidInput(f"not a project spec: {error}") from error
-        if spec.to_bytes() != data:
+        if spec.to_bytes() != data:  # also a spec that says "attested"
             raise InvalidInput("the spec is not in canonical form: publish the bytes of ProjectSpec.to_bytes()")
         return spec
