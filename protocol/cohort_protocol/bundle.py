@@ -421,6 +421,7 @@ def statement_of(bundle: RoundBundle, bundle_cid: Cid) -> SettlementStatement:
     return SettlementStatement(
         project=bundle.project,
         round=bundle.round,
+        dimension=bundle.dimension,
         admitted_hash=admitted_hash(admissions_of(bundle)),
         validation=parse_bytes32(bundle.validation),
         public_rows=parse_bytes32(bundle.public_rows),

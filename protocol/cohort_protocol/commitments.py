@@ -53,6 +53,7 @@ SETTLEMENT_TYPE = [
     ("address", "market"),
     ("uint256", "project"),
     ("uint32", "round"),
+    ("uint32", "dimension"),
     ("bytes32", "admittedHash"),
     ("bytes32", "validation"),
     ("bytes32", "publicRows"),
@@ -89,6 +90,8 @@ class SettlementStatement:
 
     project: int
     round: int
+    dimension: int
+    """Length of an update and of a model, as in the project's terms."""
     admitted_hash: bytes
     policy_hash: bytes
     outcomes_hash: bytes
@@ -350,6 +353,7 @@ def settlement_message(market: MarketId, statement: SettlementStatement) -> Sign
             "market": market.market,
             "project": statement.project,
             "round": statement.round,
+            "dimension": statement.dimension,
             "admittedHash": statement.admitted_hash,
             "validation": statement.validation,
             "publicRows": statement.public_rows,

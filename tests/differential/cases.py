@@ -280,7 +280,8 @@ def draw_settlement(rng: Random) -> tuple:
     """The statement with the hashes of two CIDs that stand behind it in the same tuple's last words."""
     words = [rng.randbytes(32) for _ in range(7)]
     cids = [_cid(rng), _cid(rng)]
-    return _address(rng), _around(rng, 2**256 - 1), _around(rng, 2**32 - 1), *words, *cids
+    numbers = _around(rng, 2**256 - 1), _around(rng, 2**32 - 1), _around(rng, 2**32 - 1)
+    return _address(rng), *numbers, *words, *cids
 
 
 def settlement_abi(case: tuple) -> tuple:
@@ -289,10 +290,12 @@ def settlement_abi(case: tuple) -> tuple:
 
 
 def settlement_twin(case: tuple, identity: MarketId) -> bytes:
-    market, project, round, admitted, validation, public, policy, outcomes, previous, following, model, bundle = case
+    market, project, round, dimension, admitted, validation, public, policy, outcomes, *rest = case
+    previous, following, model, bundle = rest
     statement = SettlementStatement(
         project=project,
         round=round,
+        dimension=dimension,
         admitted_hash=admitted,
         validation=validation,
         public_rows=public,

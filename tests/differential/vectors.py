@@ -46,8 +46,8 @@ MEMBERS = {
     "models": ("project", "model"),
     "claims": ("project", "member", "itemsHash", "to", "expiry"),
     "settlements": (
-        *("market", "project", "round", "admittedHash", "validation", "publicRows", "policyHash", "outcomesHash"),
-        *("previousModel", "nextModel", "nextModelCid", "bundleCid"),
+        *("market", "project", "round", "dimension", "admittedHash", "validation", "publicRows", "policyHash"),
+        *("outcomesHash", "previousModel", "nextModel", "nextModelCid", "bundleCid"),
     ),
 }
 """Rule -> names of a case's members, in the order of its ABI value. Rules that are missing have random cases only."""

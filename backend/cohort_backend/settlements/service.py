@@ -28,11 +28,12 @@ from cohort_backend.updates.repository import lock_intake
 from cohort_backend.updates.service import Status, parse_signature
 
 
-def statement_of(proposal: Proposal) -> SettlementStatement:
-    """What witnesses sign when they agree."""
+def statement_of(proposal: Proposal, dimension: int) -> SettlementStatement:
+    """What witnesses sign when they agree. `dimension` is that of the project's terms."""
     return SettlementStatement(
         project=proposal.project,
         round=proposal.round,
+        dimension=dimension,
         admitted_hash=proposal.admitted_hash,
         policy_hash=proposal.policy_hash,
         outcomes_hash=outcomes_hash(proposal.outcome_pairs()),
@@ -57,7 +58,8 @@ def record_signature(
     with database.read() as session:
         here = find_round(session, project, round)
         require_witness(here.project, intake.witness)
-        message = settlement_message(market, statement_of(_proposed(session, project, round, intake.bundle_cid)))
+        proposed = _proposed(session, project, round, intake.bundle_cid)
+        message = settlement_message(market, statement_of(proposed, here.project.dimension))
     check_signature(message, signature, intake.witness)
     with database.write() as session:
         lock_intake(session, project, round)

@@ -10,6 +10,7 @@ interface IRoundVerifier {
         address market;
         uint256 project;
         uint32 round;
+        uint32 dimension; // length of an update and of a model, from the project's terms
         bytes32 admittedHash; // the rows, from storage
         bytes32 validation; // digest of the validation batch, from storage; 0: none
         bytes32 publicRows; // from storage; 0: none

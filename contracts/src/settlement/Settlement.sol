@@ -147,6 +147,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         s.market = address(this);
         s.project = c.project;
         s.round = c.round;
+        s.dimension = uint32(c.rules.dimension); // the terms have it as uint32
         s.admittedHash = r.admittedHash;
         if (c.header.validated) s.validation = r.validation;
         if (c.header.publicRowsPosted) s.publicRows = r.publicRows;

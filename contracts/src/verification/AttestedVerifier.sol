@@ -15,9 +15,9 @@ import {WitnessSignature} from "../types/Types.sol";
 /// same on every chain.
 contract AttestedVerifier is IRoundVerifier {
     bytes32 public constant SETTLEMENT_TYPEHASH = keccak256(
-        "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 validation,"
-        "bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,"
-        "bytes32 nextModelCid,bytes32 bundleCid)"
+        "Settlement(address market,uint256 project,uint32 round,uint32 dimension,bytes32 admittedHash,"
+        "bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,"
+        "bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
     );
 
     bytes32 private constant DOMAIN_TYPEHASH =

@@ -264,6 +264,7 @@ contract VectorsTest is CheatCodes {
             IRoundVerifier.Statement memory s = one[0];
             s.market = files.parseJsonAddress(json, _key("market"));
             (s.project, s.round) = (_uint("project"), uint32(_uint("round")));
+            s.dimension = uint32(_uint("dimension"));
             (s.admittedHash, s.validation) = (_word("admittedHash"), _word("validation"));
             (s.publicRows, s.policyHash) = (_word("publicRows"), _word("policyHash"));
             (s.outcomesHash, s.previousModel) = (_word("outcomesHash"), _word("previousModel"));

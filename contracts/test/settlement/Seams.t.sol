@@ -212,6 +212,7 @@ contract ExpectingVerifierTest is SeamScene {
             market: address(market),
             project: project,
             round: round,
+            dimension: _terms().dimension,
             admittedHash: _view().admittedHash,
             validation: 0,
             publicRows: 0,

@@ -451,22 +451,23 @@ abstract contract MarketFixture is CheatCodes {
     /// @dev What witnesses sign, from the strings of EIP-712.
     function _statementDigest(uint256 project, uint32 round, Settlement memory s) internal view returns (bytes32) {
         IRoundViews.RoundView memory r = market.roundOf(project, round);
-        bytes32[13] memory words;
+        bytes32[14] memory words;
         words[0] = keccak256(
-            "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
+            "Settlement(address market,uint256 project,uint32 round,uint32 dimension,bytes32 admittedHash,bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
         );
         words[1] = bytes32(uint256(uint160(address(market))));
         words[2] = bytes32(project);
         words[3] = bytes32(uint256(round));
-        words[4] = Packed.chain(s.admissions);
-        words[5] = r.validation;
-        words[6] = r.publicRows;
-        words[7] = market.termsOf(project).policyHash;
-        words[8] = keccak256(abi.encodePacked(s.outcomes));
-        words[9] = r.model;
-        words[10] = s.next.commitment;
-        words[11] = keccak256(_cidBytes(s.next.cid));
-        words[12] = keccak256(_cidBytes(s.bundle));
+        words[4] = bytes32(uint256(market.termsOf(project).dimension));
+        words[5] = Packed.chain(s.admissions);
+        words[6] = r.validation;
+        words[7] = r.publicRows;
+        words[8] = market.termsOf(project).policyHash;
+        words[9] = keccak256(abi.encodePacked(s.outcomes));
+        words[10] = r.model;
+        words[11] = s.next.commitment;
+        words[12] = keccak256(_cidBytes(s.next.cid));
+        words[13] = keccak256(_cidBytes(s.bundle));
         return _digest("CohortAttestedVerifier", address(verifier), keccak256(abi.encode(words)));
     }
 

@@ -86,7 +86,7 @@ contract AttestedVerifierTest is MarketFixture {
     function testFuzz_Verify_RevertWhen_AFieldIsNotAsSigned(uint256 field, uint256 change) public {
         bytes memory evidence = abi.encode(_signed(0, 3));
         IRoundVerifier.Statement memory s = _statement();
-        field = _bound(field, 0, 13);
+        field = _bound(field, 0, 14);
         change = _bound(change, 1, type(uint32).max); // fits the smallest field
         if (field == 0) s.market = address(uint160(s.market) ^ uint160(change));
         else if (field == 1) s.project ^= change;
@@ -100,7 +100,8 @@ contract AttestedVerifierTest is MarketFixture {
         else if (field == 9) s.nextModel ^= bytes32(change);
         else if (field == 10) s.nextModelCid ^= bytes32(change);
         else if (field == 11) s.bundleCid ^= bytes32(change);
-        else if (field == 12) vm.chainId(_bound(change, 2, 1 << 30) + 31337);
+        else if (field == 12) s.dimension ^= uint32(change);
+        else if (field == 13) vm.chainId(_bound(change, 2, 1 << 30) + 31337);
         else verifier = new AttestedVerifier();
         vm.expectPartialRevert(AttestedVerifier.AttestationInvalid.selector);
         verifier.verify(s, five, 3, evidence);
@@ -113,7 +114,7 @@ contract AttestedVerifierTest is MarketFixture {
 
     function _byHand() private view returns (bytes32) {
         bytes32 typehash = keccak256(
-            "Settlement(address market,uint256 project,uint32 round,bytes32 admittedHash,bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
+            "Settlement(address market,uint256 project,uint32 round,uint32 dimension,bytes32 admittedHash,bytes32 validation,bytes32 publicRows,bytes32 policyHash,bytes32 outcomesHash,bytes32 previousModel,bytes32 nextModel,bytes32 nextModelCid,bytes32 bundleCid)"
         );
         return _digest(
             "CohortAttestedVerifier", address(verifier), keccak256(bytes.concat(typehash, abi.encode(_statement())))
@@ -125,6 +126,7 @@ contract AttestedVerifierTest is MarketFixture {
             market: address(0x1234),
             project: 5,
             round: 6,
+            dimension: 7,
             admittedHash: keccak256("admitted"),
             validation: keccak256("validation"),
             publicRows: keccak256("public rows"),

@@ -51,7 +51,7 @@ def propose(database: Database, stages: Stages, content: bytes = b"bundle") -> P
 
 
 def agree(stages: Stages, proposal: Proposal, witness: LocalAccount, signer: LocalAccount | None = None):
-    message = settlement_message(stages.scene.identity, statement_of(proposal))
+    message = settlement_message(stages.scene.identity, statement_of(proposal, stages.scene.terms.dimension))
     return SettlementSignature(
         witness=witness.address,
         bundle_cid=proposal.bundle_cid,

@@ -19,6 +19,7 @@ MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
 STATEMENT = SettlementStatement(
     project=1,
     round=2,
+    dimension=10,
     admitted_hash=b"\x01" * 32,
     policy_hash=b"\x02" * 32,
     outcomes_hash=b"\x03" * 32,
