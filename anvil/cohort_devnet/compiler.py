@@ -65,7 +65,7 @@ LOCK_SECONDS = 180
 
 Progress = Callable[[str], None]
 
-_FORMAT = 2  # of the artifact files; part of the hash
+_FORMAT = 3  # of the artifact files; part of the hash
 _RUNTIME = ("evm.deployedBytecode.object", "evm.deployedBytecode.immutableReferences")
 _IMPORT = re.compile(r"""^\s*import\s[^"';]*["']([^"']+)["']\s*;""", re.MULTILINE)
 
@@ -118,8 +118,9 @@ class Artifact:
     """Runtime code, 0x-prefixed hex, with zeros in place of immutables."""
     constructor: list[dict[str, Any]]
     """The constructor's parameters, as in an ABI."""
-    immutables: list[list[int]]
-    """[start, length] in bytes of each place in the runtime code that the constructor fills in."""
+    immutables: list[list[list[int]]]
+    """For each immutable in the order of declaration, [start, length] in bytes of every place in the runtime code that
+    the constructor fills in with it."""
     sourceHash: str
     """sha256 over sources, settings and versions, hex."""
     compiler: str
@@ -275,14 +276,16 @@ def _artifact(name: str, parts: tuple[str, ...], output: dict[str, Any], plan: _
         path, contract = part.split(":")
         compiled.append(output["contracts"][path][contract])
     code = compiled[0]["evm"]
-    places = code["deployedBytecode"].get("immutableReferences", {}).values()
+    places = code["deployedBytecode"].get("immutableReferences", {})  # by the id of its declaration in the syntax tree
     return Artifact(
         name=name,
         abi=_joined([item for part in compiled for item in part["abi"]]),
         bytecode="0x" + code["bytecode"]["object"],
         deployedBytecode="0x" + code["deployedBytecode"]["object"],
         constructor=next((item["inputs"] for item in compiled[0]["abi"] if item["type"] == "constructor"), []),
-        immutables=sorted([one["start"], one["length"]] for place in places for one in place),
+        immutables=[
+            sorted([one["start"], one["length"]] for one in places[declared]) for declared in sorted(places, key=int)
+        ],
         sourceHash=plan.digest,
         compiler=compiler,
     )

@@ -13,8 +13,8 @@ import argparse
 import getpass
 import json
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,14 @@ from cohort_protocol.chain.sender import FeePolicy, TransactionSender
 from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import ListedToken, Profile
 from cohort_protocol.errors import CohortError, InvalidInput
-from cohort_protocol.identifiers import Address, Bytes32, parse_address, to_hex
+from cohort_protocol.identifiers import parse_address, to_hex
+from cohort_protocol.scoring import policy_by_name
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak, to_checksum_address
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from cohort_devnet.address_book import CodeChanged as CodeChanged
+from cohort_devnet.address_book import Deployment as Deployment
 from cohort_devnet.compiler import Artifact, ensure_artifacts
 from cohort_devnet.node import DEVNET_CHAIN_ID
 
@@ -51,6 +53,10 @@ PARTS = {
 }
 """The contracts whose code runs at the market's address, by their names in its constructor (`Parts`)."""
 
+PROVEN_VERIFIER, PROVEN_POLICY = "ProvenVerifier", "DefaultPolicy"
+DEFAULT_POLICY = "default"
+"""The scoring policy that `DefaultPolicy` is the twin of."""
+
 DEVNET_FULL_FEE = 10_000
 """F0 of the test token, base units: any sensible budget earns full standing on a devnet."""
 
@@ -58,79 +64,16 @@ MAX_CREATION_CODE = 49_152
 """Bytes (EIP-3860)."""
 
 
-class CodeChanged(ChainError):
-    """The code at an address is not the one that was deployed: the chain was replaced, or the file is of another."""
+class SrsInsecure(InvalidInput, ChainError):
+    """Proofs under this reference string prove nothing, and the chain is not a local one. Nothing was sent."""
 
-    code = "code-changed"
+    code = "srs-insecure"
 
 
 class DeploymentFailed(ChainError):
     """The contracts could not be created as planned."""
 
     code = "deployment-failed"
-
-
-class Deployment(BaseModel):
-    """`deployment.json`, the address book: where the contracts are on one chain. Stable; unknown fields are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    chain_id: int
-    profile: str
-    """Which of `cohort_protocol.chain.profiles` fixed windows and fee."""
-    market: Address
-    parts: dict[str, Address]
-    """The contracts whose code the market runs besides its own, by name."""
-    lens: Address
-    verifier: Address
-    """`AttestedVerifier`."""
-    policy: Address
-    """`SuppliedScores`."""
-    token: Address | None
-    """The worthless test token; None on every chain but a local one."""
-    block: int = Field(ge=0)
-    """Of the market's creation: no event of it is older."""
-    code_hashes: dict[str, Bytes32]
-    """keccak256 of the code of each contract, by its name."""
-
-    def save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        fresh = path.with_name(path.name + ".new")
-        fresh.write_text(self.model_dump_json(indent=2) + "\n", encoding="utf-8")
-        fresh.replace(path)
-
-    @classmethod
-    def load(cls, path: Path) -> Deployment:
-        """Raises `InvalidInput` if the file is missing or not a deployment."""
-        try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InvalidInput(f"no deployment at {path}: {error}. Start one with `cohort devnet up`") from error
-        except ValidationError as error:
-            raise InvalidInput(f"{path} is not a deployment: {error}") from error
-
-    def addresses(self) -> dict[str, str]:
-        """Address of each contract by its name."""
-        found = {
-            "CohortMarket": self.market,
-            **self.parts,
-            "MarketLens": self.lens,
-            "AttestedVerifier": self.verifier,
-            "SuppliedScores": self.policy,
-        }
-        return found if self.token is None else found | {"TestToken": self.token}
-
-    def verify(self, client: ChainClient) -> None:
-        """Raises `WrongChain`, `NoContract` or `CodeChanged` unless these very contracts are on this chain."""
-        if client.chain_id != self.chain_id:
-            raise WrongChain(f"the deployment is on chain {self.chain_id}, this chain has id {client.chain_id}")
-        for name, address in self.addresses().items():
-            found = to_hex(client.require_code(address))
-            if found != self.code_hashes[name]:
-                raise CodeChanged(
-                    f"the code of {name} at {address} has hash {found}, deployed was {self.code_hashes[name]}: this is "
-                    "the deployment of another chain"
-                )
 
 
 # --- the plan ---------------------------------------------------------------------------------------------------------
@@ -146,9 +89,28 @@ class Creation:
     code: bytes
     """Creation code with the constructor's arguments."""
     artifact: Artifact
+    immutables: tuple[bytes, ...] | None = None
+    """What the constructor writes into the code, a word each in the order of declaration; None: not known before."""
+
+    @property
+    def runtime(self) -> bytes:
+        """The code that will stand on chain; without what the constructor writes into it unless that is known."""
+        return _with_words(_bytes(self.artifact.deployedBytecode), self.artifact, self.immutables or ())
 
     def request(self) -> TransactionRequest:
         return TransactionRequest(to=PROXY, data=self.salt + self.code, describe=f"deploy {self.name}")
+
+
+@dataclass(frozen=True)
+class SrsPin:
+    """The structured reference string that proofs are checked with, fixed in the verifier's code."""
+
+    tau_g2: tuple[int, int, int, int]
+    """[tau]_2 as the EVM's pairing takes it: imaginary before real, x before y."""
+    digest: str
+    """Of the file (0x hex, 32 bytes), for whoever looks for it."""
+    insecure: bool
+    """Somebody knows tau, and can prove anything: for a local chain alone."""
 
 
 @dataclass(frozen=True)
@@ -159,6 +121,8 @@ class Options:
     """Tokens in which fees make standing."""
     fee_recipient: str | None = None
     """Of the protocol's fee; None: the profile's, which burns it."""
+    srs: SrsPin | None = None
+    """Of rounds that prove themselves; None: the market takes attested projects only."""
 
 
 def salt_of(profile: str) -> bytes:
@@ -173,8 +137,11 @@ def fixed_profile(artifacts: Mapping[str, Artifact], profile: str, options: Opti
     tokens = list(options.tokens)
     if profile == "devnet":
         tokens.append(ListedToken(_creation("TestToken", salt_of(profile), artifacts).address, DEVNET_FULL_FEE))
+    verifiers = [_code_hash(artifacts["AttestedVerifier"])]
+    if options.srs is not None:
+        verifiers.append(keccak(_proven(artifacts, salt_of(profile), options.srs)[1].runtime))
     return spec.with_(
-        verifiers=[_code_hash(artifacts["AttestedVerifier"])],
+        verifiers=verifiers,
         policies=[_code_hash(artifacts["SuppliedScores"])],
         tokens=tokens,
         fee_recipient=options.fee_recipient,
@@ -191,10 +158,21 @@ def plan(artifacts: Mapping[str, Artifact], profile: str, options: Options = Opt
         *([_creation("TestToken", salt, artifacts)] if profile == "devnet" else []),
         _creation("AttestedVerifier", salt, artifacts),
         _creation("SuppliedScores", salt, artifacts),
+        *(_proven(artifacts, salt, options.srs) if options.srs is not None else ()),
         *parts.values(),
         market,
         _creation("MarketLens", salt, artifacts, market.address),
     ]
+
+
+def _proven(artifacts: Mapping[str, Artifact], salt: bytes, srs: SrsPin) -> tuple[Creation, Creation]:
+    """The policy contract and the verifier that runs it. Its code holds, in this order, the policy's address and hash,
+    and [tau]_2: so its code hash, which projects pin, pins them too."""
+    policy = _creation(PROVEN_POLICY, salt, artifacts)
+    verifier = _creation(PROVEN_VERIFIER, salt, artifacts, policy.address, srs.tau_g2)
+    words = [_bytes(policy.address).rjust(32, b"\0"), policy_by_name(DEFAULT_POLICY).policy_hash()]
+    words += [word.to_bytes(32, "big") for word in srs.tau_g2]
+    return policy, replace(verifier, immutables=tuple(words))
 
 
 def _creation(name: str, salt: bytes, artifacts: Mapping[str, Artifact], *arguments: Any) -> Creation:
@@ -232,8 +210,8 @@ def stands(client: ChainClient, creation: Creation) -> bool:
     found = client.code(creation.address)
     if not found:
         return False
-    expected = _bytes(creation.artifact.deployedBytecode)
-    if _without_immutables(found, creation.artifact) != _without_immutables(expected, creation.artifact):
+    known = found if creation.immutables is not None else _with_words(found, creation.artifact, ())
+    if known != creation.runtime:
         raise CodeChanged(
             f"the code of {creation.name} at {creation.address} has hash {to_hex(keccak(found))}, which is not that of "
             f"the sources compiled here"
@@ -241,11 +219,14 @@ def stands(client: ChainClient, creation: Creation) -> bool:
     return True
 
 
-def _without_immutables(code: bytes, artifact: Artifact) -> bytes:
-    blank = bytearray(code)
-    for start, length in artifact.immutables:
-        blank[start : start + length] = bytes(length)
-    return bytes(blank[: len(code)])
+def _with_words(code: bytes, artifact: Artifact, words: Sequence[bytes]) -> bytes:
+    """The code with a word for each immutable of the contract; zeros for those that are not given."""
+    filled = bytearray(code)
+    for index, places in enumerate(artifact.immutables):
+        word = words[index] if index < len(words) else bytes(32)
+        for start, length in places:
+            filled[start : start + length] = word[-length:]
+    return bytes(filled[: len(code)])
 
 
 def check_chain(client: ChainClient, profile: str) -> None:
@@ -266,6 +247,16 @@ def check_chain(client: ChainClient, profile: str) -> None:
         raise CodeChanged(f"the code at {PROXY} is not the deterministic deployment proxy's: {to_hex(found)}")
 
 
+def check_srs(client: ChainClient, srs: SrsPin | None) -> None:
+    """Raises `SrsInsecure` for a string whose secret is known, on any chain but a local one."""
+    if srs is not None and srs.insecure and client.chain_id != DEVNET_CHAIN_ID:
+        raise SrsInsecure(
+            f"the reference string {srs.digest} was made by one machine, which knows its secret and could prove "
+            f"anything: it is good for chain {DEVNET_CHAIN_ID} only, this one has id {client.chain_id}. Import that of "
+            "a public ceremony with `cohort srs import`"
+        )
+
+
 def deploy(
     client: ChainClient,
     sender: TransactionSender,
@@ -279,6 +270,7 @@ def deploy(
     Raises what `plan` and `check_chain` raise, and `DeploymentFailed`.
     """
     check_chain(client, profile)
+    check_srs(client, options.srs)
     creations = plan(artifacts, profile, options)
     blocks: dict[str, int] = {}
     for creation in creations:
@@ -298,6 +290,9 @@ def deploy(
         lens=addresses["MarketLens"],
         verifier=addresses["AttestedVerifier"],
         policy=addresses["SuppliedScores"],
+        proven_verifier=addresses.get(PROVEN_VERIFIER),
+        proven_policy=addresses.get(PROVEN_POLICY),
+        srs_digest=options.srs.digest if options.srs is not None else None,
         token=addresses.get("TestToken"),
         block=blocks["CohortMarket"] if "CohortMarket" in blocks else creation_block(client, market),
         code_hashes={name: to_hex(client.require_code(address)) for name, address in addresses.items()},
@@ -371,8 +366,9 @@ examples
       --token 0x036CbD53842c5426634e7929541eC2318f3dCF7e=1000000
 
 the address book
-  --out is JSON: chain_id, profile, market, lens, verifier, policy, block (start indexing there), code_hashes. Give
-  market, verifier, policy and block to the service, the workers and the trainers.
+  --out is JSON: chain_id, profile, market, lens, verifier, policy, block (start indexing there), code_hashes, and with
+  --srs proven_verifier, proven_policy and srs_digest. Give market, verifier, policy, proven_verifier and block to the
+  service, the workers and the trainers, and the file of the reference string to the workers, witnesses and trainers.
 """
 
 
@@ -395,6 +391,12 @@ def _parser() -> argparse.ArgumentParser:
         help="a token in which fees make standing, and the fee per round (base units) that earns all of it; repeatable",
     )
     parser.add_argument("--fee-recipient", metavar="ADDRESS", help="of the protocol's fee (default: it is burned)")
+    parser.add_argument(
+        "--srs",
+        type=Path,
+        metavar="FILE",
+        help="reference string (`cohort srs import`); with it the market takes projects whose rounds prove themselves",
+    )
     parser.add_argument("--out", type=Path, default=Path("deployment.json"), help="the address book to write")
     parser.add_argument("--journal", type=Path, metavar="FILE", help="of sent transactions (default: beside --out)")
     parser.add_argument("--root", type=Path, default=Path.cwd(), help="the repository (default: this folder)")
@@ -412,7 +414,16 @@ def _options(arguments: argparse.Namespace) -> Options:
             raise InvalidInput(f"--token {entry!r}: expected an address, =, and base units, for example 0x...=1000000")
         tokens.append(ListedToken(parse_address(address), int(fee)))
     recipient = arguments.fee_recipient
-    return Options(tuple(tokens), parse_address(recipient) if recipient else None)
+    srs = pin_of(arguments.srs) if arguments.srs is not None else None
+    return Options(tuple(tokens), parse_address(recipient) if recipient else None, srs)
+
+
+def pin_of(file: Path) -> SrsPin:
+    """What of a reference string goes into the verifier. Raises as `open_srs`."""
+    from cohort_protocol.proof.srs import open_srs
+
+    srs = open_srs(file, 1)
+    return SrsPin(srs.tau_g2, to_hex(srs.digest), srs.insecure)
 
 
 def _account(keystore: Path, password_file: Path | None) -> LocalAccount:

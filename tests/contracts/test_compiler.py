@@ -96,7 +96,7 @@ def test_keeps_what_a_deployment_needs(built: Path) -> None:
     assert [entry["name"] for entry in market.constructor] == ["accounts"]
     runtime = bytes.fromhex(market.deployedBytecode.removeprefix("0x"))
     assert market.immutables
-    for start, length in market.immutables:
+    for start, length in (place for places in market.immutables for place in places):
         assert runtime[start : start + length] == bytes(32), "filled in by the constructor"
     token = ensure_artifacts(built)["TestToken"]
     assert (token.constructor, token.immutables) == ([], [])

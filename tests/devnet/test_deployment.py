@@ -120,7 +120,7 @@ def test_an_address_is_that_of_create2(artifacts: dict[str, Artifact]) -> None:
 def test_code_that_projects_pin_has_no_immutables(artifacts: dict[str, Artifact]) -> None:
     for name in ("AttestedVerifier", "SuppliedScores"):
         assert artifacts[name].immutables == []
-    changed = artifacts | {"SuppliedScores": replace(artifacts["SuppliedScores"], immutables=[[3, 32]])}
+    changed = artifacts | {"SuppliedScores": replace(artifacts["SuppliedScores"], immutables=[[[3, 32]]])}
     with pytest.raises(DeploymentFailed, match="could not pin it"):
         plan(changed, "l2")
 
