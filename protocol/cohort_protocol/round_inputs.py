@@ -11,7 +11,11 @@ from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.round_rows import RowsSubject
-from cohort_protocol.spec import PolicySpec, ProjectSpec
+from cohort_protocol.scoring.rows import PublicRows
+from cohort_protocol.spec import PolicySpec, ProjectSpec, Settlement
+
+MAX_PAST = 10
+"""Most past models that any policy reads."""
 
 
 class RoundInputsInvalid(InvalidInput):
@@ -67,6 +71,8 @@ class RoundInputs:
     """(round, digest of its batch) of the earlier rounds whose batch was revealed, in order."""
     remembered: bytes = ZERO32
     """Commitment of the public rows that were posted last in an earlier round; zeros: none."""
+    settlement: Settlement = "attested"
+    """From the spec: what commitments are, and what a settlement rests on."""
 
 
 def round_inputs(
@@ -112,6 +118,7 @@ def round_inputs(
         public_rows=public_rows,
         revealed=tuple((number, digest) for number, digest, _ in before if digest != ZERO32),
         remembered=next((rows for _, _, rows in reversed(before) if rows != ZERO32), ZERO32),
+        settlement=spec.settlement,
     )
 
 
@@ -135,8 +142,13 @@ def model_line(models: Sequence[InputModel]) -> tuple[InputModel, ...]:
     return tuple(line)
 
 
-def rows_subject(inputs: RoundInputs) -> RowsSubject:
-    """What public rows of the round must speak of."""
+def models_read(inputs: RoundInputs, needs: PublicRows) -> tuple[InputModel, ...]:
+    """The models whose differences a policy with these needs reads, oldest first, ending with the round's."""
+    return inputs.models[-(min(needs.past_steps, MAX_PAST) + 1) :]
+
+
+def rows_subject(inputs: RoundInputs, needs: PublicRows) -> RowsSubject:
+    """What public rows of the round must speak of. needs: what the policy reads."""
     admissions = [
         [AdmittedRow(row.first_row + i, row.member, row.update, bytes(row.cid)) for i, row in enumerate(admitted)]
         for admitted in by_admission(inputs.rows)
@@ -150,4 +162,6 @@ def rows_subject(inputs: RoundInputs) -> RowsSubject:
         validation=inputs.validation,
         dimension=inputs.dimension,
         members=tuple(row.member for row in inputs.rows),
+        settlement=inputs.settlement,
+        models=tuple(model.commitment for model in models_read(inputs, needs)),
     )

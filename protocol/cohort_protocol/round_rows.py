@@ -1,5 +1,6 @@
 """The public rows of a round as they are posted: a manifest, a JSON block whose SHA-256 a quorum of witnesses signs and
-the chain keeps, and one file of int32 per row.
+the chain keeps, and one file of int32 per row. In a proven project a card with the rows' points (`proof.rows_card`)
+stands between: the chain keeps the SHA-256 of the card, and the card has that of the manifest.
 
 Rows are computed in floating point (`learning.public_rows`), so two machines may differ in the last digits. One
 machine's are posted; witnesses compare them with their own, and from then on everybody computes with the posted bytes.
@@ -9,7 +10,7 @@ No torch.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -23,10 +24,14 @@ from cohort_protocol.identifiers import MAX_SLOTS, Bytes32, CidText, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentMalformed, ContentTooLarge
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.curve import compress
+from cohort_protocol.proof.errors import ProofError
+from cohort_protocol.proof.rows_card import MAX_CARD_BYTES, RowsCard, step_points
+from cohort_protocol.proof.scheme import CommitmentScheme, StoredVector
 from cohort_protocol.scoring.kernel import Row
 from cohort_protocol.scoring.kernel.sources import StreamRow
 from cohort_protocol.scoring.rows import MAX_PUBLIC_ROWS, PublicRows, PublicVectors
-from cohort_protocol.spec import MAX_DIMENSION
+from cohort_protocol.spec import MAX_DIMENSION, Settlement
 
 MAX_MANIFEST_BYTES = 32 * 1024
 MAX_REVEALED = 16
@@ -80,8 +85,12 @@ class RowLayout(BaseModel):
         )
 
 
+NO_ROWS = RowLayout(trainable=False, gradients=False, halves=False, values=0, classes=0)
+"""Of a proven round without a batch, or with one that no rows follow from: only its past steps are committed to."""
+
+
 class RowsManifest(BaseModel):
-    """What the commitment on chain is the SHA-256 of."""
+    """What the commitment on chain is the SHA-256 of, or the card behind it has the SHA-256 of."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -115,7 +124,7 @@ class RowsManifest(BaseModel):
 
     @property
     def digest(self) -> bytes:
-        """32 bytes, what stands on chain."""
+        """32 bytes, hence its CID."""
         return sha256(self.to_bytes()).digest()
 
     @classmethod
@@ -145,6 +154,9 @@ class RowsSubject:
     validation: bytes
     dimension: int
     members: tuple[int, ...]
+    settlement: Settlement
+    models: tuple[bytes, ...]
+    """Commitments of the models whose differences the policy reads, oldest first, ending with `model`."""
 
     def check(self, manifest: RowsManifest, needs: PublicRows) -> None:
         """Raises `RowsUnusable` if the manifest speaks of something else, or lacks a row that the policy needs."""
@@ -163,8 +175,26 @@ class RowsSubject:
                 raise RowsUnusable(f"the public rows are for {what} {found}, this round has {expected}")
         # u0 is missing until a batch was revealed.
         wanted = RowLayout.of(needs)
-        if manifest.layout not in (wanted, wanted.model_copy(update={"trainable": False})):
+        allowed = [wanted, wanted.model_copy(update={"trainable": False})]
+        if self.settlement == "proven":
+            allowed = [NO_ROWS] if self.validation == ZERO32 else [*allowed, NO_ROWS]
+        if manifest.layout not in allowed:
             raise RowsUnusable(f"the public rows are {manifest.layout}, the policy reads {wanted}")
+
+    def check_card(self, card: RowsCard, manifest: RowsManifest) -> None:
+        """Raises `RowsUnusable` if a proven round's card has other rows than its manifest, or other past steps than the
+        models on chain."""
+        layout = replace(manifest.layout.rows(), past_steps=len(self.models) - 1)
+        if card.layout != layout:
+            raise RowsUnusable(f"the card of public rows commits to {card.layout}, this round has {layout}")
+        if card.points[: layout.past_steps] != self._steps():
+            raise RowsUnusable("the card of public rows has other past steps than the models on chain")
+
+    def _steps(self) -> tuple:
+        try:
+            return step_points(self.models)
+        except ProofError as error:
+            raise RowsUnusable(f"a model on chain is committed to by what is no point: {error}") from error
 
 
 def reads_batch(needs: PublicRows) -> bool:
@@ -172,26 +202,41 @@ def reads_batch(needs: PublicRows) -> bool:
     return needs.trainable or needs.gradients or needs.halves or needs.values > 0 or needs.classes > 0
 
 
+def wants_rows(settlement: Settlement, needs: PublicRows, round: int, validation: bytes) -> bool:
+    """Whether rows are to be posted in a round: for the batch that was revealed (digest; zeros: none), if the policy
+    reads one; in a proven project also for the past steps, in every round but the first."""
+    return (reads_batch(needs) and validation != ZERO32) or (settlement == "proven" and round > 1)
+
+
 def manifest_cid(digest: bytes) -> Cid:
-    """Where the manifest behind a commitment on chain (32 bytes) is: it is one raw block."""
+    """Where the block with this SHA-256 (32 bytes) is: manifests and cards are one raw block each."""
     return Cid(RAW, digest)
 
 
+def fetch_card(store: IpfsStore, digest: bytes) -> RowsCard:
+    """The card behind the commitment on chain of a proven round. Raises as `fetch_manifest`."""
+    try:
+        return RowsCard.from_bytes(store.get(manifest_cid(digest), MAX_CARD_BYTES))
+    except (ContentTooLarge, ContentMalformed, ProofError) as error:
+        raise RowsUnusable(f"the card of public rows: {error}") from error
+
+
 def fetch_manifest(store: IpfsStore, digest: bytes) -> RowsManifest:
-    """Raises `RowsUnusable`; `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` if that cannot be told now."""
+    """The manifest with this SHA-256. Raises `RowsUnusable`; `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` if
+    that cannot be told now."""
     try:
         return RowsManifest.from_bytes(store.get(manifest_cid(digest), MAX_MANIFEST_BYTES))
     except (ContentTooLarge, ContentMalformed) as error:
         raise RowsUnusable(f"the manifest of public rows: {error}") from error
 
 
-def remembered_values(store: IpfsStore, digest: bytes) -> dict[int, int]:
-    """What the rows behind a commitment said of each member, in units of 2^-30 nats; nothing for zeros and for what is
-    no manifest. Raises as `fetch_manifest` if that cannot be told now."""
+def remembered_values(store: IpfsStore, digest: bytes, settlement: Settlement = "attested") -> dict[int, int]:
+    """What the rows behind a commitment on chain said of each member, in units of 2^-30 nats; nothing for zeros and for
+    what is no manifest. Raises as `fetch_manifest` if that cannot be told now."""
     if digest == ZERO32:
         return {}
     try:
-        manifest = fetch_manifest(store, digest)
+        manifest = fetch_manifest(store, fetch_card(store, digest).manifest if settlement == "proven" else digest)
     except RowsUnusable:
         return {}
     return dict(zip(manifest.members, manifest.values, strict=True))
@@ -225,11 +270,14 @@ def _wide(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 def fetch_rows(store: IpfsStore, digest: bytes, subject: RowsSubject, needs: PublicRows) -> PostedRows:
     """The posted rows of a round, checked against what the chain says of it; their files are read once here, so that
-    what is wrong with them is known before a round is computed, and streamed later.
+    what is wrong with them is known before a round is computed, and streamed later. digest: from the chain.
 
     Raises `RowsUnusable`; `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` if that cannot be told now."""
-    manifest = fetch_manifest(store, digest)
+    card = fetch_card(store, digest) if subject.settlement == "proven" else None
+    manifest = fetch_manifest(store, digest if card is None else card.manifest)
     subject.check(manifest, needs)
+    if card is not None:
+        subject.check_card(card, manifest)
     sources = []
     for text in manifest.rows:
         cid, size, least = Cid.parse(text), 0, 0
@@ -243,7 +291,7 @@ def fetch_rows(store: IpfsStore, digest: bytes, subject: RowsSubject, needs: Pub
         if size != 4 * manifest.dimension or least == -(2**31):
             raise RowsUnusable(f"the public row {cid} is not {manifest.dimension} numbers below 2^31")
         sources.append(stored_row(store, cid, manifest.dimension))
-    return PostedRows(manifest, vectors_of(manifest.layout.rows(), sources))
+    return PostedRows(manifest, vectors_of(manifest.layout.rows(), sources), card)
 
 
 @dataclass(frozen=True)
@@ -252,6 +300,20 @@ class PostedRows:
 
     manifest: RowsManifest
     vectors: PublicVectors
+    card: RowsCard | None = None
+    """In a proven project."""
+
+    def check_points(self, scheme: CommitmentScheme) -> None:
+        """Raises `RowsUnusable` if a row does not open its point on the card; without a card there is nothing to check.
+        The first check of a row reads it."""
+        if self.card is None:
+            return
+        points = self.card.points[self.card.layout.past_steps :]
+        files = zip(self.vectors.rows(), points, self.manifest.rows, strict=True)
+        vectors = [StoredVector(row, compress(point), ("public row", cid)) for row, point, cid in files]
+        if wrong := scheme.check(vectors):
+            cid = self.manifest.rows[wrong[0]]
+            raise RowsUnusable(f"the public row {cid} does not open its commitment on the card")
 
 
 def vectors_of(layout: PublicRows, rows: list[Row]) -> PublicVectors:

@@ -7,9 +7,9 @@ must read to the end before it believes what it made of them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Protocol
 
 import numpy as np
-from eth_hash.auto import keccak
 
 from cohort_protocol.update.codec import (
     CodecError,
@@ -56,18 +56,26 @@ def _canonical(
         raise wrong_size(size, len(header) + length, malformed, what)
 
 
-def moved_model_file(blocks: Iterable[np.ndarray], step: np.ndarray, write: Callable[[bytes], object]) -> bytes:
-    """Writes the file of the model `blocks` moved by `step`, and returns its commitment (32 bytes).
+class TakesValues(Protocol):
+    """Takes a vector part by part, such as a `proof.scheme.Sink`."""
+
+    def take(self, values: np.ndarray) -> None:
+        """The next values."""
+
+
+def moved_model_file(
+    blocks: Iterable[np.ndarray], step: np.ndarray, write: Callable[[bytes], object], sink: TakesValues
+) -> None:
+    """Writes the file of the model `blocks` moved by `step`, and hands the model itself to `sink`.
 
     blocks: consecutive parts of the model, int64, together as long as step (int64[d]); write: takes the file's bytes in
     order. Raises `StepOverflow`, and what reading the blocks raises."""
-    hashed, at = keccak.new(b""), 0
+    at = 0
     write(model_header(step.size))
     for block in blocks:
-        moved = apply_step(block, step[at : at + block.size]).astype("<i8", copy=False).tobytes()
-        hashed.update(moved)
-        write(moved)
+        moved = apply_step(block, step[at : at + block.size])
+        sink.take(moved)
+        write(moved.astype("<i8", copy=False).tobytes())
         at += block.size
     if at != step.size:
         raise ModelMalformed("shape", f"a model of {at} parameters moved by a step of {step.size}")
-    return hashed.digest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from cohort_protocol.proof.scheme import KECCAK
 from cohort_protocol.update import (
     ModelMalformed,
     StepOverflow,
@@ -68,13 +69,14 @@ def test_a_moved_model_is_the_file_of_the_next_one(sizes):
             parts.append(MODEL[at : at + size])
         at += size
     written: list[bytes] = []
-    commitment = moved_model_file(parts, step, written.append)
+    sink = KECCAK.sink()
+    moved_model_file(parts, step, written.append, sink)
     assert b"".join(written) == encode_model(apply_step(MODEL, step))
-    assert commitment == model_commitment(apply_step(MODEL, step))
+    assert sink.commitment() == model_commitment(apply_step(MODEL, step))
 
 
 def test_a_move_that_overflows_or_does_not_fit():
     with pytest.raises(StepOverflow):
-        moved_model_file([MODEL], np.full(4, 2**62, np.int64), bytes)
+        moved_model_file([MODEL], np.full(4, 2**62, np.int64), bytes, KECCAK.sink())
     with pytest.raises(ModelMalformed, match="3 parameters"):
-        moved_model_file([MODEL[:3]], np.zeros(4, np.int64), bytes)
+        moved_model_file([MODEL[:3]], np.zeros(4, np.int64), bytes, KECCAK.sink())
