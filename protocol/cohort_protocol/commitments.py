@@ -26,6 +26,7 @@ COMMITMENT_TYPEHASH = keccak(text="CohortCommitment(uint256 chainId,address mark
 
 MARKET_DOMAIN = ("CohortMarket", "1")
 VERIFIER_DOMAIN = ("CohortAttestedVerifier", "1")
+PROVEN_DOMAIN = ("CohortProvenVerifier", "1")
 
 COMMIT_TYPE = [
     ("uint256", "project"),
@@ -64,6 +65,14 @@ SETTLEMENT_TYPE = [
     ("bytes32", "nextModelCid"),
     ("bytes32", "bundleCid"),
 ]
+MODEL_BYTES_TYPE = [
+    ("address", "market"),
+    ("uint256", "project"),
+    ("uint32", "round"),
+    ("bytes32", "model"),
+    ("bytes32", "modelCid"),
+    ("bytes32", "bundleCid"),
+]
 
 ZERO32 = bytes(32)
 """Stands for "none" where a hash may be missing."""
@@ -81,7 +90,7 @@ class MarketId:
     chain_id: int
     market: str
     verifier: str
-    """The attested verifier, which is the domain of settlement signatures."""
+    """The project's verifier, attested or proven: the domain of what is signed for a settlement."""
 
 
 @dataclass(frozen=True)
@@ -365,6 +374,24 @@ def settlement_message(market: MarketId, statement: SettlementStatement) -> Sign
             "bundleCid": cid_hash(statement.bundle_cid),
         },
     )
+
+
+def model_bytes_message(
+    market: MarketId, project: int, round: int, model: bytes, model_cid: bytes, bundle_cid: bytes
+) -> SignableMessage:
+    """EIP-712 `ModelBytes`, for a proven round: a witness's word that the bytes of the next model can be fetched under
+    its CID and open its commitment, and that the round's bundle can be fetched. CIDs: 36 bytes each.
+
+    `market.verifier` is the proven verifier, whose domain this is."""
+    fields = {
+        "market": market.market,
+        "project": project,
+        "round": round,
+        "model": model,
+        "modelCid": cid_hash(model_cid),
+        "bundleCid": cid_hash(bundle_cid),
+    }
+    return _typed_data(PROVEN_DOMAIN, market.chain_id, market.verifier, "ModelBytes", MODEL_BYTES_TYPE, fields)
 
 
 def sign(message: SignableMessage, account: LocalAccount) -> bytes:

@@ -178,6 +178,7 @@ def test_signed_types_are_those_that_python_signs() -> None:
         text("PublicRows", commitments.PUBLIC_ROWS_TYPE),
         text("ClaimTo", commitments.CLAIM_TO_TYPE),
         text("Settlement", commitments.SETTLEMENT_TYPE),
+        text("ModelBytes", commitments.MODEL_BYTES_TYPE),
     }
 
 
@@ -189,7 +190,7 @@ def test_every_signed_type_says_who_signs_it() -> None:
         assert code(row["checked in"])[0] in CHANGING
 
 
-@pytest.mark.parametrize("domain", [commitments.MARKET_DOMAIN, commitments.VERIFIER_DOMAIN])
+@pytest.mark.parametrize("domain", [commitments.MARKET_DOMAIN, commitments.VERIFIER_DOMAIN, commitments.PROVEN_DOMAIN])
 def test_domains_are_named(domain: tuple[str, str]) -> None:
     assert f"`{domain[0]}`" in page("signatures.md")
 

@@ -5,6 +5,7 @@ import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/Messa
 import {Words} from "../../hashing/Words.sol";
 import {IGramPolicy} from "../../interfaces/IGramPolicy.sol";
 import {IRoundVerifier} from "../../interfaces/IRoundVerifier.sol";
+import {ISettlement} from "../../interfaces/ISettlement.sol";
 import {WitnessSignature} from "../../types/Types.sol";
 import {Quorum} from "../Quorum.sol";
 import {Bn254, Point} from "./Bn254.sol";
@@ -49,8 +50,6 @@ contract ProvenVerifier is IRoundVerifier {
     error TauInvalid();
     /// @notice The project wants another policy than this verifier runs.
     error PolicyMismatch(bytes32 found, bytes32 wanted);
-    /// @notice The rows give another chain than the market's.
-    error RowsMismatch(bytes32 found, bytes32 stored);
     /// @notice A later round than the first needs public rows, be it none of them: past steps must not be left out.
     error PublicRowsMissing(uint256 round);
     /// @notice The card is not what the witnesses signed.
@@ -60,7 +59,7 @@ contract ProvenVerifier is IRoundVerifier {
     /// @notice Weights that add up to more than 2^16: models would outgrow their integers.
     error WeightsTooLarge(uint256 found, uint256 most);
     /// @notice The policy gives other scores.
-    error OutcomesMismatch(bytes32 found, bytes32 claimed);
+    error ScoresMismatch(bytes32 found, bytes32 claimed);
     /// @notice The step leads to another model.
     error NextModelMismatch(bytes32 found, bytes32 claimed);
 
@@ -116,7 +115,7 @@ contract ProvenVerifier is IRoundVerifier {
     /// @dev n and the updates are those that were admitted; layout and public points are those that were posted.
     function _checkRows(Statement calldata statement, Evidence memory e) private pure {
         bytes32 admitted = ProvenEvidence.admittedHashOf(e);
-        if (admitted != statement.admittedHash) revert RowsMismatch(admitted, statement.admittedHash);
+        if (admitted != statement.admittedHash) revert ISettlement.RowsMismatch(admitted, statement.admittedHash);
         if (statement.publicRows == 0) {
             if (statement.round != 1) revert PublicRowsMissing(statement.round);
             return;
@@ -167,6 +166,6 @@ contract ProvenVerifier is IRoundVerifier {
         }
         if (weights > WEIGHTS) revert WeightsTooLarge(weights, WEIGHTS);
         bytes32 found = Words.hashOf(outcomes);
-        if (found != statement.outcomesHash) revert OutcomesMismatch(found, statement.outcomesHash);
+        if (found != statement.outcomesHash) revert ScoresMismatch(found, statement.outcomesHash);
     }
 }

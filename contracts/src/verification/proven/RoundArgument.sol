@@ -37,7 +37,7 @@ library RoundArgument {
     /// @notice h (z - z^3) = 1 does not hold.
     error InverseInvalid(uint256 h);
     /// @notice The argument is none for this statement.
-    error ProofInvalid();
+    error ArgumentInvalid();
 
     /// @notice What the prover sends, checked for form.
     struct Proof {
@@ -284,6 +284,6 @@ library RoundArgument {
             answer := mload(0x00)
         }
         if (!done) revert Bn254.PrecompileFailed(PAIRING);
-        if (answer != 1) revert ProofInvalid();
+        if (answer != 1) revert ArgumentInvalid();
     }
 }
