@@ -10,9 +10,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from cohort_protocol.bundle import SignedDecimal
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import Address, Bytes32, CidText
+from cohort_protocol.round_rows import SignedDecimal
 from cohort_protocol.service.messages import DecimalText
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
