@@ -1,22 +1,148 @@
-"""Multi-scalar multiplications sum s_i P_i over many points, chunk by chunk, on all cores."""
+"""Sums s_1 P_1 + s_2 P_2 + ... over many points of G1, in chunks, on several threads (the library runs without
+Python's lock)."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import secrets
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
+from types import TracebackType
+from typing import Self
 
 import numpy as np
 
 from cohort_protocol.proof.curve import INFINITY, Point, add, multiply
-from cohort_protocol.proof.library import FIELD, G1_BYTES, MONTGOMERY, MOST_POINTS, ORDER, library, to_montgomery
+from cohort_protocol.proof.field import montgomery_multiplier, pack, scale
+from cohort_protocol.proof.library import FIELD, G1_BYTES, MONTGOMERY, ORDER, library, to_montgomery
 
 POINT_BYTES = 64
 """x, y in Montgomery form, as an SRS has them."""
+SCALAR_BYTES = 32
+CHUNK = 1 << 15
+"""Points of one call of the library, at most `library.MOST_POINTS`: long enough for a thread, and two threads' tables
+fit the caches."""
+
+_MOST_THREADS = 16
+_TABLE = 1 << 15
+"""Entries of at most this size have their scalars looked up: all of int16."""
 
 _ONE = np.frombuffer(to_montgomery(1, FIELD), np.uint8)
+_FIELD_WORDS = [np.uint64(FIELD >> 64 * k & (1 << 64) - 1) for k in range(4)]
 
 
-def points_memory(points: np.ndarray) -> np.ndarray:
+def usable_threads() -> int:
+    """Cores that this process may use, at most 16."""
+    count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(_MOST_THREADS, count))
+
+
+class Multiplier:
+    """Threads for sums over points. Use as a context manager.
+
+    threads: None for as many as this process has cores."""
+
+    def __init__(self, threads: int | None = None) -> None:
+        self.threads = threads or usable_threads()
+        self.pool = ThreadPoolExecutor(self.threads, thread_name_prefix="msm")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.pool.shutdown(wait=True, cancel_futures=True)
+
+    def scalars(self) -> ScalarSum:
+        """A new sum with scalars modulo r."""
+        return ScalarSum(self.pool)
+
+    def integers(self) -> IntegerSum:
+        """A new sum with small integers."""
+        return IntegerSum(self.pool)
+
+
+class _Sum:
+    def __init__(self, pool: ThreadPoolExecutor) -> None:
+        self._pool = pool
+        self._parts: list[Future[Point]] = []
+
+    def _submit(self, call: Callable[..., Point], points: np.ndarray, factors: np.ndarray) -> None:
+        for start in range(0, len(points), CHUNK):
+            part = slice(start, start + CHUNK)
+            self._parts.append(self._pool.submit(call, points[part], factors[part]))
+
+    def result(self) -> Point:
+        """The sum of all that was added, when it is there."""
+        return add(INFINITY, *[part.result() for part in self._parts])
+
+
+class ScalarSum(_Sum):
+    """sum s_i P_i with 0 <= s_i < r."""
+
+    def add(self, points: np.ndarray, scalars: np.ndarray) -> None:
+        """points: uint8[k, 64]; scalars: uint8[k, 32], little-endian. Neither may change until the result is there."""
+        self._submit(_scalar_chunk, points, scalars)
+
+    def result(self) -> Point:
+        """See `_Sum.result`. The library reads scalars in Montgomery form: it has multiplied by s_i / 2^256."""
+        return multiply(super().result(), MONTGOMERY % ORDER)
+
+
+class IntegerSum(_Sum):
+    """sum u_i P_i for integers that are small: the cost grows with their size, int16 costs a sixth of full scalars."""
+
+    def add(self, points: np.ndarray, values: np.ndarray) -> None:
+        """points: uint8[k, 64]; values: int16, int32 or int64[k]. Neither may change until the result is there."""
+        self._submit(_integer_chunk, points, values)
+
+
+def multi_multiply(points: np.ndarray, scalars: np.ndarray, threads: int | None = 1) -> Point:
+    """sum scalars[i] * points[i]. points: uint8[k, 64]; scalars: uint8[k, 32], little-endian, below r."""
+    with Multiplier(threads) as multiplier:
+        total = multiplier.scalars()
+        total.add(points, scalars)
+        return total.result()
+
+
+def random_scalars(count: int) -> np.ndarray:
+    """uint8[count, 32]: unpredictable 128-bit numbers."""
+    scalars = np.zeros((count, SCALAR_BYTES), np.uint8)
+    scalars[:, :16] = np.frombuffer(secrets.token_bytes(16 * count), np.uint8).reshape(count, 16)
+    return scalars
+
+
+def _scalar_chunk(points: np.ndarray, scalars: np.ndarray) -> Point:
+    return _multiply(_memory(points), np.ascontiguousarray(scalars))
+
+
+def _integer_chunk(points: np.ndarray, values: np.ndarray) -> Point:
+    """Signs go to the points: r - |u| would be a scalar of full length."""
+    memory = _memory(points)
+    negative = np.flatnonzero(values < 0)
+    if negative.size:
+        _negate(memory, negative)
+    # |-2^63| is 2^63 as uint64.
+    sizes = np.abs(values.astype(np.int64)).view(np.uint64)
+    if int(sizes.max(initial=0)) <= _TABLE:
+        return _multiply(memory, _small_scalars()[sizes])
+    limbs = np.stack(
+        [sizes & np.uint64(0xFFFFFF), sizes >> np.uint64(24) & np.uint64(0xFFFFFF), sizes >> np.uint64(48)]
+    )
+    return _multiply(memory, pack(scale(montgomery_multiplier(3), limbs.astype(np.float64))))
+
+
+def _multiply(memory: np.ndarray, scalars: np.ndarray) -> Point:
+    """memory: uint8[k, 96]; scalars: uint8[k, 32] in Montgomery form; both contiguous."""
+    result = ctypes.create_string_buffer(G1_BYTES)
+    library().G1_mulVec(result, memory.ctypes.data, scalars.ctypes.data, len(memory))
+    return Point.from_memory(result.raw)
+
+
+def _memory(points: np.ndarray) -> np.ndarray:
     """uint8[k, 64] -> uint8[k, 96]: with z = 1, as the library takes them."""
     memory = np.empty((len(points), G1_BYTES), np.uint8)
     memory[:, :POINT_BYTES] = points
@@ -24,24 +150,19 @@ def points_memory(points: np.ndarray) -> np.ndarray:
     return memory
 
 
-def multi_multiply(points: np.ndarray, scalars: np.ndarray) -> Point:
-    """sum scalars[i] * points[i]. points: uint8[k, 64]; scalars: uint8[k, 32], little-endian, below r."""
-    total = INFINITY
-    for start in range(0, len(points), MOST_POINTS):
-        part = slice(start, start + MOST_POINTS)
-        total = add(total, _multiply_chunk(points_memory(points[part]), np.ascontiguousarray(scalars[part])))
-    # The library reads scalars in Montgomery form, so that it has multiplied by s_i / 2^256.
-    return multiply(total, MONTGOMERY % ORDER)
+def _negate(memory: np.ndarray, rows: np.ndarray) -> None:
+    """y -> p - y for some rows; no point of the curve has y = 0."""
+    words = memory.view("<u8")
+    borrow = np.zeros(len(rows), np.uint64)
+    for k in range(4):
+        y = words[rows, 4 + k]
+        words[rows, 4 + k] = _FIELD_WORDS[k] - y - borrow
+        borrow = ((y > _FIELD_WORDS[k]) | ((y == _FIELD_WORDS[k]) & (borrow > 0))).astype(np.uint64)
 
 
-def _multiply_chunk(memory: np.ndarray, scalars: np.ndarray) -> Point:
-    result = ctypes.create_string_buffer(G1_BYTES)
-    library().G1_mulVec(result, memory.ctypes.data, scalars.ctypes.data, len(memory))
-    return Point.from_memory(result.raw)
-
-
-def random_scalars(count: int) -> np.ndarray:
-    """uint8[count, 32]: unpredictable 128-bit numbers."""
-    scalars = np.zeros((count, 32), np.uint8)
-    scalars[:, :16] = np.frombuffer(secrets.token_bytes(16 * count), np.uint8).reshape(count, 16)
-    return scalars
+@cache
+def _small_scalars() -> np.ndarray:
+    """uint8[2^15 + 1, 32]: the Montgomery forms of 0 .. 2^15."""
+    values = np.zeros((1, _TABLE + 1))
+    values[0] = np.arange(_TABLE + 1)
+    return pack(scale(montgomery_multiplier(1), values))
