@@ -2,11 +2,11 @@
 
 Entries are cut into balanced digits of `bits` bits; the digits' correlations are products of their spectra, and
 integers below 2^53 that are rounded to the nearest. The rounding is right if every error is below 1/2. With balanced
-12-bit digits (at most 2^11 in size) and 14 of them, an entry sums at most 14 d products below 2^22, and the error of an FFT of
-size N is about 2^-53 sqrt(log2 N) times the product of the vectors' norms: 2^-4 at d = 2^24 (Schatzman 1996, "Accuracy
-of the discrete Fourier transform and the fast Fourier transform"). That is no bound for every vector. So what an FFT
-gives is looked at: a value that is further than `FARTHEST` from an integer has the whole repeated with shorter digits,
-and the prover checks the identity that it proves, at a random point.
+12-bit digits (at most 2^11 in size) and 14 of them, an entry sums at most 14 d products below 2^22, and the error of an
+FFT of size N is about 2^-53 sqrt(log2 N) times the product of the vectors' norms: 2^-4 at d = 2^24 (Schatzman 1996,
+"Accuracy of the discrete Fourier transform and the fast Fourier transform"). That is no bound for every vector. So what
+an FFT gives is looked at: a value that is further than `FARTHEST` from an integer has the whole repeated with shorter
+digits, and the prover checks the identity that it proves, at a random point.
 """
 
 from __future__ import annotations

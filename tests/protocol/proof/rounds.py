@@ -8,13 +8,12 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 import numpy as np
-from eth_utils import keccak
-
 from cohort_protocol.proof.commitment import commit
 from cohort_protocol.proof.curve import Point, add, compress
 from cohort_protocol.proof.srs import Srs, make_insecure_srs
 from cohort_protocol.proof.statement import RoundStatement
 from cohort_protocol.scoring.rows import PublicRows
+from eth_utils import keccak
 
 SEED = "tests"
 LAYOUTS = {0: PublicRows(), 1: PublicRows(trainable=True), 9: PublicRows(past_steps=5, trainable=True, values=3)}
