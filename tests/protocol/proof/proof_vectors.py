@@ -9,13 +9,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from cohort_protocol.proof.curve import ORDER
 from cohort_protocol.proof.prover import prove
 from cohort_protocol.proof.statement import RoundStatement, gram_bytes, layout_numbers
 from cohort_protocol.proof.transcript import Transcript
 from cohort_protocol.proof.verifier import claimed_norm
 
-from tests.protocol.proof.rounds import SEED, Round, make_round, srs_of
+from tests.protocol.proof.rounds import LAYOUTS, SEED, Round, make_round, srs_of, statement_of
 
 PATH = Path(__file__).resolve().parents[2] / "vectors" / "proofs.json"
 SIZE = 64
@@ -32,7 +33,8 @@ CASES = {
 def cases() -> dict[str, Round]:
     """The rounds by name; `zeros` has only zero vectors: every point of it is infinity."""
     rounds = {name: make_round(n, p, SIZE, seed=number) for number, (name, (n, p)) in enumerate(CASES.items())}
-    return rounds | {"zeros": make_round(2, 0, SIZE, seed=99, bits=0)}
+    zeros = [np.zeros(SIZE, np.int16)] * 2
+    return rounds | {"zeros": Round(statement_of(zeros, (2**15, 2**15), LAYOUTS[0], seed=99), zeros)}
 
 
 def case_of(name: str, found: Round) -> dict[str, Any]:
@@ -109,14 +111,8 @@ def build() -> dict[str, Any]:
     """The whole file."""
     written = [case_of(name, found) for name, found in cases().items()]
     tau = [str(value) for value in srs_of(SIZE).tau_g2]
-    return {
-        "rule": "proofs",
-        "seed": SEED,
-        "size": str(SIZE),
-        "tauG2": tau,
-        "count": str(len(written)),
-        "cases": written,
-    }
+    head = {"rule": "proofs", "seed": SEED, "size": str(SIZE), "tauG2": tau, "count": str(len(written))}
+    return head | {"cases": written}
 
 
 def _hex(value: bytes) -> str:
