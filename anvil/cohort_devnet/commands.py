@@ -18,6 +18,7 @@ from cohort_devnet.accounts import demo_account, fund
 from cohort_devnet.compiler import ensure_artifacts
 from cohort_devnet.demo.balances import balances
 from cohort_devnet.deployment import Deployment, deploy
+from cohort_devnet.kept_chain import show
 from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilFailed, AnvilNode, DevnetControl, repository_root
 
 app = typer.Typer(
@@ -144,3 +145,4 @@ def fund_command(
 
 
 app.command()(balances)
+app.command()(show)

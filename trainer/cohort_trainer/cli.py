@@ -15,6 +15,7 @@ import typer
 from cohort_protocol.errors import CohortError
 from typer.core import TyperCommand, TyperGroup
 
+from cohort_trainer.auditing.commands import audit
 from cohort_trainer.errors import CommandNotInstalled
 from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
 from cohort_trainer.logs import LogFormat, configure
@@ -144,6 +145,7 @@ def exit_codes() -> None:
 
 
 app.command(name="policies")(policies)
+app.command(name="audit")(audit)
 
 
 def main() -> None:

@@ -103,7 +103,20 @@ TABLE: tuple[ExitCode, ...] = (
         ("record-broken",),
         "The record of a round is damaged. Restore the home folder, or skip the round.",
     ),
+    ExitCode(
+        44,
+        "srs",
+        ("srs-missing", "srs-other", "srs-invalid", "srs-too-small", "srs-insecure", "curve-library-missing"),
+        "A proven project needs its SRS file and the curve library: the message says which command gets them.",
+    ),
     ExitCode(50, "not-installed", ("command-not-installed",), "Install the extra that the message names."),
+    ExitCode(60, "audit-false", ("audit-false",), "The audit found something that is not true; the message names it."),
+    ExitCode(
+        61,
+        "audit-unknown",
+        ("audit-unknown",),
+        "Nothing that the audit could check is false, but something could not be read: try another node or store.",
+    ),
     INTERRUPTED,
 )
 

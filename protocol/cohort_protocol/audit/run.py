@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from cohort_protocol.audit import learned, models, money, openings, outcome, terms, whole
+from cohort_protocol.audit import learned, models, money, openings, outcome, service, terms, whole
 from cohort_protocol.audit.cases import Progress, ProjectCase, RoundCase, Sources
 from cohort_protocol.audit.errors import AuditFalse, AuditUnknown
 from cohort_protocol.audit.findings import Check, Finding, State, find
 from cohort_protocol.errors import NotFound
+from cohort_protocol.service.client import ServiceClient
 
 PROJECT_CHECKS: tuple[Check[ProjectCase], ...] = (
     *whole.CHECKS,
@@ -68,14 +69,15 @@ def audit(
     project: int,
     rounds: Sequence[int] | None = None,
     *,
+    service_client: ServiceClient | None = None,
     say: Progress = lambda line: None,
     saw: Callable[[Finding], None] = lambda finding: None,
 ) -> Audit:
     """Checks a project and its rounds (None: all of them).
 
-    say: told what is done next; saw: told every finding as it is made. Raises `NoSuchProject`, `NoSuchRound`,
-    `LogMalformed`, and `ChainUnavailable` if not even the events can be read; what cannot be read later makes a check
-    unknown."""
+    service_client: what this service says is compared, too; nothing else depends on it. say: told what is done next;
+    saw: told every finding as it is made. Raises `NoSuchProject`, `NoSuchRound`, `LogMalformed`, and `ChainUnavailable`
+    if not even the events can be read; what cannot be read later makes a check unknown."""
     case = ProjectCase(sources, project, say)
     ordered = case.record.ordered()
     if rounds is not None:
@@ -84,17 +86,25 @@ def audit(
             raise NoSuchRound(f"project {project} has no round {missing[0]}: it opened {len(ordered)}")
         ordered = [record for record in ordered if record.number in rounds]
     findings = []
-    for finding in _all_findings(case, [RoundCase(case, record, say) for record in ordered], say):
+    for finding in _all_findings(case, [RoundCase(case, record, say) for record in ordered], service_client, say):
         findings.append(finding)
         saw(finding)
     return Audit(case, tuple(findings))
 
 
-def _all_findings(case: ProjectCase, rounds: Sequence[RoundCase], say: Progress) -> Iterator[Finding]:
+def _all_findings(
+    case: ProjectCase, rounds: Sequence[RoundCase], client: ServiceClient | None, say: Progress
+) -> Iterator[Finding]:
     say("the project")
     for check in PROJECT_CHECKS:
         yield find(check, case, None)
+    if client is not None:
+        for asked in service.CHECKS:
+            yield find(asked, service.ServiceCase(case, client), None)
     for one in rounds:
         say(f"round {one.number}")
         for each in round_checks(one):
             yield find(each, one, one.number)
+        if client is not None:
+            for compared in service.ROUND_CHECKS:
+                yield find(compared, service.ServiceRound(one, client), one.number)

@@ -1,0 +1,148 @@
+"""`cohort audit`: a project checked by somebody who trusts nobody."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from cohort_protocol.audit.run import Audit
+
+    from cohort_trainer.auditing.places import Places
+    from cohort_trainer.auditing.screen import Screen
+
+
+def audit(
+    project: Annotated[int, typer.Argument(min=1, help="Number of the project on chain.")],
+    round: Annotated[
+        list[int] | None, typer.Option("--round", min=1, help="Only this round; repeat it. Default: all.")
+    ] = None,
+    run: Annotated[
+        Path | None,
+        typer.Option(help="Folder that a demo left: chain state, addresses, block store. Default: ./demo-report."),
+    ] = None,
+    chain: Annotated[str | None, typer.Option(help="JSON-RPC URL of any node of the chain.")] = None,
+    state: Annotated[
+        Path | None, typer.Option(help="A kept chain state instead; Anvil serves it while it is read.")
+    ] = None,
+    ipfs: Annotated[
+        str | None, typer.Option(help="Block store: file:///absolute/folder, or the RPC of a Kubo node.")
+    ] = None,
+    gateway: Annotated[str | None, typer.Option(help="An IPFS gateway instead, such as https://ipfs.io.")] = None,
+    market: Annotated[str | None, typer.Option(help="Address of the market.")] = None,
+    start_block: Annotated[int, typer.Option(min=0, help="The market's first block, or one before it.")] = 0,
+    chain_id: Annotated[int | None, typer.Option(min=1, help="Refuse every other chain.")] = None,
+    deployment: Annotated[Path | None, typer.Option(help="Address book with market, chain id and first block.")] = None,
+    home: Annotated[Path | None, typer.Option(help="A home folder with the addresses; no key is read.")] = None,
+    api: Annotated[
+        str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")
+    ] = None,
+    threads: Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")] = 2,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    report: Annotated[Path | None, typer.Option(help="Also write an HTML page.")] = None,
+) -> None:
+    """Check a project: money, terms, signatures, scores, pay, claims, models, from the chain and IPFS alone.
+
+    No service is asked and none has to run. Every round is computed again from its updates. Exits 0 if every check is
+    true; with `audit-false` if one is false; with `audit-unknown` if none is false but something could not be read.
+    Names the first such check.
+
+    Examples:
+
+    cohort audit 1 --run demo-report
+
+    cohort audit 1 --chain https://rpc.example.org --gateway https://ipfs.io --market 0x... --start-block 123456
+
+    cohort audit 1 --round 3 --json
+
+    cohort audit 1 --report audit.html
+    """
+    from cohort_trainer.auditing.screen import Screen
+
+    places = _places(run, chain, state, ipfs, gateway, market, start_block, chain_id, deployment, home)
+    screen = Screen(quiet=as_json)
+    with ExitStack() as stack:
+        finished = _audit(stack, places, project, round, api, threads, screen)
+        _write(finished, screen, as_json, report)
+    finished.raise_if_not_true()
+
+
+def _places(
+    run: Path | None,
+    chain: str | None,
+    state: Path | None,
+    ipfs: str | None,
+    gateway: str | None,
+    market: str | None,
+    start_block: int,
+    chain_id: int | None,
+    deployment: Path | None,
+    home: Path | None,
+) -> Places:
+    """Options before the address book, that before a home, that before a run's folder."""
+    from cohort_trainer.auditing.places import DEMO_FOLDER, Places, of_book, of_home, of_run
+
+    found = Places(chain, state, market, chain_id, start_block, ipfs, gateway)
+    if deployment is not None:
+        found = found.over(of_book(deployment))
+    if home is not None:
+        found = found.over(of_home(home))
+    if run is None and found.chain is None and found.state is None and (DEMO_FOLDER / "chain-state.json").is_file():
+        run = DEMO_FOLDER
+    return found.over(of_run(run)) if run is not None else found
+
+
+def _audit(
+    stack: ExitStack,
+    places: Places,
+    project: int,
+    rounds: list[int] | None,
+    api: str | None,
+    threads: int,
+    screen: Screen,
+) -> Audit:
+    from cohort_protocol.audit.cases import Sources
+    from cohort_protocol.audit.run import audit as check
+    from cohort_protocol.chain import ChainClient, Market
+    from cohort_protocol.service.client import ServiceClient
+
+    from cohort_trainer.auditing.errors import AuditPlaceInvalid
+    from cohort_trainer.auditing.kept_chain import KeptChain
+
+    if places.market is None:
+        raise AuditPlaceInvalid("no market: give --market ADDRESS, --deployment, --home or --run")
+    store = stack.enter_context(places.store())
+    if places.state is not None:
+        screen.say(f"serving the chain kept in {places.state}")
+        url = stack.enter_context(KeptChain(places.state)).url
+    elif places.chain is not None:
+        url = places.chain
+    else:
+        raise AuditPlaceInvalid("no chain: give --chain URL, or --state FILE of a kept one")
+    client = ChainClient(url, expected_chain_id=places.chain_id, timeout=30)
+    stack.callback(client.close)
+    client.check()
+    client.require_code(places.market)
+    sources = Sources(client, Market(client, places.market), store, places.start_block, threads)
+    service = stack.enter_context(ServiceClient(api)) if api is not None else None
+    return check(sources, project, rounds, service_client=service, say=screen.say, saw=screen.saw)
+
+
+def _write(finished: Audit, screen: Screen, as_json: bool, report: Path | None) -> None:
+    from cohort_protocol.audit.document import document
+
+    found = document(finished)
+    if report is not None:
+        from cohort_trainer.auditing.page import page
+        from cohort_trainer.durable_files import write_durably
+
+        write_durably(report, page(found).encode(), mode=0o644)
+    if as_json:
+        print(found.model_dump_json())
+    else:
+        screen.show(found)
+        if report is not None:
+            print(f"Page written to {report}")
