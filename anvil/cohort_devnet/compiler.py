@@ -45,6 +45,7 @@ CONTRACTS: Mapping[str, tuple[str, ...]] = {
     "CohortMarket": ("src/CohortMarket.sol:CohortMarket", *_PARTS.values()),
     "MarketLens": ("src/lens/MarketLens.sol:MarketLens",),
     "AttestedVerifier": ("src/verification/AttestedVerifier.sol:AttestedVerifier",),
+    "ProvenVerifier": ("src/verification/proven/ProvenVerifier.sol:ProvenVerifier",),
     "SuppliedScores": ("src/verification/SuppliedScores.sol:SuppliedScores",),
     "TestToken": ("src/devnet/TestToken.sol:TestToken",),
     **{name: (part,) for name, part in _PARTS.items()},

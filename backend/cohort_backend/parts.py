@@ -12,6 +12,7 @@ from cohort_protocol.commitments import MarketId
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.schemes import Schemes
 from fastapi import Depends, Request
 
 from cohort_backend.database import Database
@@ -42,11 +43,13 @@ class ServiceParts:
     states: StateCache
     watch: VersionWatch
     slow: SlowRequests
+    schemes: Schemes
 
     @property
     def contracts(self) -> ProjectContracts:
         """What new projects name besides the market."""
-        return ProjectContracts(self.settings.verifier, self.settings.policy)
+        settings = self.settings
+        return ProjectContracts(settings.verifier, settings.policy, self.schemes, settings.proven_verifier)
 
     def identity(self, project: int) -> MarketId:
         """What signatures for a project are bound to. Raises `UnknownProject`."""
@@ -74,6 +77,7 @@ def build_parts(settings: ApiSettings) -> ServiceParts:
         states=StateCache(database),
         watch=VersionWatch(database, settings.version_poll_seconds, settings.max_waiters),
         slow=SlowRequests(),
+        schemes=Schemes(client, settings.srs),
     )
 
 

@@ -56,6 +56,7 @@ class WorkerProcess:
         signals.worker_shutting_down.connect(self._on_signal, weak=False)
         worker = self.app.Worker(
             pool="threads",
+            queues=self.settings.queues.split(","),
             concurrency=self.settings.concurrency,
             without_gossip=True,
             without_mingle=True,
@@ -75,6 +76,7 @@ class WorkerProcess:
             chain_id=self.settings.chain_id,
             aggregator=self.parts.sender.address,
             threads=self.settings.concurrency,
+            queues=self.settings.queues,
             owner=self.parts.owner,
         )
 

@@ -49,6 +49,20 @@ def worker(
         bool | None,
         typer.Option("--slash/--no-slash", help="Slash trainers who open nothing; default: yes [COHORT_SLASH]"),
     ] = None,
+    proven_verifier: Annotated[
+        Text, typer.Option(help="Address of the verifier of proven projects [COHORT_PROVEN_VERIFIER]")
+    ] = None,
+    srs: Annotated[
+        Path | None, typer.Option(help="Reference string of proven projects, see `cohort srs` [COHORT_SRS]")
+    ] = None,
+    prover: Annotated[Text, typer.Option(help="auto, python, or the path of a prover [COHORT_PROVER]")] = None,
+    prover_memory_mb: Annotated[
+        int | None, typer.Option(help="Most memory of the prover, MiB; default: no limit [COHORT_PROVER_MEMORY_MB]")
+    ] = None,
+    prover_folder: Annotated[
+        Path | None, typer.Option(help="Where unfinished proofs are kept [COHORT_PROVER_FOLDER]")
+    ] = None,
+    queues: Annotated[Text, typer.Option(help="Jobs to take: cohort,proof or one of them [COHORT_QUEUES]")] = None,
     concurrency: Annotated[int | None, typer.Option(help="Threads [COHORT_CONCURRENCY]")] = None,
 ) -> None:
     """Run the worker: read the chain, move rounds on, compute and settle their outcomes.
@@ -56,8 +70,10 @@ def worker(
     It brings in the bond, accepts and opens rounds, posts signed commitments in one batch, posts openings with the
     witnesses' receipts, computes the outcome of a round, publishes model and bundle, settles with the witnesses'
     signatures, and closes rounds that cannot be settled any more. Openings that came too late for pay are posted to
-    save their stakes; trainers who opened nothing are slashed. If another aggregator has accepted a round and does not
-    settle it in time, this one does. The only key it holds is the aggregator's, whose account has to hold ether for
+    save their stakes; trainers who opened nothing are slashed. Rounds of proven projects are proven in a process of
+    their own (queue `proof`, which another machine may take: --queues proof) and settled with the proof. If another
+    aggregator has accepted a round and does not settle it in time, this one does. The only key it holds is the
+    aggregator's, whose account has to hold ether for
     gas and tokens for the bonds.
 
     Every setting is an option or an environment variable, named behind each option. Kill it whenever you like: what
@@ -85,6 +101,12 @@ def worker(
         "open_delay": open_delay,
         "bond_limit": bond_limit,
         "slash": slash,
+        "proven_verifier": proven_verifier,
+        "srs": srs,
+        "prover": prover,
+        "prover_memory_mb": prover_memory_mb,
+        "prover_folder": prover_folder,
+        "queues": queues,
         "concurrency": concurrency,
     }
     from cohort_worker.app import WorkerProcess

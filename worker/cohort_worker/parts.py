@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 
 from cohort_backend.chain.journal import DatabaseJournal
 from cohort_backend.database import Database, SendJobs
@@ -10,6 +11,7 @@ from cohort_backend.jobs.service import new_owner
 from cohort_protocol.chain import ChainClient, Market, TransactionSender
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.schemes import Schemes
 from eth_account.signers.local import LocalAccount
 
 from cohort_worker.chain_index.indexer import ChainIndexer
@@ -38,11 +40,18 @@ class WorkerParts:
     owner: str
     """Name of this process on the leases of its jobs."""
     troubles: Troubles
+    schemes: Schemes
+    """How the updates and models of a project are committed to."""
+    proving: threading.Lock = field(default_factory=threading.Lock)
+    """Held while this process proves: proofs come one after another."""
 
     @property
     def rules(self) -> Rules:
         return Rules(
-            open_delay=self.settings.open_delay, bond_limit=self.settings.bond_limit, slash=self.settings.slash
+            open_delay=self.settings.open_delay,
+            bond_limit=self.settings.bond_limit,
+            slash=self.settings.slash,
+            receipt_wait=self.settings.receipt_wait,
         )
 
     @property
@@ -88,4 +97,5 @@ def build_parts(
         ),
         owner=new_owner(),
         troubles=Troubles(),
+        schemes=Schemes(client, settings.srs),
     )

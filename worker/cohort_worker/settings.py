@@ -8,8 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from cohort_backend.settings import MarketSettings
-from pydantic import Field
+from cohort_backend.jobs.broker import QUEUES
+from cohort_backend.settings import DEFAULT_HOME, MarketSettings
+from pydantic import Field, field_validator
 
 
 class WorkerSettings(MarketSettings):
@@ -29,6 +30,18 @@ class WorkerSettings(MarketSettings):
     slash: bool = True
     """Whether the worker slashes trainers who committed and opened nothing, for a tenth of their stake. What was handed
     in to this service is never slashed."""
+    prover: str = "auto"
+    """What proves the rounds of proven projects: `auto` (a `cohort-prover` on the PATH, else Python's), `python`, or
+    the path of a program."""
+    prover_memory_mb: Annotated[int | None, Field(ge=256, le=2**20)] = None
+    """Most address space of the prover in MiB (Linux). Unset: no limit."""
+    prover_folder: Path = Field(default_factory=lambda: (DEFAULT_HOME / "proving").absolute())
+    """Where the prover's input and proof are kept until a proof is ready."""
+    receipt_wait: Annotated[int, Field(ge=0, le=3600)] = 15
+    """Seconds that a finished proof waits for witnesses' receipts for the next model, so that one transaction has both.
+    They can also be posted later."""
+    queues: str = ",".join(QUEUES)
+    """Queues that this process takes jobs from: `cohort` (everything but proofs), `proof`, or both."""
     concurrency: Annotated[int, Field(ge=1, le=64)] = 4
     """Threads that work on jobs."""
     tick_seconds: Annotated[float, Field(gt=0, le=60)] = 0.25
@@ -42,3 +55,11 @@ class WorkerSettings(MarketSettings):
     """Pause before a job is tried again when chain, IPFS or database did not answer."""
     grace_seconds: Annotated[float, Field(ge=0, le=60)] = 1.5
     """After SIGTERM, how long running jobs may finish before the process ends. Cutting one short loses nothing."""
+
+    @field_validator("queues")
+    @classmethod
+    def _known_queues(cls, text: str) -> str:
+        names = [name.strip() for name in text.split(",")]
+        if not names or not set(names) <= set(QUEUES) or len(set(names)) != len(names):
+            raise ValueError(f"{text!r} is not a list of queues: there are {', '.join(QUEUES)}")
+        return ",".join(names)

@@ -15,7 +15,14 @@ from typing import Any
 import structlog
 from cohort_backend.jobs import repository
 from cohort_backend.jobs.models import Job
-from cohort_backend.jobs.service import ADVANCE_PROJECT, COMPUTE_ROWS, EVALUATE_ROUND, INDEX_CHAIN, enqueue
+from cohort_backend.jobs.service import (
+    ADVANCE_PROJECT,
+    COMPUTE_ROWS,
+    EVALUATE_ROUND,
+    INDEX_CHAIN,
+    PROVE_ROUND,
+    enqueue,
+)
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 from cohort_protocol.ipfs.errors import ContentNotFound
 
@@ -23,6 +30,7 @@ from cohort_worker.evaluation.evaluate import evaluate_round
 from cohort_worker.evaluation.public_rows import propose_rows
 from cohort_worker.leases import Leases
 from cohort_worker.parts import WorkerParts
+from cohort_worker.proving.prove import prove_round
 from cohort_worker.rounds.advance import advance_project
 
 log = structlog.get_logger(__name__)
@@ -60,11 +68,17 @@ def evaluate(parts: WorkerParts, args: dict[str, Any], stopping: threading.Event
     return False
 
 
+def prove(parts: WorkerParts, args: dict[str, Any], stopping: threading.Event) -> bool:
+    """Proves the proposed outcome of a round."""
+    return prove_round(parts, int(args["project"]), int(args["round"]), str(args["bundle"]), stopping)
+
+
 HANDLERS: dict[str, Handler] = {
     INDEX_CHAIN: index_chain,
     ADVANCE_PROJECT: advance,
     COMPUTE_ROWS: compute_rows,
     EVALUATE_ROUND: evaluate,
+    PROVE_ROUND: prove,
 }
 
 

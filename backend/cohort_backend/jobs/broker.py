@@ -14,9 +14,15 @@ from kombu.exceptions import KombuError
 
 from cohort_backend.database import JobMessage
 from cohort_backend.jobs import file_transport
+from cohort_backend.jobs.models import PROVE_ROUND
 
 QUEUE = "cohort"
-"""The one queue."""
+"""Of everything but proofs."""
+
+PROOF_QUEUE = "proof"
+"""Of proofs, which take minutes of all cores and gigabytes for a large model: a machine of their own may work on it."""
+
+QUEUES = (QUEUE, PROOF_QUEUE)
 
 CONNECT_SECONDS = 2.0
 """Longest wait for a connection to the broker."""
@@ -36,6 +42,11 @@ class BrokerUrlInvalid(InvalidInput):
 def task_name(kind: str) -> str:
     """The Celery task that runs jobs of a kind; its only argument is the job's id."""
     return f"cohort.{kind}"
+
+
+def queue_of(kind: str) -> str:
+    """The queue that jobs of a kind wait in."""
+    return PROOF_QUEUE if kind == PROVE_ROUND else QUEUE
 
 
 def celery_app(broker_url: str, name: str = "cohort") -> Celery:
@@ -74,7 +85,9 @@ class JobSender:
             return
         try:
             for message in messages:
-                self._app.send_task(task_name(message.kind), args=[message.job_id], queue=QUEUE, retry=False)
+                self._app.send_task(
+                    task_name(message.kind), args=[message.job_id], queue=queue_of(message.kind), retry=False
+                )
         except (KombuError, CeleryError, OSError) as error:
             self._paused_until = time.monotonic() + PAUSE_SECONDS
             _log.warning("broker-unavailable", error=str(error), jobs=[message.job_id for message in messages])

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from cohort_backend.database import Base
 
+PROVE_ROUND = "prove_round"
+"""The kind of job that has a queue of its own."""
+
 QUEUED, RUNNING, DONE, FAILED = "queued", "running", "done", "failed"
 _UNFINISHED = text("state IN ('queued', 'running')")
 

@@ -10,6 +10,7 @@ import time
 from sqlalchemy.orm import Session
 
 from cohort_backend.jobs import repository
+from cohort_backend.jobs.models import PROVE_ROUND as PROVE_ROUND
 from cohort_backend.jobs.models import QUEUED, RUNNING, Job
 
 INDEX_CHAIN, ADVANCE_PROJECT = "index_chain", "advance_project"

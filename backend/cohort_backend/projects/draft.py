@@ -9,6 +9,7 @@ from typing import NamedTuple
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.codec import contract_abi, encode_values
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.terms import TermsOutOfBounds
 from cohort_protocol.chain.terms import check_terms as check_bounds
 from cohort_protocol.chain.token import Token
@@ -19,10 +20,12 @@ from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, ProjectRequest, TermsRequest, TransactionToSign
 from cohort_protocol.spec import ProjectSpec
-from cohort_protocol.update import decode_model, model_commitment, model_size
+from cohort_protocol.update import decode_model, model_size
 from eth_utils import keccak
 
 from cohort_backend.database import Database
@@ -61,10 +64,24 @@ _SAME_NAME = (
 
 
 class ProjectContracts(NamedTuple):
-    """Addresses that new projects name besides the market's."""
+    """Addresses that new projects name besides the market's, and how they commit to models."""
 
     verifier: str
     policy: str
+    schemes: Schemes
+    proven_verifier: str | None = None
+    """Of projects whose rounds prove themselves; None: this service takes none."""
+
+    def verifier_of(self, spec: ProjectSpec) -> str:
+        """The verifier that fits the spec. Raises `SpecRefused`."""
+        if spec.settlement == "attested":
+            return self.verifier
+        if self.proven_verifier is None:
+            raise SpecRefused(
+                "the spec asks for rounds that prove themselves, and this service has no verifier for them: ask its "
+                "operator for COHORT_PROVEN_VERIFIER and COHORT_SRS, or create an attested project"
+            )
+        return self.proven_verifier
 
 
 def draft_project(
@@ -80,7 +97,9 @@ def draft_project(
     terms = check_terms(market, contracts, profile, request, policy_hash)
     check_policy_needs(request.spec, terms)
     market.client.require_code(request.terms.token)
-    check_initial_model(store, request.spec)
+    check_proven(market.client, contracts, request.spec, policy_hash)
+    scheme = contracts.schemes.of(request.spec.settlement, terms.verifier, request.spec.model.dimension)
+    check_initial_model(store, request.spec, scheme)
     content = request.spec.to_bytes()
     cid = _publish(store, content)
     with database.write() as session:
@@ -132,12 +151,24 @@ def check_policy_needs(spec: ProjectSpec, terms: ProjectTerms) -> None:
         raise SpecRefused(f"the spec cannot be used: {error}") from error
 
 
-def check_initial_model(store: IpfsStore, spec: ProjectSpec) -> None:
-    """Fetches the first model and compares it with the spec. Takes up to 400 MiB for the largest that is allowed.
-    Raises `InitialModelRefused`, `IpfsUnavailable`."""
+def check_proven(client: ChainClient, contracts: ProjectContracts, spec: ProjectSpec, policy_hash: bytes) -> None:
+    """A proven project's policy has to be the one that its verifier runs. Raises `SpecRefused`, `NoContract`."""
+    if spec.settlement == "attested":
+        return
+    needed = ProvenVerifier(client, contracts.verifier_of(spec)).policy_hash()
+    if policy_hash != needed:
+        raise SpecRefused(
+            f"the spec's policy {spec.policy.name!r} has the hash {to_hex(policy_hash)}, rounds are proven of the "
+            f"policy {to_hex(needed)} only: take `default` without parameters, or an attested project"
+        )
+
+
+def check_initial_model(store: IpfsStore, spec: ProjectSpec, scheme: CommitmentScheme) -> None:
+    """Fetches the first model and compares it with the spec. scheme: the project's. Takes up to 400 MiB for the
+    largest that is allowed. Raises `InitialModelRefused`, `IpfsUnavailable`."""
     try:
         data = store.get(Cid.parse(spec.model.initial_cid), model_size(spec.model.dimension))
-        found = model_commitment(decode_model(data, spec.model.dimension))
+        found = scheme.model(decode_model(data, spec.model.dimension))
     except (InvalidInput, NotFound) as error:
         raise InitialModelRefused(
             f"the first model {spec.model.initial_cid}: {error}. Put its bytes on the IPFS store of this service first"
@@ -153,11 +184,12 @@ def chain_terms(
     client: ChainClient, contracts: ProjectContracts, terms: TermsRequest, spec: ProjectSpec, policy_hash: bytes
 ) -> ProjectTerms:
     """The terms as the contract takes them, with the code that verifier and policy have now. Raises `NoContract`."""
+    verifier = contracts.verifier_of(spec)
     return ProjectTerms(
         token=terms.token,
-        verifier=contracts.verifier,
+        verifier=verifier,
         policy=contracts.policy,
-        verifier_code_hash=client.require_code(contracts.verifier),
+        verifier_code_hash=client.require_code(verifier),
         policy_code_hash=client.require_code(contracts.policy),
         spec_digest=sha256(spec.to_bytes()).digest(),
         policy_hash=policy_hash,

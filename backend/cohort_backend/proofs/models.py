@@ -40,6 +40,8 @@ class RoundProof(Base):
     """That proving took, from reading the rows to the last byte."""
     verify_gas: Mapped[int | None] = mapped_column(BigInteger)
     """Of the verifier's call as our node estimates it, without what any transaction costs."""
+    ready_at: Mapped[int | None] = mapped_column(BigInteger)
+    """When it was ready, unix seconds as the chain counts."""
     error: Mapped[str] = mapped_column(Text, default="")
     """Why there is none, in words."""
     updated_at: Mapped[float] = mapped_column(Float(53))

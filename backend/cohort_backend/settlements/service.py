@@ -8,6 +8,7 @@ from cohort_protocol.commitments import (
     MarketId,
     SettlementStatement,
     check_signature,
+    model_bytes_message,
     outcomes_hash,
     settlement_message,
 )
@@ -15,10 +16,12 @@ from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.messages import SettlementRefusal, SettlementSignature
 from cohort_protocol.service.words import refusal_message
+from eth_account.messages import SignableMessage
 from sqlalchemy.orm import Session
 
 from cohort_backend.database import Database
 from cohort_backend.projects.changes import announce_change
+from cohort_backend.proofs import repository as proofs
 from cohort_backend.rounds.lookup import find_round
 from cohort_backend.settlements import repository
 from cohort_backend.settlements.errors import ProposalChanged, WordChanged
@@ -59,7 +62,7 @@ def record_signature(
         here = find_round(session, project, round)
         require_witness(here.project, intake.witness)
         proposed = _proposed(session, project, round, intake.bundle_cid)
-        message = settlement_message(market, statement_of(proposed, here.project.dimension))
+        message = _message(session, market, proposed, here.project.dimension)
     check_signature(message, signature, intake.witness)
     with database.write() as session:
         lock_intake(session, project, round)
@@ -73,6 +76,15 @@ def record_signature(
         session.add(ProposalSignature(**_key_columns(key), signature=signature, received_at=time.time()))
         announce_change(session, project)
     return "recorded"
+
+
+def _message(session: Session, market: MarketId, proposed: Proposal, dimension: int) -> SignableMessage:
+    """What a witness signs that agrees: the outcome; in a proven project, where nobody has to vouch for that, that the
+    bytes of the next model can be had."""
+    if proofs.proof(session, proposed.project, proposed.round, proposed.bundle_cid) is None:
+        return settlement_message(market, statement_of(proposed, dimension))
+    model_cid, bundle_cid = bytes(Cid.parse(proposed.next_model_cid)), bytes(Cid.parse(proposed.bundle_cid))
+    return model_bytes_message(market, proposed.project, proposed.round, proposed.next_model, model_cid, bundle_cid)
 
 
 def record_refusal(database: Database, market: MarketId, project: int, round: int, intake: SettlementRefusal) -> Status:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from cohort_worker.rounds.margins import batch_due, partial_receipts_due, reveals_due
+from cohort_worker.rounds.margins import batch_due, partial_receipts_due, receipts_awaited_until, reveals_due
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,6 +12,14 @@ def test_every_mark_lies_in_its_window_and_receipts_come_before_reveals(window: 
     end = START + window
     assert START <= batch_due(START, end) < end
     assert START <= partial_receipts_due(START, end) <= reveals_due(START, end) < end
+
+
+@given(window=st.integers(0, 90 * 86400), ready=st.integers(0, 90 * 86400), wait=st.integers(0, 3600))
+def test_a_proof_waits_for_receipts_no_longer_than_half_of_what_is_left(window: int, ready: int, wait: int) -> None:
+    end, ready_at = START + window, START + ready
+    until = receipts_awaited_until(ready_at, end, wait)
+    assert ready_at <= until <= ready_at + wait
+    assert until <= max(ready_at, (ready_at + end) // 2)
 
 
 def test_a_long_window_is_hardly_shortened() -> None:

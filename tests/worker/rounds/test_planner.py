@@ -18,7 +18,10 @@ from cohort_worker.rounds.planner import (
     PostReveals,
     PostRows,
     ProjectSituation,
+    ProofSituation,
     ProposalSituation,
+    Prove,
+    ReceiptModel,
     Rescue,
     RoundSituation,
     RowsSituation,
@@ -159,6 +162,24 @@ OPEN_1, OPEN_2 = (OpenRound(7, 1, accept=True),), (OpenRound(7, 2, accept=True),
         # a model that waits for receipts
         ({"closed": True, "phase": Phase.FINAL, "pending_model": True, "pending_until": T0 + 5}, T0, NOTHING, T0 + 5),
         ({"closed": True, "phase": Phase.FINAL, "pending_model": True, "pending_until": T0 + 5}, T0 + 5, OPEN_2, None),
+        (
+            {"closed": True, "phase": Phase.FINAL, "pending_model": True, "pending_until": T0 + 5, "model_receipts": 1},
+            T0,
+            NOTHING,
+            T0 + 5,
+        ),
+        (
+            {"closed": True, "phase": Phase.FINAL, "pending_model": True, "pending_until": T0 + 5, "model_receipts": 2},
+            T0,
+            (ReceiptModel(7, 1),),
+            None,
+        ),
+        (  # the last round's model, too
+            {"closed": True, "phase": Phase.FINAL, "number": 10, "pending_model": True, "model_receipts": 2},
+            T0,
+            (ReceiptModel(7, 10),),
+            None,
+        ),
     ],
 )
 def test_between_rounds(changes: dict, now: int, steps: tuple, wake_at: int | None) -> None:
@@ -336,6 +357,44 @@ def test_a_round_that_the_witnesses_refuse_says_so() -> None:
     assert "refuse" in found.waiting_for
 
 
+PROVE = (Prove(7, 1),)
+WAITING = ProofSituation(ready_at=None, proving=False, impossible="")
+READY = ProofSituation(ready_at=TR + 2, proving=False, impossible="")
+RECEIPTS_UNTIL = TR + 2 + 15
+
+
+@pytest.mark.parametrize(
+    ("proposal", "now", "steps", "wake_at"),
+    [
+        (ProposalSituation(0, 0, WAITING), TR + 1, PROVE, TS),
+        (ProposalSituation(3, 0, WAITING), TR + 1, PROVE, TS),  # words of witnesses do not settle a proven round
+        (ProposalSituation(3, 0, replace(WAITING, proving=True)), TR + 1, NOTHING, TS),
+        (ProposalSituation(3, 0, replace(WAITING, impossible="refused")), TR + 1, NOTHING, TS),
+        (ProposalSituation(2, 0, READY), TR + 2, SETTLE, None),
+        (ProposalSituation(1, 0, READY), TR + 2, NOTHING, RECEIPTS_UNTIL),
+        (ProposalSituation(1, 0, READY), RECEIPTS_UNTIL - 1, NOTHING, RECEIPTS_UNTIL),
+        (ProposalSituation(1, 0, READY), RECEIPTS_UNTIL, SETTLE, None),
+        (ProposalSituation(0, 0, READY), RECEIPTS_UNTIL, SETTLE, None),
+        (ProposalSituation(0, 2, READY), TR + 2, SETTLE, None),  # no quorum will vouch for the bytes: their words
+        (ProposalSituation(0, 3, READY), TR + 2, SETTLE, None),  # stop the model, and not the pay
+        (ProposalSituation(0, 0, replace(READY, ready_at=TS - 4)), TS - 3, NOTHING, TS - 2),
+        (ProposalSituation(0, 0, replace(READY, ready_at=TS - 4)), TS - 2, SETTLE, None),
+        (ProposalSituation(0, 0, READY), TS, SETTLE, None),
+    ],
+)
+def test_a_proven_round_is_settled_by_its_proof_and_waits_a_moment_for_receipts(
+    proposal: ProposalSituation, now: int, steps: tuple, wake_at: int | None
+) -> None:
+    found = _plan(now, phase=Phase.SETTLE, batch_posted=True, committed=8, proposal=proposal)
+    assert (found.steps, found.wake_at) == (steps, wake_at)
+
+
+def test_an_outcome_that_cannot_be_proven_is_the_operators_trouble() -> None:
+    found = _plan(TR + 1, phase=Phase.SETTLE, proposal=ProposalSituation(3, 0, replace(WAITING, impossible="why")))
+    assert found.trouble
+    assert "why" in found.waiting_for
+
+
 @pytest.mark.parametrize("ours", [True, False])
 @pytest.mark.parametrize("phase", [Phase.VOID, Phase.DEFAULTED])
 def test_a_round_that_cannot_be_settled_is_closed(phase: Phase, ours: bool) -> None:
@@ -484,6 +543,24 @@ def test_public_rows_come_before_the_outcome_while_there_is_time(
     found = _plan(now, phase=Phase.SETTLE, rows=rows)
     assert found.steps == steps
     assert found.wake_at == (TS if steps == EVALUATE else ROWS_DUE)
+
+
+@pytest.mark.parametrize(
+    ("rows", "now", "steps"),
+    [
+        (WANTED, TR + 1, (ComputeRows(7, 1),)),
+        (WANTED, ROWS_DUE, (ComputeRows(7, 1),)),  # without them there is no settlement: as long as it takes
+        (replace(PROPOSED, signatures=2), ROWS_DUE, (PostRows(7, 1, b"\1" * 32),)),
+        (replace(WANTED, impossible="no model"), TR + 1, NOTHING),
+        (replace(PROPOSED, refusals=2), TR + 1, NOTHING),
+    ],
+)
+def test_a_proven_round_after_the_first_is_never_judged_without_rows(
+    rows: RowsSituation, now: int, steps: tuple[Step, ...]
+) -> None:
+    found = _plan(now, phase=Phase.SETTLE, rows=replace(rows, required=True))
+    assert (found.steps, found.wake_at) == (steps, TF)
+    assert found.trouble == (not steps)
 
 
 def test_the_last_reveals_wait_for_the_batch_until_half_of_the_window() -> None:

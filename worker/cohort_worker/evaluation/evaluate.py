@@ -15,6 +15,8 @@ from cohort_backend.jobs.service import enqueue_advance
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
 from cohort_backend.projects.service import load_spec
+from cohort_backend.proofs import repository as proofs
+from cohort_backend.proofs.models import QUEUED
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Round
 from cohort_backend.rounds.phase import phase_of
@@ -47,7 +49,8 @@ def evaluate_round(parts: WorkerParts, project_id: int, number: int) -> bool:
     if project is None:
         return False
     inputs = gather_inputs(parts, project, number)
-    done = recompute(inputs, parts.store)
+    scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
+    done = recompute(inputs, parts.store, scheme=scheme)
     computed = time.monotonic()
     _publish(parts, done)
     if not _propose(parts, inputs, done):
@@ -153,4 +156,12 @@ def _propose(parts: WorkerParts, inputs: RoundInputs, done: Recomputed) -> bool:
                 created_at=time.time(),
             ),
         )
+        if inputs.settlement == "proven":
+            _expect_proof(session, inputs, str(done.bundle_cid))
     return True
+
+
+def _expect_proof(session: Session, inputs: RoundInputs, bundle_cid: str) -> None:
+    """Beside the proposal from the start: it is what makes the witnesses' words receipts for the next model."""
+    if proofs.proof(session, inputs.project, inputs.round, bundle_cid) is None:
+        proofs.save_proof(session, inputs.project, inputs.round, bundle_cid, QUEUED)

@@ -15,8 +15,15 @@ from cohort_backend.projects.service import load_spec
 from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.public_rows.models import RowsProposal
 from cohort_backend.rounds import repository as rounds
+from cohort_protocol.commitments import ZERO32
+from cohort_protocol.computed_rows import ComputedRows, rows_without_batch
+from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_bytes32, to_hex
+from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.batches import keep_batch
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.round_inputs import RoundInputs
+from cohort_protocol.spec import ProjectSpec
 
 from cohort_worker.evaluation.evaluate import gather_inputs, in_settlement
 from cohort_worker.parts import WorkerParts
@@ -31,17 +38,14 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
     Returns whether there is a proposal now; False if none is wanted (any more). Safe to run twice and concurrently.
     Raises `ContentNotFound` or an `Unavailable` (try again), or an `InvalidInput` if no rows can follow from the batch.
     """
-    # Brings torch in: only workers of projects with batches pay for it.
-    from cohort_protocol.learning.public_rows import compute_rows
-
     started = time.monotonic()
     project = _wanted(parts, project_id, number)
     if project is None:
         return False
     inputs = gather_inputs(parts, project, number)
     spec = load_spec(parts.database, parts.store, project)
-    rows = compute_rows(inputs, spec, parts.store)
-    keep_batch(parts.store, inputs.validation, spec.data)
+    scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
+    rows = _rows(inputs, spec, parts.store, scheme)
     computed = time.monotonic()
     rows.publish(parts.store)
     manifest = rows.manifest
@@ -71,6 +75,25 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
         seconds=round(time.monotonic() - started, 3),
     )
     return True
+
+
+def _rows(inputs: RoundInputs, spec: ProjectSpec, store: IpfsStore, scheme: CommitmentScheme) -> ComputedRows:
+    """The rows of the round's batch; in a proven project without one, or with one that no rows follow from, its past
+    steps alone. Raises as `propose_rows`."""
+    if inputs.validation == ZERO32:
+        return rows_without_batch(inputs, store, scheme)
+    # Brings torch in: only workers of projects with batches pay for it.
+    from cohort_protocol.learning.public_rows import compute_rows
+
+    try:
+        rows = compute_rows(inputs, spec, store, scheme)
+    except InvalidInput as error:
+        if inputs.settlement != "proven":
+            raise
+        log.warning("batch_unusable", project=inputs.project, round=inputs.round, code=error.code, detail=str(error))
+        return rows_without_batch(inputs, store, scheme)
+    keep_batch(store, inputs.validation, spec.data)
+    return rows
 
 
 def _wanted(parts: WorkerParts, project_id: int, number: int) -> Project | None:

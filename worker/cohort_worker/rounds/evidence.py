@@ -11,7 +11,7 @@ from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.public_rows.models import RowsProposal
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Round
-from cohort_protocol.commitments import admitted_hash
+from cohort_protocol.commitments import ZERO32, admitted_hash
 from cohort_protocol.errors import CohortError
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.round_rows import reads_batch
@@ -34,6 +34,12 @@ def job_of(session: Session, kind: str, current: Round) -> Job | None:
     return session.scalars(query).one_or_none()
 
 
+def is_proven(session: Session, project: Project) -> bool:
+    """Whether the project's rounds prove themselves; taken not to be so while the spec is not here."""
+    content = projects.spec_document(session, project.spec_digest)
+    return content is not None and parsed_spec(content).settlement == "proven"
+
+
 def awaits_batch(session: Session, project: Project, current: Round) -> bool:
     """Whether the owner can still make the round a better judged one."""
     return current.validation is None and _reads_batches(session, project)
@@ -41,7 +47,9 @@ def awaits_batch(session: Session, project: Project, current: Round) -> bool:
 
 def rows_situation(session: Session, project: Project, current: Round) -> RowsSituation | None:
     """See `RowsSituation`; None if no rows are wanted."""
-    if current.validation is None or current.public_rows is not None or not _reads_batches(session, project):
+    required = is_proven(session, project) and current.number > 1
+    judged = current.validation is not None and _reads_batches(session, project)
+    if current.public_rows is not None or not (required or judged):
         return None
     job = job_of(session, COMPUTE_ROWS, current)
     failed = job is not None and job.state == FAILED and job.args.get("of") == to_hex(rows_basis(session, current))
@@ -53,6 +61,7 @@ def rows_situation(session: Session, project: Project, current: Round) -> RowsSi
         impossible=(job.last_error or "unknown") if failed and job is not None else "",
         signatures=sum(word.agrees for word in words),
         refusals=sum(not word.agrees for word in words),
+        required=required,
     )
 
 
@@ -67,7 +76,7 @@ def current_rows(session: Session, current: Round) -> RowsProposal | None:
 def rows_basis(session: Session, current: Round) -> bytes:
     """What public rows of the round follow from, as indexed: hash of the admitted updates, digest of the batch."""
     admitted = admitted_hash(rounds.admissions(session, current.project, current.number))
-    return admitted + (current.validation or b"")
+    return admitted + (current.validation or ZERO32)
 
 
 def _reads_batches(session: Session, project: Project) -> bool:

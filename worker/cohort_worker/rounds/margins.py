@@ -38,6 +38,12 @@ def rows_due(reveal_end: int, acceptor_end: int) -> int:
     return acceptor_end - _part(acceptor_end - reveal_end, 2, 5, 900)
 
 
+def receipts_awaited_until(ready_at: int, deadline: int, wait: int) -> int:
+    """Until when a finished proof waits for receipts for the next model: `wait` seconds, and never more than half of
+    the time that is left to settle."""
+    return ready_at + min(wait, max(0, deadline - ready_at) // 2)
+
+
 def _part(window: int, fraction: int, shortest: int, longest: int) -> int:
     """1/fraction of the window within the bounds, and never more than the window."""
     return min(window, max(shortest, min(longest, window // fraction)))

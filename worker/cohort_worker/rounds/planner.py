@@ -10,159 +10,27 @@ slashed. That is planned beside the newest round: what saves stakes comes first,
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import Enum
 
 from cohort_protocol.phases import Phase
 
+from cohort_worker.rounds.known import Acceptor as Acceptor
+from cohort_worker.rounds.known import ProjectSituation as ProjectSituation
+from cohort_worker.rounds.known import ProofSituation as ProofSituation
+from cohort_worker.rounds.known import ProposalSituation as ProposalSituation
+from cohort_worker.rounds.known import RoundSituation as RoundSituation
+from cohort_worker.rounds.known import RowsSituation as RowsSituation
+from cohort_worker.rounds.known import SetSituation as SetSituation
+from cohort_worker.rounds.known import UnresolvedSituation as UnresolvedSituation
 from cohort_worker.rounds.margins import (
     batch_awaited_until,
     batch_due,
     partial_receipts_due,
+    receipts_awaited_until,
     reveals_due,
     rows_due,
 )
 
-# --- what is known ----------------------------------------------------------------------------------------------------
-
-
-class Acceptor(Enum):
-    """Whose the next round is."""
-
-    NOBODY = "nobody"
-    US = "us"
-    OTHER = "other"
-
-
-@dataclass(frozen=True)
-class SetSituation:
-    """A set of openings that witnesses have signed receipts for."""
-
-    openings_hash: bytes
-    current: bool
-    """Holds every opening that was handed in and is not decided on chain."""
-    undecided: int
-    """Openings of the set that the chain has not decided."""
-    ready: int
-    """Of those, with a quorum of endorsements or of refusals."""
-
-
-@dataclass(frozen=True)
-class ProposalSituation:
-    """The outcome that we propose to the witnesses."""
-
-    signatures: int
-    refusals: int
-
-
-@dataclass(frozen=True)
-class RowsSituation:
-    """Public rows that are wanted: the policy reads some, the batch is revealed, and none are posted."""
-
-    rows: bytes | None
-    """Those that we propose, if they speak of the round as it is on chain."""
-    computing: bool
-    """A job that computes them is queued or runs."""
-    impossible: str
-    """Why they cannot be computed from this batch; empty unless a job found so."""
-    signatures: int
-    refusals: int
-
-
-@dataclass(frozen=True)
-class RoundSituation:
-    """The newest round of a project. Times are unix seconds."""
-
-    number: int
-    phase: Phase
-    """As of the time that the plan is made for."""
-    closed: bool
-    """The chain has recorded how it ended."""
-    ours: bool
-    """We accepted it: nobody else may post its batch, and nobody else may settle it before tS."""
-    opened_at: int
-    batch_end: int
-    """tC less the part of the phase that is for trainers alone: from then on no batch."""
-    commit_end: int
-    reveal_start: int
-    reveal_end: int
-    acceptor_end: int
-    settle_end: int
-    expected: int
-    """Commitments that end the commit phase."""
-    batch_posted: bool
-    signed: int
-    """Trainers with a valid signed commitment here, and none on chain."""
-    committed: int
-    """Commitments on chain that count."""
-    unresolved: int
-    """Of those, opened in no way so far."""
-    handed_in: int
-    """Openings here of unresolved commitments."""
-    sets: tuple[SetSituation, ...]
-    evaluating: bool
-    """A job that computes the outcome is queued or runs."""
-    unevaluable: str
-    """Why no outcome can ever follow from the rows as admitted; empty unless an evaluation found so."""
-    proposal: ProposalSituation | None
-    """Ours, if it speaks of the rows as admitted on chain."""
-    awaits_batch: bool = False
-    """The policy reads a validation batch that the owner can reveal and has not."""
-    rows: RowsSituation | None = None
-    """None: no public rows are wanted."""
-
-
-@dataclass(frozen=True)
-class UnresolvedSituation:
-    """A round, the newest or an older one, with commitments that were opened in no way. Times are unix seconds, members
-    in increasing order."""
-
-    round: int
-    reveal_end: int
-    rescue_end: int
-    slash_end: int
-    openable: tuple[int, ...]
-    """Members whose opening was handed in to us."""
-    silent: tuple[int, ...]
-    """The other members."""
-
-
-@dataclass(frozen=True)
-class ProjectSituation:
-    """A project as indexed, and the work state that goes with it. Amounts in base units."""
-
-    project: int
-    ours: bool
-    """Our key is one of its aggregators."""
-    ended: bool
-    free: int
-    round_budget: int
-    bond: int
-    """What accepting a round locks."""
-    bond_free: int
-    """Of our own."""
-    bond_deposited: int
-    """All that we have ever deposited as a bond; looked up only while less than a bond is free."""
-    bond_withdrawn: int
-    """And all that we have taken out again, fees included."""
-    next_acceptor: Acceptor
-    """Of the round that has not opened."""
-    pending_model: bool
-    """The newest model waits for receipts."""
-    pending_until: int
-    """From then on a round opens without it, unix seconds."""
-    rounds: int
-    """Most rounds that it runs."""
-    slots: int
-    min_trainers: int
-    quorum: int
-    witnesses: int
-    members: int
-    last_join_at: int
-    """Time of the newest join; 0 before the first."""
-    round: RoundSituation | None
-    """None before the first."""
-    unresolved: tuple[UnresolvedSituation, ...]
-    """Oldest first."""
+# --- what to do -------------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -175,9 +43,8 @@ class Rules:
     """Most base units that we put into the bond of one project, all deposits less withdrawals; None: no limit."""
     slash: bool = True
     """Whether to slash trainers who opened nothing."""
-
-
-# --- what to do -------------------------------------------------------------------------------------------------------
+    receipt_wait: int = 15
+    """Seconds that a finished proof waits for receipts for the next model."""
 
 
 @dataclass(frozen=True)
@@ -252,6 +119,21 @@ class Evaluate:
 
 
 @dataclass(frozen=True)
+class Prove:
+    project: int
+    round: int
+
+
+@dataclass(frozen=True)
+class ReceiptModel:
+    """Post the receipts that the pending model waits for."""
+
+    project: int
+    round: int
+    """That left it."""
+
+
+@dataclass(frozen=True)
 class Settle:
     project: int
     round: int
@@ -273,7 +155,9 @@ Step = (
     | ComputeRows
     | PostRows
     | Evaluate
+    | Prove
     | Settle
+    | ReceiptModel
     | CloseRound
 )
 
@@ -333,6 +217,8 @@ def _due(step: Step) -> Plan:
 
 def _between_rounds(project: ProjectSituation, now: int, rules: Rules) -> Plan:
     done = project.round.number if project.round is not None else 0
+    if project.pending_model and project.model_receipts >= project.quorum:
+        return _due(ReceiptModel(project.project, done))
     if project.ended or done >= project.rounds:
         return Plan((), None, "nothing: no further round will open")
     if project.free < project.round_budget:
@@ -421,6 +307,8 @@ def _settle(project: ProjectSituation, current: RoundSituation, now: int, rules:
         if current.unevaluable:
             return Plan((), wake_at, f"the end of the round: it has no outcome ({current.unevaluable})")
         return Plan((Evaluate(project.project, current.number),), wake_at, "")
+    if current.proposal.proof is not None:
+        return _settle_proven(project, current, current.proposal.proof, now, rules)
     if current.proposal.signatures >= project.quorum:
         if late and project.bond_free < project.bond:
             return _deposit(project, current.number, rules)
@@ -430,10 +318,43 @@ def _settle(project: ProjectSituation, current: RoundSituation, now: int, rules:
     return Plan((), wake_at, f"signatures: {current.proposal.signatures} of {project.quorum} witnesses have signed")
 
 
+def _settle_proven(
+    project: ProjectSituation, current: RoundSituation, proof: ProofSituation, now: int, rules: Rules
+) -> Plan:
+    """With a proof, and with receipts for the next model if they come in time. Without them it waits for receipts."""
+    late = now >= current.acceptor_end
+    deadline = current.settle_end if late else current.acceptor_end
+    if proof.ready_at is None:
+        if proof.impossible:
+            words = f"the end of the round: its outcome cannot be proven ({proof.impossible})"
+            return Plan((), deadline, words, trouble=True)
+        if proof.proving:
+            return Plan((), deadline, "the proof")
+        return Plan((Prove(project.project, current.number),), deadline, "")
+    proposal = current.proposal
+    assert proposal is not None
+    until = receipts_awaited_until(proof.ready_at, deadline, rules.receipt_wait)
+    may_come = project.witnesses - proposal.refusals >= project.quorum
+    if proposal.signatures < project.quorum and may_come and now < until:
+        words = f"receipts: {proposal.signatures} of {project.quorum} witnesses vouch for the next model"
+        return Plan((), until, words)
+    if late and project.bond_free < project.bond:
+        return _deposit(project, current.number, rules)
+    return _due(Settle(project.project, current.number))
+
+
 def _rows(project: ProjectSituation, current: RoundSituation, now: int) -> Plan | None:
     """What is due for the public rows of the round; None if it has them, needs none, or has to do without."""
     due, rows = rows_due(current.reveal_end, current.acceptor_end), current.rows
-    if rows is None or now >= due or rows.impossible or project.witnesses - rows.refusals < project.quorum:
+    if rows is None:
+        return None
+    lost = rows.impossible or project.witnesses - rows.refusals < project.quorum
+    if rows.required:
+        due = current.settle_end
+        if lost:
+            words = rows.impossible or "too many witnesses refuse the public rows"
+            return Plan((), due, f"the end of the round: without public rows nothing can be proven ({words})", True)
+    elif lost or now >= due:
         return None
     if rows.rows is None:
         if rows.computing:

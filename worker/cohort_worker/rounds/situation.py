@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from cohort_backend.chain.models import ChainBlock, ChainEvent
 from cohort_backend.jobs.models import FAILED, QUEUED, RUNNING, Job
-from cohort_backend.jobs.service import EVALUATE_ROUND
+from cohort_backend.jobs.service import EVALUATE_ROUND, PROVE_ROUND
 from cohort_backend.projects import repository as projects
 from cohort_backend.projects.models import Project
+from cohort_backend.proofs import repository as proofs
 from cohort_backend.rounds import repository as rounds
 from cohort_backend.rounds.models import Round
 from cohort_backend.rounds.phase import batch_end, phase_of
@@ -29,6 +30,7 @@ from cohort_worker.rounds.evidence import awaits_batch, job_of, rows_situation
 from cohort_worker.rounds.planner import (
     Acceptor,
     ProjectSituation,
+    ProofSituation,
     ProposalSituation,
     RoundSituation,
     SetSituation,
@@ -71,6 +73,7 @@ def read_situation(session: Session, project_id: int, now: int, viewer: Viewer) 
         next_acceptor=_next_acceptor(project, viewer.address),
         pending_model=project.pending_model is not None,
         pending_until=project.pending_until,
+        model_receipts=_model_receipts(session, project),
         rounds=project.rounds,
         slots=project.slots,
         min_trainers=project.min_trainers,
@@ -90,6 +93,14 @@ def _next_acceptor(project: Project, address: str) -> Acceptor:
     if project.acceptor is None:
         return Acceptor.NOBODY
     return Acceptor.US if project.acceptor == address else Acceptor.OTHER
+
+
+def _model_receipts(session: Session, project: Project) -> int:
+    """Witnesses of the project who vouch for the bytes of its pending model."""
+    if project.pending_model is None:
+        return 0
+    found = proofs.model_receipts(session, project.id, project.pending_model)
+    return sum(one.witness in project.witnesses for one in found)
 
 
 def _bond_history(session: Session, project: int, address: str) -> tuple[int, int]:
@@ -279,6 +290,21 @@ def _proposal_situation(session: Session, current: Round) -> ProposalSituation |
     return ProposalSituation(
         signatures=len(settlements.signatures(session, *key)),
         refusals=len(settlements.settlement_refusals(session, *key)),
+        proof=_proof_situation(session, current, found.bundle_cid),
+    )
+
+
+def _proof_situation(session: Session, current: Round, bundle_cid: str) -> ProofSituation | None:
+    found = proofs.proof(session, current.project, current.number, bundle_cid)
+    if found is None:
+        return None
+    job = job_of(session, PROVE_ROUND, current)
+    ours = job is not None and job.args.get("bundle") == bundle_cid
+    given_up = job.last_error or "unknown" if ours and job is not None and job.state == FAILED else ""
+    return ProofSituation(
+        ready_at=found.ready_at,
+        proving=ours and job is not None and job.state in (QUEUED, RUNNING),
+        impossible=found.error or given_up,
     )
 
 

@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import structlog
-from cohort_backend.jobs.service import COMPUTE_ROWS, EVALUATE_ROUND, enqueue
+from cohort_backend.jobs.service import COMPUTE_ROWS, EVALUATE_ROUND, PROVE_ROUND, enqueue
 from cohort_backend.projects import repository as projects
+from cohort_backend.proofs import repository as proofs
 from cohort_backend.public_rows import repository as public_rows
 from cohort_backend.rounds import repository as rounds
+from cohort_backend.settlements import repository as settlements
 from cohort_backend.updates import repository as updates
 from cohort_protocol.chain import TransactionRequest, TransactionReverted
 from cohort_protocol.chain.packed import CommitLeaf
@@ -33,6 +35,8 @@ from cohort_worker.rounds.planner import (
     PostCommits,
     PostReveals,
     PostRows,
+    Prove,
+    ReceiptModel,
     Rescue,
     Settle,
     SlashNoReveal,
@@ -52,6 +56,10 @@ log = structlog.get_logger(__name__)
 
 EVALUATION_ATTEMPTS = 10_000
 """An evaluation is tried as long as the round can be settled; what can never succeed is given up at once."""
+
+
+PROOF_ATTEMPTS = 20
+"""A prover that is killed is started again; one that always fails, for want of memory, is given up."""
 
 
 def perform(parts: WorkerParts, step: Step) -> None:
@@ -75,6 +83,10 @@ def perform(parts: WorkerParts, step: Step) -> None:
             post_rows(parts, step)
         case Evaluate():
             ask_for_evaluation(parts, step)
+        case Prove():
+            ask_for_proof(parts, step)
+        case ReceiptModel():
+            receipt_model(parts, step)
         case Settle():
             settle(parts, step.project, step.round)
         case CloseRound():
@@ -111,6 +123,36 @@ def ask_for_evaluation(parts: WorkerParts, step: Evaluate) -> None:
             {"project": step.project, "round": step.round, "admitted": to_hex(admitted_now(session, current))},
             max_attempts=EVALUATION_ATTEMPTS,
         )
+
+
+def ask_for_proof(parts: WorkerParts, step: Prove) -> None:
+    """Queues the proof of the proposed outcome, which takes longest of all."""
+    with parts.database.write() as session:
+        proposal = settlements.proposal(session, step.project, step.round)
+        if proposal is None:
+            return
+        args = {"project": step.project, "round": step.round, "bundle": proposal.bundle_cid}
+        enqueue(session, PROVE_ROUND, job_key(step.project, step.round), args, max_attempts=PROOF_ATTEMPTS)
+
+
+def receipt_model(parts: WorkerParts, step: ReceiptModel) -> None:
+    """Posts the receipts of a quorum for the pending model, from which the next round then starts."""
+    with parts.database.read() as session:
+        project = projects.get(session, step.project)
+        if project is None or project.pending_model is None:
+            return
+        model = project.pending_model
+        found = proofs.model_receipts(session, step.project, model)
+    signatures = sorted(
+        (
+            WitnessSignature(project.witnesses.index(one.witness), one.signature)
+            for one in found
+            if one.witness in project.witnesses
+        ),
+        key=lambda signature: signature.witness,
+    )[: project.quorum]
+    request = parts.market.receipt_model(step.project, signatures)
+    send(parts, RoundKey(step.project, step.round), "model-receipt", request, model.hex()[:16], model=to_hex(model))
 
 
 def ask_for_rows(parts: WorkerParts, step: ComputeRows) -> None:

@@ -24,6 +24,7 @@ def upgrade() -> None:
         sa.Column("evidence_bytes", sa.BigInteger(), nullable=True),
         sa.Column("seconds", sa.Float(precision=53), nullable=True),
         sa.Column("verify_gas", sa.BigInteger(), nullable=True),
+        sa.Column("ready_at", sa.BigInteger(), nullable=True),
         sa.Column("error", sa.Text(), nullable=False),
         sa.Column("updated_at", sa.Float(precision=53), nullable=False),
         sa.PrimaryKeyConstraint("project", "round", name=op.f("pk_round_proofs")),
