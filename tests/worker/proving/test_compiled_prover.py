@@ -1,4 +1,4 @@
-"""The compiled prover gives the same bytes as the one in Python. Where there is no Go, there is no compiled prover: skipped."""
+"""The compiled prover gives the same bytes as the one in Python. Skipped where there is no Go to build it."""
 
 from __future__ import annotations
 
