@@ -44,14 +44,13 @@ library PlainGram {
 
     /// @notice Entries (a, b), a <= b, row by row.
     function pack(int256[] memory entries, uint256 n, uint256 p) internal pure returns (bytes memory gram) {
+        gram = new bytes((7 * n * (n + 1) + 11 * p * (p + 1)) / 2 + 9 * n * p);
+        uint256 entry;
         uint256 at;
         for (uint256 a; a < n + p; ++a) {
             for (uint256 b = a; b < n + p; ++b) {
-                bytes memory word = abi.encode(entries[at++]);
-                uint256 size = sizeOf(a, b, n);
-                bytes memory entry = new bytes(size);
-                for (uint256 i; i < size; ++i) entry[i] = word[32 - size + i];
-                gram = bytes.concat(gram, entry);
+                uint256 value = uint256(entries[entry++]);
+                for (uint256 size = sizeOf(a, b, n); size != 0; --size) gram[at++] = bytes1(uint8(value >> 8 * (size - 1)));
             }
         }
     }
@@ -136,22 +135,21 @@ library PlainCurve {
 
 /// @title PlainArgument: transcript and check
 library PlainArgument {
+    /// @notice The state that all challenges follow from.
     function stateOf(
         IRoundVerifier.Statement memory s,
         address verifier,
         Shape memory shape,
-        Point memory step,
-        Point[] memory rows,
-        bytes memory gram,
-        uint256[] memory weights
+        Claim memory claim,
+        bytes memory gram
     ) internal view returns (bytes32) {
         bytes memory head = abi.encode(keccak256("Cohort round proof 1"), block.chainid, verifier);
         head = bytes.concat(head, abi.encode(s.market, s.project, s.round, s.dimension, shape));
         head = bytes.concat(head, abi.encode(s.admittedHash, s.validation, s.publicRows, s.policyHash, s.outcomesHash));
         head = bytes.concat(head, abi.encode(s.previousModel, s.nextModel));
-        bytes memory said = bytes.concat(keccak256(head), abi.encode(step));
-        for (uint256 a; a < rows.length; ++a) said = bytes.concat(said, abi.encode(rows[a]));
-        return keccak256(bytes.concat(said, gram, abi.encodePacked(weights)));
+        bytes memory said = bytes.concat(keccak256(head), abi.encode(claim.step));
+        for (uint256 a; a < claim.rows.length; ++a) said = bytes.concat(said, abi.encode(claim.rows[a]));
+        return keccak256(bytes.concat(said, gram, abi.encodePacked(claim.weights)));
     }
 
     function challengesOf(bytes32 state, uint256 rows, RoundProof memory proof)
@@ -181,31 +179,37 @@ library PlainArgument {
         return addmod(f1, mulmod(slope, PlainField.sub(at, z), ORDER), ORDER);
     }
 
+    /// @notice What a proof is about.
+    struct Claim {
+        bytes32 state;
+        Point step;
+        Point[] rows;
+        int256[] gram;
+        uint256[] weights;
+    }
+
     /// @notice Whether the proof holds, apart from the form of its parts.
-    function holds(
-        bytes32 state,
-        Point memory step,
-        Point[] memory rows,
-        int256[] memory gram,
-        uint256[] memory weights,
-        RoundProof memory proof,
-        uint256[4] memory tau
-    ) internal view returns (bool) {
-        Challenges memory c = challengesOf(state, rows.length, proof);
-        uint256 zi = PlainField.inverse(c.z);
+    function holds(Claim memory claim, RoundProof memory proof, uint256[4] memory tau) internal view returns (bool) {
+        Challenges memory c = challengesOf(claim.state, claim.rows.length, proof);
         uint256 inverse = mulmod(c.z, PlainField.sub(1, mulmod(c.z, c.z, ORDER)), ORDER);
         if (proof.h != PlainField.inverse(inverse) || proof.h == 0) return false;
-        uint256 s2 = mirrored(proof, c.z, PlainGram.formOf(gram, c.x));
-        uint256 f1 = addmod(proof.v1, mulmod(c.gamma, proof.s1, ORDER), ORDER);
-        uint256 f2 = addmod(proof.v2, mulmod(c.gamma, s2, ORDER), ORDER);
-        uint256 vanishing = mulmod(PlainField.sub(c.y, c.z), PlainField.sub(c.y, zi), ORDER);
-        Point memory sum = _weighted(rows, weights, c);
+        Point memory sum = _weighted(claim.rows, claim.weights, c);
         sum = PlainCurve.add(sum, PlainCurve.mul(proof.s, c.gamma));
-        sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.mul(step, c.rho)));
-        sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.base(lineAt(c.y, c.z, f1, f2))));
+        sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.mul(claim.step, c.rho)));
+        sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.base(_line(claim, proof, c))));
+        uint256 zi = PlainField.inverse(c.z);
+        uint256 vanishing = mulmod(PlainField.sub(c.y, c.z), PlainField.sub(c.y, zi), ORDER);
         sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.mul(proof.w, vanishing)));
         sum = PlainCurve.add(sum, PlainCurve.mul(proof.wy, c.y));
         return PlainCurve.pairs(sum, PlainCurve.neg(proof.wy), tau);
+    }
+
+    /// @dev I(y)
+    function _line(Claim memory claim, RoundProof memory proof, Challenges memory c) private pure returns (uint256) {
+        uint256 s2 = mirrored(proof, c.z, PlainGram.formOf(claim.gram, c.x));
+        uint256 f1 = addmod(proof.v1, mulmod(c.gamma, proof.s1, ORDER), ORDER);
+        uint256 f2 = addmod(proof.v2, mulmod(c.gamma, s2, ORDER), ORDER);
+        return lineAt(c.y, c.z, f1, f2);
     }
 
     function _weighted(Point[] memory rows, uint256[] memory weights, Challenges memory c)

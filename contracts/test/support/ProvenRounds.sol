@@ -163,9 +163,12 @@ abstract contract ProvenRounds is CheatCodes {
     }
 
     function _stateOf(ProvenRound memory r) internal view returns (bytes32) {
-        return PlainArgument.stateOf(
-            r.statement, address(proven), r.shape, r.stepPoint, r.points, _gram(r), r.weights
-        );
+        return _claim(r).state;
+    }
+
+    function _claim(ProvenRound memory r) internal view returns (PlainArgument.Claim memory claim) {
+        claim = PlainArgument.Claim(bytes32(0), r.stepPoint, r.points, r.gram, r.weights);
+        claim.state = PlainArgument.stateOf(r.statement, address(proven), r.shape, claim, _gram(r));
     }
 
     // ---- packing

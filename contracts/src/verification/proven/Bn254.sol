@@ -27,6 +27,9 @@ library Bn254 {
     uint256 internal constant G2_Y_IM = 0x090689d0585ff075ec9e99ad690c3395bc4b313370b38ef355acdadcd122975b;
     uint256 internal constant G2_Y_RE = 0x12c85ea5db8c6deb4aab71808dcb408fe3d1e7690c43d37b4ce6cc0166fa7daa;
 
+    /// @dev Gas that is enough for pairing one pair, which takes 79,000 (EIP-1108).
+    uint256 private constant ONE_PAIR = 100_000;
+
     /// @notice Not a point of G1: a coordinate is p or more, or the curve's equation does not hold.
     error PointInvalid(uint256 x, uint256 y);
     /// @notice A scalar has exactly one form, below r.
@@ -83,7 +86,8 @@ library Bn254 {
     function isSecond(uint256[4] memory point) internal view returns (bool) {
         if (point[0] | point[1] | point[2] | point[3] == 0) return false;
         if (point[0] == G2_X_IM && point[1] == G2_X_RE && point[2] == G2_Y_IM && point[3] == G2_Y_RE) return false;
-        (bool done, bytes memory answer) = address(8).staticcall(abi.encode(uint256(0), uint256(0), point));
+        (bool done, bytes memory answer) =
+            address(8).staticcall{gas: ONE_PAIR}(abi.encode(uint256(0), uint256(0), point));
         return done && answer.length == 32 && abi.decode(answer, (uint256)) == 1;
     }
 }
