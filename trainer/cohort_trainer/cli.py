@@ -30,6 +30,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "project": ("Create, fund, watch and end a project as its owner.", "trainer"),
     "rehearse": ("Rehearse attacks on a project: accuracy lost, money earned.", "trainer"),
     "aggregator": ("See, add to and take out an aggregator's bond and fees.", "trainer"),
+    "srs": ("Import and check the reference strings of proven projects.", "trainer"),
     "serve": ("Run the API.", "backend"),
     "db": ("Create or migrate the service's database.", "backend"),
     "worker": ("Run the worker: index the chain, score rounds, settle.", "worker"),

@@ -41,15 +41,15 @@ from cohort_protocol.proof.curve import (
     ORDER,
     Point,
     Twist,
-    add,
     check_twist,
     multiply_twist,
     negate,
     pairing_is_one,
 )
 from cohort_protocol.proof.errors import PointMalformed, SrsInsecure, SrsInvalid, SrsTooSmall, SrsUnreadable
+from cohort_protocol.proof.field import below
 from cohort_protocol.proof.library import G1_BYTES, MOST_POINTS, library, to_montgomery
-from cohort_protocol.proof.msm import POINT_BYTES, multi_multiply, random_scalars
+from cohort_protocol.proof.msm import POINT_BYTES, Multiplier, random_scalars
 
 HEADER_BYTES = 4096
 MAX_POWERS = 1 << 26
@@ -111,7 +111,16 @@ def open_srs(path: Path | str, needed: int = 1, *, check_points: bool = True) ->
 
     check_points: compare the digest of the points (about a second for 2^24). Raises `SrsInvalid`, `SrsTooSmall`,
     `SrsUnreadable`."""
-    path = Path(path)
+    found, hashed = _open(Path(path))
+    found.require(needed)
+    if check_points and _digest_of_points(found) != hashed:
+        raise SrsInvalid(f"the points of {path} are not those it was made with: import it again")
+    _check_start(found, str(path))
+    return found
+
+
+def _open(path: Path) -> tuple[Srs, bytes]:
+    """The file, whose form is right, and the digest that its points should have."""
     try:
         with open(path, "rb") as file:
             header = file.read(HEADER_BYTES)
@@ -127,11 +136,7 @@ def open_srs(path: Path | str, needed: int = 1, *, check_points: bool = True) ->
         raise SrsInvalid(f"{path} says it has {size} powers and is {length} bytes long: it was cut off or changed")
     points = np.memmap(path, np.uint8, "r", HEADER_BYTES, (size, POINT_BYTES))
     found = Srs(path, size, sha256(header).digest(), _twist(tau), bool(flags & _INSECURE), _text(origin), points)
-    found.require(needed)
-    if check_points and _digest_of_points(found) != hashed:
-        raise SrsInvalid(f"the points of {path} are not those it was made with: import it again")
-    _check_start(found)
-    return found
+    return found, hashed
 
 
 def write_srs(
@@ -142,12 +147,14 @@ def write_srs(
     *,
     insecure: bool,
     origin: str,
+    label: str = "",
     verify: bool = True,
     progress: Progress | None = None,
 ) -> Srs:
     """Writes a file; `target` appears only when it is whole and, unless `verify` is off, every check has passed.
 
-    blocks: the points, uint8[k, 64] each, `size` in all. Raises what `verify_powers` raises and `SrsUnreadable`."""
+    blocks: the points, uint8[k, 64] each, `size` in all. label: what errors call the source of the points. Raises what
+    `verify_powers` raises and `SrsUnreadable`."""
     target = Path(target)
     if not 2 <= size <= MAX_POWERS:
         raise SrsInvalid(f"{size} powers: 2 .. {MAX_POWERS} are possible")
@@ -167,9 +174,9 @@ def write_srs(
             file.write(header.ljust(HEADER_BYTES, b"\0"))
             file.flush()
             os.fsync(file.fileno())
-        written = open_srs(started, size, check_points=False)
+        written, _ = _open(started)
         if verify:
-            verify_powers(written, progress)
+            verify_powers(written, progress, label or str(target))
         os.replace(started, target)
     except OSError as error:
         raise SrsUnreadable(f"{target} could not be written: {error}") from error
@@ -192,27 +199,29 @@ def slice_srs(source: Srs, target: Path | str, size: int) -> Srs:
     )
 
 
-def verify_powers(srs: Srs, progress: Progress | None = None) -> None:
+def verify_powers(srs: Srs, progress: Progress | None = None, label: str = "", *, threads: int | None = None) -> None:
     """Checks everything that can be checked: every point is in canonical form and on the curve, and each power is tau
     times the one before it, by one random linear combination (error 2^-128).
 
-    Raises `SrsInvalid`, which names the first bad point."""
-    _check_start(srs)
-    scalars = random_scalars(srs.size - 1)
-    lower, upper = INFINITY, INFINITY
-    done = 0
-    for block in srs.blocks(srs.size):
-        _check_block(srs, block, done)
-        last = min(done + len(block), srs.size - 1)
-        following = srs.points[done + 1 : last + 1]
-        part = scalars[done:last]
-        lower = add(lower, multi_multiply(block[: len(part)], part))
-        upper = add(upper, multi_multiply(following, part))
-        done += len(block)
-        if progress is not None:
-            progress("powers", done, srs.size)
-    if not pairing_is_one([(upper, G2_GENERATOR), (negate(lower), srs.tau_g2)]):
-        raise SrsInvalid(f"{srs.path}: a power of tau is not tau times the one before it")
+    label: what errors call the file; threads: None for all cores. Raises `SrsInvalid`, which names the first bad
+    point."""
+    label = label or str(srs.path)
+    _check_start(srs, label)
+    with Multiplier(threads) as multiplier:
+        lower, upper = multiplier.scalars(), multiplier.scalars()
+        done = 0
+        for block in srs.blocks(srs.size):
+            _check_block(block, done, label)
+            last = min(done + len(block), srs.size - 1)
+            scalars = random_scalars(last - done)
+            lower.add(block[: len(scalars)], scalars)
+            upper.add(srs.points[done + 1 : last + 1], scalars)
+            done += len(block)
+            if progress is not None:
+                progress("points", done, srs.size)
+        below_them, above_them = lower.result(), upper.result()
+    if not pairing_is_one([(above_them, G2_GENERATOR), (negate(below_them), srs.tau_g2)]):
+        raise SrsInvalid(f"{label}: a power of tau is not tau times the one before it: the file is damaged")
 
 
 def make_insecure_srs(target: Path | str, size: int, seed: str) -> Srs:
@@ -268,28 +277,28 @@ def _tables(bits: int) -> np.ndarray:
     return tables
 
 
-def _check_start(srs: Srs) -> None:
+def _check_start(srs: Srs, label: str) -> None:
     """[tau^0]_1 = G, [tau^1]_1 fits [tau]_2, and tau is not 0, 1 or -1, for which powers repeat."""
     try:
         check_twist(srs.tau_g2)
         first, second = srs.power(0), srs.power(1)
     except PointMalformed as error:
-        raise SrsInvalid(f"{srs.path}: {error}") from error
+        raise SrsInvalid(f"{label}: {error}") from error
     if first != GENERATOR:
-        raise SrsInvalid(f"{srs.path}: the first power is {first}, not the generator of G1")
+        raise SrsInvalid(f"{label}: the first power is {first}, not the generator of G1")
     if second in (GENERATOR, negate(GENERATOR), INFINITY):
-        raise SrsInvalid(f"{srs.path}: tau is 0 or +-1: nobody has contributed to this string")
+        raise SrsInvalid(f"{label}: tau is 0 or +-1: nobody has contributed to this string")
     if not pairing_is_one([(second, G2_GENERATOR), (negate(GENERATOR), srs.tau_g2)]):
-        raise SrsInvalid(f"{srs.path}: [tau]_1 and [tau]_2 have different exponents")
+        raise SrsInvalid(f"{label}: [tau]_1 and [tau]_2 have different exponents")
 
 
-def _check_block(srs: Srs, block: np.ndarray, start: int) -> None:
+def _check_block(block: np.ndarray, start: int, label: str) -> None:
     words = np.ascontiguousarray(block).view("<u8").reshape(len(block), 2, 4)
     bad = ~below(words, FIELD).all(axis=1)
     bad |= ~on_curve(block)
     if bad.any():
         raise SrsInvalid(
-            f"{srs.path}: power {start + int(bad.argmax())} is not a point of the curve in canonical form: the file is "
+            f"{label}: power {start + int(bad.argmax())} is not a point of the curve in canonical form: the file is "
             "damaged"
         )
 
@@ -308,15 +317,6 @@ def on_curve(points: np.ndarray) -> np.ndarray:
         curve.Fp_add(right, right, three)
         good[row] = left.raw == right.raw
     return good
-
-
-def below(words: np.ndarray, modulus: int) -> np.ndarray:
-    """bool[...]: whether numbers uint64[..., 4], least word first, are below the modulus."""
-    less = np.zeros(words.shape[:-1], bool)
-    for k in range(4):
-        limb = np.uint64(modulus >> 64 * k & (1 << 64) - 1)
-        less = (words[..., k] < limb) | ((words[..., k] == limb) & less)
-    return less
 
 
 def _point(memory: np.ndarray) -> Point:
