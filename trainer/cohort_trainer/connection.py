@@ -10,8 +10,11 @@ from cohort_protocol.chain import ChainClient, FileJournal, Market, Token, Trans
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceError
+from cohort_protocol.spec import Settlement
 from eth_account.signers.local import LocalAccount
 
 from cohort_trainer.errors import WrongMarket
@@ -28,6 +31,7 @@ class Connection:
         self.service = ServiceClient(config.service_url)
         self.chain = ChainClient(config.chain_url, expected_chain_id=config.chain_id)
         self.market = Market(self.chain, config.market)
+        self.schemes = Schemes(self.chain, None if config.srs is None else Path(config.srs).expanduser())
         self._store: IpfsStore | None = None
 
     @property
@@ -36,6 +40,14 @@ class Connection:
         if self._store is None:
             self._store = connect_store(self.config.ipfs_url)
         return self._store
+
+    def scheme(self, settlement: Settlement, verifier: str, dimension: int) -> CommitmentScheme:
+        """How a project commits to updates and models. Of a proven one the home's SRS file is checked against the
+        verifier contract, the chain and the dimension.
+
+        Raises `SrsMissing`, `SrsOther`, `SrsInsecure`, `SrsTooSmall`, `SrsInvalid`, `SrsUnreadable`,
+        `CurveLibraryMissing`, `NoContract`, `ChainUnavailable`."""
+        return self.schemes.of(settlement, verifier, dimension)
 
     def token(self, address: str) -> Token:
         return Token(self.chain, address)
@@ -60,6 +72,12 @@ class Connection:
             return False
         found = (info.chain_id, info.market, info.verifier)
         expected = (self.config.chain_id, self.config.market, self.config.verifier)
+        proven = self.config.proven_verifier
+        if proven is not None and info.proven_verifier not in (proven, None):
+            raise WrongMarket(
+                f"the service at {self.config.service_url} serves proven projects with verifier "
+                f"{info.proven_verifier}; this home is set to {proven} (proven_verifier in config.toml)"
+            )
         if found != expected:
             raise WrongMarket(
                 f"the service at {self.config.service_url} serves chain {found[0]}, market {found[1]}, verifier "

@@ -43,16 +43,20 @@ class HomeConfig(BaseModel):
     market: Address
     verifier: Address
     """The attested verifier that projects of this market are expected to use."""
+    proven_verifier: Address | None = None
+    """The verifier that proven projects of this market are expected to use; None: this home takes part in none."""
     start_block: Annotated[int, Field(ge=0)] = 0
     """Block of the market's deployment: events are not searched before it."""
     ipfs_url: str
+    srs: Annotated[str, Field(min_length=1)] | None = None
+    """File of the structured reference string that updates of proven projects are committed to with (`cohort srs`)."""
     confirmations: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Blocks after which a phase counts as final before an update is published: 0 on a devnet, about 64 on mainnet."""
 
     def to_toml(self) -> str:
         lines = ["# A home of Cohort. Edit the URLs as you like; the address belongs to keystore.json.", ""]
         # JSON integers are TOML integers; JSON strings are TOML strings but for DEL, which TOML wants escaped.
-        for name, value in self.model_dump(mode="json").items():
+        for name, value in self.model_dump(mode="json", exclude_none=True).items():
             lines.append(f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f"))
         return "\n".join(lines) + "\n"
 

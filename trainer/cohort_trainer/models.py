@@ -11,7 +11,8 @@ from cohort_protocol.errors import CohortError, Unavailable
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.learning.architecture import initial_weights
-from cohort_protocol.update import decode_model, model_commitment, model_from_floats, model_size
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.update import decode_model, model_from_floats, model_size
 
 from cohort_trainer.chain_events import find_events
 from cohort_trainer.connection import Connection
@@ -40,10 +41,15 @@ class ModelSource:
         self._project = project
         self._size = model_size(project.terms.dimension)
 
-    def fetch(self, commitment: bytes, hints: Mapping[bytes, str]) -> np.ndarray:
-        """The int64[d] model whose canonical bytes hash to `commitment` (32 bytes).
+    @property
+    def _scheme(self) -> CommitmentScheme:
+        return self._project.scheme(self._connection)
 
-        `hints`: commitment -> CID, as the service tells; wrong ones only cost time. Raises `ModelUnavailable`.
+    def fetch(self, commitment: bytes, hints: Mapping[bytes, str]) -> np.ndarray:
+        """The int64[d] model that opens `commitment` (32 bytes).
+
+        `hints`: commitment -> CID, as the service tells; wrong ones only cost time. Raises `ModelUnavailable`, and as
+        `Connection.scheme`.
         """
         kept = read_bounded(self._path(commitment), self._size)
         if kept is not None and (model := self._opened(kept, commitment, "the home folder")) is not None:
@@ -101,7 +107,7 @@ class ModelSource:
         """Made from the seed in the spec; None if the owner pinned other weights."""
         spec = self._project.spec.model
         model = model_from_floats(initial_weights(self._project.architecture, spec.seed), spec.exponent)
-        return model if model_commitment(model) == self._project.terms.initial_model else None
+        return model if self._scheme.model(model) == self._project.terms.initial_model else None
 
     def _opened(self, data: bytes, commitment: bytes, origin: str) -> np.ndarray | None:
         try:
@@ -109,7 +115,7 @@ class ModelSource:
         except CohortError as error:
             log.warning("model-malformed", source=origin, detail=str(error))
             return None
-        if model_commitment(model) != commitment:
+        if self._scheme.model(model) != commitment:
             log.warning("model-is-another", source=origin, wanted=to_hex(commitment))
             return None
         return model

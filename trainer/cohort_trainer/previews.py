@@ -81,14 +81,25 @@ class Preview:
             *([f"  Reliability  at least {terms.min_reliability / 100:.2f}% to join"] if terms.min_reliability else []),
             f"  Witnesses    {terms.quorum} of {len(terms.witnesses)} must sign: {', '.join(terms.witnesses)}",
             f"  Aggregators  {', '.join(self.aggregators)}; a bond of {self._money(terms.bond)} on each round",
-            f"  Verifier     {terms.verifier} (attested: a bad quorum of witnesses can misjudge updates, but never pay",
-            "               more than the round's budget)",
+            *self._verifier(),
             *self._paid(),
             *self._at_stake(),
         ]
 
     def _money(self, value: int) -> str:
         return format_amount(value, self.decimals, self.symbol)
+
+    def _verifier(self) -> list[str]:
+        verifier = f"  Verifier     {self.project.terms.verifier}"
+        if self.project.spec.settlement == "attested":
+            return [
+                f"{verifier} (attested: a bad quorum of witnesses can misjudge updates, but never pay",
+                "               more than the round's budget)",
+            ]
+        return [
+            f"{verifier} (proven: the chain checks a proof of scores, pay and model; a bad quorum of",
+            "               witnesses can refuse updates or misstate the validation rows, and no more)",
+        ]
 
     def _phases(self) -> list[str]:
         windows = self.project.terms.windows

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 import structlog
+from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.errors import InvalidInput, NotFound, Unavailable
@@ -13,6 +14,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
 from cohort_protocol.learning.architecture import Architecture, parse_architecture
+from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.scoring import check_needs, policy_by_name
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
@@ -20,7 +22,7 @@ from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
 from cohort_trainer.connection import Connection
 from cohort_trainer.durable_files import read_bounded, write_durably
 from cohort_trainer.errors import ProjectUnsafe
-from cohort_trainer.home import Home
+from cohort_trainer.home import Home, HomeConfig
 
 log = structlog.get_logger(__name__)
 
@@ -39,6 +41,10 @@ class VerifiedProject:
     """What signatures for this project are bound to."""
     distributable: int
     """D: the most that a round pays to its trainers, base units."""
+
+    def scheme(self, connection: Connection) -> CommitmentScheme:
+        """How its updates and models are committed to. Raises as `Connection.scheme`."""
+        return connection.scheme(self.spec.settlement, self.terms.verifier, self.terms.dimension)
 
 
 def verify_project(connection: Connection, home: Home, project: int) -> VerifiedProject:
@@ -62,8 +68,11 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         "exponent in the terms": (terms.exponent, spec.model.exponent),
         "first model": (terms.initial_model, parse_bytes32(spec.model.initial_commitment)),
         "scoring policy": (terms.policy_hash, policy_hash),
-        "verifier": (terms.verifier, connection.config.verifier),
+        "verifier": (terms.verifier, expected_verifier(connection.config, project, spec)),
     }
+    if spec.settlement == "proven":
+        proven_policy = ProvenVerifier(connection.chain, terms.verifier).policy_hash()
+        checks["policy that the verifier proves"] = (policy_hash, proven_policy)
     for what, (found, expected) in checks.items():
         if found != expected:
             raise ProjectUnsafe(
@@ -80,6 +89,18 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         identity=connection.market.identity(project),
         distributable=connection.market.distributable_of(project),
     )
+
+
+def expected_verifier(config: HomeConfig, project: int, spec: ProjectSpec) -> str:
+    """The verifier of this home's market for projects of this kind. Raises `ProjectUnsafe` if the home names none."""
+    if spec.settlement == "attested":
+        return config.verifier
+    if config.proven_verifier is None:
+        raise ProjectUnsafe(
+            f"project {project} is proven, and this home names no verifier of proven rounds: take its address from a "
+            'source you trust and add proven_verifier = "0x..." to config.toml'
+        )
+    return config.proven_verifier
 
 
 def _spec_bytes(connection: Connection, home: Home, project: int, cid: Cid) -> bytes:

@@ -92,10 +92,11 @@ class Trainer(Actor):
         the file with the project's list of trainers, or with this trainer's proof.
 
         Raises `BalanceTooLow`, `ProjectUnsafe`, `ReliabilityTooLow`, `NotOnAccessList`, `StillLeaving`,
-        `StakeMissing`.
+        `StakeMissing`, and in a proven project as `Connection.scheme`.
         """
         shown = shown or self.preview(project)
         verified = shown.project
+        verified.scheme(self.connection)  # who cannot commit to updates had better not pay a stake
         if self.connection.market.member_of(project, self.address).joined:
             return membership.join(self.purse, verified, delegate=delegate)
         check_can_join(shown, self.address)
@@ -177,6 +178,7 @@ class Trainer(Actor):
     ) -> RoundSteps:
         """The single steps of a round, for callers with a loop of their own; the home must be held (`exclusive`)."""
         trainer = delegate_of or self.address
+        project.scheme(self.connection)  # what is missing for it is said before anything is trained
         training = LocalTraining(
             project=project,
             dataset=own_data(project, data),

@@ -55,6 +55,8 @@ def make_home(
     password_file: Path | None,
     variable: str,
     yes: bool,
+    proven_verifier: str | None = None,
+    srs: Path | None = None,
 ) -> str:
     """Makes a home and returns its address. What is not given of chain id, market and verifier is asked of the service
     and must be confirmed. Raises `HomeExists`, `HomeInvalid`, `Declined`, `PasswordMissing`."""
@@ -80,6 +82,8 @@ def make_home(
             verifier=verifier,
             start_block=start_block,
             ipfs_url=ipfs_url,
+            proven_verifier=proven_verifier,
+            srs=None if srs is None else str(srs.expanduser().absolute()),
             confirmations=confirmations,
         )
     except ValidationError as error:

@@ -45,6 +45,13 @@ def init(
     chain_id: Annotated[int | None, typer.Option(help="Chain id. Default: as the service says.")] = None,
     market: Annotated[str | None, typer.Option(help="Address of the market. Default: as the service says.")] = None,
     verifier: Annotated[str | None, typer.Option(help="Address of the verifier. Default: as the service says.")] = None,
+    proven_verifier: Annotated[
+        str | None, typer.Option(help="Address of the verifier of proven projects, if you mean to make one.")
+    ] = None,
+    srs: Annotated[
+        Path | None,
+        typer.Option(envvar="COHORT_SRS", help="Their SRS file: `cohort srs import`, or `cohort srs devnet`."),
+    ] = None,
     start_block: Annotated[int, typer.Option(min=0, help="Block of the market's deployment.")] = 0,
     confirmations: Annotated[int, typer.Option(min=0, help="Blocks to finality: 0 on a devnet, 64 on mainnet.")] = 0,
     key_file: Annotated[Path | None, typer.Option(help="Use the key in this file (64 hex digits).")] = None,
@@ -75,6 +82,8 @@ def init(
         password_file=password_file,
         variable=OWNER_PASSWORD,
         yes=yes,
+        proven_verifier=proven_verifier,
+        srs=srs,
     )
     print("Next: send the address some coin for gas and the tokens you mean to pay, then `cohort project create`.")
 

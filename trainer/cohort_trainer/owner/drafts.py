@@ -24,12 +24,13 @@ from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.learning.architecture import initial_weights, parse_architecture
 from cohort_protocol.learning.data import Dataset
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_rows import reads_batch
 from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
 from cohort_protocol.service.messages import ProjectDraft, TermsRequest
-from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, SpecModel
+from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, Settlement, SpecModel
 from cohort_protocol.standing import standing_weight
-from cohort_protocol.update import encode_model, model_commitment, model_from_floats
+from cohort_protocol.update import encode_model, model_from_floats
 from eth_abi.exceptions import DecodingError
 from pydantic import BaseModel, Field, ValidationError
 
@@ -65,6 +66,8 @@ class SpecDraft(SpecModel):
     training: HyperParameters = HyperParameters()
     policy: PolicySpec = PolicySpec(name="peer")
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    settlement: Settlement = "attested"
+    """"proven": rounds prove themselves; needs the market's verifier of proven rounds and its SRS file."""
 
 
 @dataclass(frozen=True)
@@ -179,11 +182,12 @@ def make_plan(
     rules: MarketRules,
     validation: Dataset | None = None,
     batch_size: int | None = None,
+    scheme: CommitmentScheme = KECCAK,
 ) -> ProjectPlan:
     """Makes the first model from its seed, derives spec and terms from it, and checks them as the market will.
 
     validation: the owner's labelled examples, from which one batch per round is drawn, of `batch_size` examples each.
-    Raises `OwnerInputInvalid`."""
+    scheme: how the project commits to models. Raises `OwnerInputInvalid`, `SrsTooSmall`."""
     batches = None
     if validation is not None:
         if any(parse_bytes32(request.validation_root)):
@@ -197,6 +201,12 @@ def make_plan(
     except InvalidInput as error:
         raise OwnerInputInvalid(f"the spec's model: {error}") from error
     policy = _policy(draft)
+    if rules.proven_policy_hash not in (None, policy.policy_hash()):
+        raise OwnerInputInvalid(
+            f"the project is to be proven, and the market's verifier proves one policy, of hash "
+            f"{to_hex(rules.proven_policy_hash or b'')}; {policy.name!r} with these parameters has "
+            f'{to_hex(policy.policy_hash())}: take policy = {{ name = "default" }} without parameters'
+        )
     first_model = encode_model(model)
     spec = ProjectSpec(
         title=draft.title,
@@ -206,7 +216,7 @@ def make_plan(
             config=architecture.to_config(),
             seed=draft.model.seed,
             initial_cid=str(cid_of(first_model)),
-            initial_commitment=to_hex(model_commitment(model)),
+            initial_commitment=to_hex(scheme.model(model)),
             dimension=architecture.dimension,
             exponent=draft.model.exponent,
         ),
@@ -214,6 +224,7 @@ def make_plan(
         training=draft.training,
         policy=PolicySpec(name=policy.name, params=policy.description()["params"]),
         seed=draft.seed,
+        settlement=draft.settlement,
     )
     terms = _terms_on_chain(request, spec, policy.policy_hash(), rules)
     try:

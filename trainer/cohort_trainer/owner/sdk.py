@@ -101,10 +101,11 @@ class Owner(Actor):
             raise OwnerInputInvalid('the terms name no token: token = "0x..."')
         decimals = self.connection.token(terms["token"]).decimals()
         draft = parse_spec_draft(spec)
-        rules = read_rules(self.connection)
+        rules = read_rules(self.connection, draft.settlement)
+        scheme = self.connection.scheme(draft.settlement, rules.verifier, 1)
         request = parse_terms(terms, decimals, draft, rules.profile)
         examples = read_dataset(validation, draft.data) if isinstance(validation, Path) else validation
-        return make_plan(draft, request, parse_amount(deposit, decimals), rules, examples, batch_size)
+        return make_plan(draft, request, parse_amount(deposit, decimals), rules, examples, batch_size, scheme)
 
     def preview(self, plan: ProjectPlan) -> list[str]:
         """What creating the project costs, for the prompt."""
@@ -121,6 +122,7 @@ class Owner(Actor):
             f"  Model        {plan.spec.model.family}, {terms.dimension:,} parameters, first weights from seed "
             f"{plan.spec.model.seed}",
             f"  Spec         {plan.spec_cid}",
+            f"  Settlement   {_settlement_in_words(plan)}",
             f"  Policy       {plan.spec.policy.name}, score floor {terms.score_floor}",
             *_batches_in_words(plan),
             f"  A round      {money(terms.round_budget)}: {money(plan.distributable)} to trainers by score, "
@@ -356,6 +358,12 @@ def _batches_in_words(plan: ProjectPlan) -> list[str]:
             f"               your data makes {batches.fresh} that show nothing twice: later ones can be trained on"
         )
     return lines
+
+
+def _settlement_in_words(plan: ProjectPlan) -> str:
+    if plan.spec.settlement == "attested":
+        return f"attested: {plan.terms.quorum} of {len(plan.terms.witnesses)} witnesses sign each round's outcome"
+    return "proven: the chain checks a proof of each round's scores, pay and model; witnesses vouch for bytes"
 
 
 def _who_may_join(terms: ProjectTerms) -> str:

@@ -22,7 +22,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
-from cohort_protocol.update import CodecError, decode_update, update_commitment, update_size
+from cohort_protocol.update import CodecError, decode_update, update_size
 
 from cohort_trainer.connection import Connection
 from cohort_trainer.durations import moment
@@ -163,7 +163,8 @@ class StakeGuard:
         if data is None:
             return
         try:
-            yield update_commitment(decode_update(data, dimension)), bytes(cid_of(data))
+            scheme = self.project.scheme(self.connection)
+            yield scheme.update(decode_update(data, dimension)), bytes(cid_of(data))
         except CodecError as error:
             log.warning("update-file-broken", round=number, why=str(error))
 

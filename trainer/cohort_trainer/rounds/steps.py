@@ -23,7 +23,7 @@ from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.errors import ServiceRefused
 from cohort_protocol.service.messages import CommitIntake, RevealIntake
-from cohort_protocol.update import encode_update, update_commitment, update_size
+from cohort_protocol.update import encode_update, update_size
 from eth_account.signers.local import LocalAccount
 
 from cohort_trainer.chain_events import find_events
@@ -127,7 +127,7 @@ class RoundSteps:
         assert facts.view is not None
         project, identity, member = self.project.id, self.project.identity, facts.member.number
         file = encode_update(update)
-        update_hash, cid = update_commitment(update), cid_of(file)
+        update_hash, cid = self._committed(update), cid_of(file)
         promised = commitment(
             identity, project, facts.number, member, update_hash, bytes(cid), self.salt_of(facts.number)
         )
@@ -146,6 +146,11 @@ class RoundSteps:
             seed=self.training.seed,
         )
         return self.journal.begin(record, file)
+
+    def _committed(self, update: np.ndarray) -> bytes:
+        """The 32 bytes that an update is committed to by: in a proven project a point, which takes seconds for millions
+        of parameters."""
+        return self.project.scheme(self.connection).update(update)
 
     def salt_of(self, round: int) -> bytes:
         """The salt of the commitment in a round, 32 bytes: from the key, so that it cannot be lost apart from it."""
@@ -339,7 +344,7 @@ class RoundSteps:
             )
         model, previous = self.fetch_models(facts, ServiceHints())
         again = self.training.update(record.round, model, previous, record.seed)
-        found = to_hex(update_commitment(again))
+        found = to_hex(self._committed(again))
         if found != record.update:
             raise RecordBroken(
                 f"the update of round {record.round} is lost, and training again gives {found} instead of "
