@@ -30,6 +30,7 @@ from cohort_protocol.spec import DataSpec
 
 BATCH_EXAMPLES = 128
 """Fewest in a batch: smaller ones say too little about eight updates."""
+ROOMY_BATCH = 256
 MAX_BATCH_EXAMPLES = 65_536
 MAX_BATCH_BYTES = 64 * 2**20
 MAX_BATCH_ROUNDS = 10_000
@@ -148,7 +149,7 @@ def keep_batch(store: IpfsStore, digest: bytes, data: DataSpec) -> None:
 
 def draw_batches(examples: Dataset, rounds: int, size: int = BATCH_EXAMPLES, seed: int = 0) -> Iterator[Dataset]:
     """One batch per round: disjoint while the examples last (`fresh_batches`), then drawn anew from all of them, since
-    a batch that was shown once can only be shown again.
+    a batch that was shown once can only be shown again. See `batch_rows`.
 
     Raises `BatchesImpossible`."""
     if not 1 <= rounds <= MAX_BATCH_ROUNDS:
@@ -158,18 +159,34 @@ def draw_batches(examples: Dataset, rounds: int, size: int = BATCH_EXAMPLES, see
             f"batches of {size} examples from {len(examples)}: a batch holds {BATCH_EXAMPLES} .. {MAX_BATCH_EXAMPLES} "
             "of them; give more validation data, or take a policy without batches"
         )
-    return _drawn(examples, rounds, size, seed)
+    return (examples.take(batch_rows(examples.labels, number, size, seed)) for number in range(1, rounds + 1))
 
 
-def _drawn(examples: Dataset, rounds: int, size: int, seed: int) -> Iterator[Dataset]:
-    fresh = fresh_batches(len(examples), size)
-    order = np.random.default_rng([seed, 0xBA7C]).permutation(len(examples))
-    for number in range(rounds):
-        if number < fresh:
-            yield examples.take(order[number * size : (number + 1) * size])
-        else:
-            random = np.random.default_rng([seed, 0xBA7C, number])
-            yield examples.take(random.permutation(len(examples))[:size])
+def default_batch_size(examples: int, rounds: int) -> int:
+    """256 where every round can then show new examples, else 128. The more examples, the less of pay is luck
+    (docs/decisions/0018)."""
+    return ROOMY_BATCH if examples >= ROOMY_BATCH * rounds else BATCH_EXAMPLES
+
+
+def batch_rows(labels: np.ndarray, number: int, size: int, seed: int) -> np.ndarray:
+    """Which examples a round's batch holds, int64[size]. labels: int64[k] of all of them; number: the round, from 1.
+
+    Batches are stratified (Cochran, Sampling Techniques, 1977, chapter 5): every class has the part of each batch that
+    it has of all examples, up to one example, and so it has of the first half of a batch. How many examples of which
+    class a batch happens to hold would otherwise decide much of the values of trainers who lack classes."""
+    if number <= fresh_batches(len(labels), size):
+        return stratified_order(labels, [seed, 0xBA7C])[(number - 1) * size : number * size]
+    return stratified_order(labels, [seed, 0xBA7C, number])[:size]
+
+
+def stratified_order(labels: np.ndarray, seed: Sequence[int]) -> np.ndarray:
+    """An order of the examples, int64[k], in which every class is spread evenly; random within a class."""
+    random = np.random.default_rng(seed)
+    places = np.empty(len(labels))
+    for label in np.unique(labels):
+        members = random.permutation(np.flatnonzero(labels == label))
+        places[members] = (np.arange(len(members)) + random.random()) / len(members)
+    return np.argsort(places, kind="stable")
 
 
 def fresh_batches(examples: int, size: int) -> int:

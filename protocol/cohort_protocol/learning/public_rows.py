@@ -18,7 +18,7 @@ from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.learning.batches import fetch_batch
-from cohort_protocol.learning.validation import ValidationRound, joined, validation_rows
+from cohort_protocol.learning.validation import ValidationRound, distinct, joined, validation_rows
 from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs, RoundInputsInvalid
 from cohort_protocol.round_rows import MAX_REVEALED, RowLayout, reads_batch, remembered_values
@@ -57,7 +57,7 @@ def compute_rows(
         model=whole(stored_model(store, inputs.models[-1].cid, inputs.models[-1].commitment, d, scheme)),
         updates=[whole(stored_update(store, row.cid, row.update, d, scheme)) for row in inputs.rows],
         batch=fetch_batch(store, inputs.validation, inputs.round, spec.data),
-        revealed=joined(batches) if batches else None,
+        revealed=distinct(joined(batches)) if batches else None,
         hyper=spec.training,
         round=inputs.round,
         seed=spec.seed,

@@ -4,21 +4,21 @@ All of it is computed in float64 on one thread and rounded once, to integers, so
 the same up to rounding on any other; `public_rows` says what a witness accepts.
 
 The value rows. The value of a player is its logit-average Shapley value (`measuring`) on the fresh batch and all
-batches revealed before, each example with the same weight, but at most what the fresh batch alone says plus 1.5 of
-its standard errors: old batches are known to everybody, and whoever trained on them shows it there and not on the
-fresh one. Effects on the logits are bounded, and players that destroy are left out of the others' game. To that
-comes, if the policy has a memory, a part of what the last rows said of the trainer. v is the least row whose inner
-product with every player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of the players (plus 2^-20 of
-its mean diagonal, for players that depend on each other), scaled by a power of two so that its entries fill 2^28 ..
-2^29. v' has the same scale and the values on one half of the examples. k is the least row that is 1 on the players
-that are kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest does
-best on all these examples, while this lowers the loss by more than 1%, and no more than half of them (backward
-elimination).
+batches revealed before, each example once, but at most what the fresh batch alone says plus 1.5 of its standard
+errors: old batches are known to everybody, and whoever trained on them shows it there and not on the fresh one.
+Effects on the logits are bounded, and players that destroy are left out of the others' game. To that comes, if the
+policy has a memory, a part of what the last rows said of the trainer. v is the least row whose inner product with
+every player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of the players (plus 2^-20 of its mean
+diagonal, for players that depend on each other), scaled by a power of two so that its entries fill 2^28 .. 2^29. v'
+has the same scale and the values on one half of the examples. k is the least row that is 1 on the players that are
+kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest does best on all
+these examples, while this lowers the loss by more than 0.25% and by more than one standard error of the difference,
+and no more than half of them (backward elimination).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +42,10 @@ from cohort_protocol.scoring.units import unit_gram
 from cohort_protocol.spec import HyperParameters
 from cohort_protocol.update import apply_step
 
-WORTH_DROPPING = 0.01
-"""Part of the loss by which the model must be better without a player for it to be dropped."""
+WORTH_DROPPING = 0.0025
+"""Part of the loss by which the model must be better without a player for it to be dropped, and"""
+ERRORS_WORTH_DROPPING = 1.0
+"""standard errors of that difference, over the examples."""
 LEAST_KEPT = 0.5
 """Part of the players that are kept whatever they do. A step of the few best trainers alone would gain a little more,
 and then have them repeat themselves."""
@@ -193,26 +195,34 @@ def measured_values(
 def _kept(given: ValidationRound, players: Players, start: np.ndarray) -> np.ndarray:
     """bool[players]: those that backward elimination keeps, at least one."""
     module = build_module(given.architecture).double()
-    data = joined([given.batch, given.revealed])
+    data = examples_shown(given)
 
-    def loss(total: np.ndarray, count: int) -> float:
-        return float(cross_entropy(_logits(module, start + total / count, data), data.labels).mean())
+    def losses(total: np.ndarray, count: int) -> np.ndarray:
+        return cross_entropy(_logits(module, start + total / count, data), data.labels)
 
     kept = list(range(players.count))
     total = np.zeros_like(start)
     for index in kept:
         total += _player(given, players, index)
-    current = loss(total, len(kept))
+    current = losses(total, len(kept))
     while len(kept) > max(1.0, LEAST_KEPT * players.count):
-        without = [loss(total - _player(given, players, index), len(kept) - 1) for index in kept]
-        least = int(np.argmin(without))
-        if without[least] >= (1 - WORTH_DROPPING) * current:
+        without = [losses(total - _player(given, players, index), len(kept) - 1) for index in kept]
+        least = int(np.argmin([each.mean() for each in without]))
+        if not _worth_dropping(current, without[least]):
             break
         current = without[least]
         total -= _player(given, players, kept.pop(least))
     result = np.zeros(players.count, bool)
     result[kept] = True
     return result
+
+
+def _worth_dropping(losses: np.ndarray, without: np.ndarray) -> bool:
+    """Whether a player is dropped: losses with and without it, float64[examples]. Four noisy rows of ten each do a
+    little harm that is no chance; an honest row of a rare class looks harmful by chance."""
+    gains = losses - without
+    error = float(gains.std()) / len(gains) ** 0.5
+    return float(gains.mean()) > max(WORTH_DROPPING * float(losses.mean()), ERRORS_WORTH_DROPPING * error)
 
 
 def _player(given: ValidationRound, players: Players, index: int) -> np.ndarray:
@@ -230,10 +240,34 @@ def joined(batches: Sequence[Dataset | None]) -> Dataset:
     return Dataset(np.concatenate([batch.inputs for batch in there]), np.concatenate([batch.labels for batch in there]))
 
 
+def distinct(data: Dataset, besides: Dataset | None = None) -> Dataset:
+    """Every example (input and label) of `data` once, in order of first appearance, without those of `besides`."""
+    seen = set() if besides is None else set(_keys(besides))
+    rows = []
+    for row, key in enumerate(_keys(data)):
+        if key not in seen:
+            seen.add(key)
+            rows.append(row)
+    return data.take(np.array(rows, np.int64))
+
+
+def _keys(data: Dataset) -> Iterator[bytes]:
+    inputs = np.ascontiguousarray(data.inputs)
+    return (label.tobytes() + example.tobytes() for label, example in zip(data.labels, inputs, strict=True))
+
+
+def examples_shown(given: ValidationRound) -> Dataset:
+    """The fresh batch, then every other example that was revealed before, once: owners whose examples are used up show
+    them again, and that makes them no better evidence."""
+    if given.revealed is None:
+        return given.batch
+    return joined([given.batch, distinct(given.revealed, given.batch)])
+
+
 def _example_values(given: ValidationRound, players: Players, start: np.ndarray, kept: np.ndarray) -> np.ndarray:
     """float64[players, examples], the fresh batch first. Players that destroy get what they are worth among all, the
     others what they are worth without those: diluting harm is no contribution."""
-    data = joined([given.batch, given.revealed])
+    data = examples_shown(given)
     module = build_module(given.architecture).double()
     members = np.stack(
         [_logits(module, start + _player(given, players, index), data) for index in range(players.count)]

@@ -20,6 +20,8 @@ from cohort_protocol.spec import DataSpec, HyperParameters
 
 REFERENCE = 300
 """Examples that judge everybody afterwards; nobody trains on them and no batch shows them."""
+MANY_REFERENCE = 1_200
+"""Of tasks that can make as many as they like. On 300 examples, the Shapley values of late rounds are half noise."""
 PUBLIC = 640
 """Examples from which the owner's validation batches are cut."""
 
@@ -128,10 +130,9 @@ PATTERN_DATA = DataSpec(shape=[1, 8, 8], classes=8, description="Synthetic patte
 def _patterns_task(family: str, config: dict[str, Any], seed: int) -> Task:
     # Plenty of the owner's examples: every batch of a run is fresh.
     public = 16 * 128
-    everything = patterns(PATTERN_DATA, 900 + REFERENCE + public, seed)
-    return split_task(
-        "patterns", everything, parse_architecture(family, config, PATTERN_DATA), seed, MODEST, public=public
-    )
+    everything = patterns(PATTERN_DATA, 900 + MANY_REFERENCE + public, seed)
+    architecture = parse_architecture(family, config, PATTERN_DATA)
+    return split_task("patterns", everything, architecture, seed, MODEST, reference=MANY_REFERENCE, public=public)
 
 
 def project_task(

@@ -10,6 +10,7 @@ import numpy as np
 
 from cohort_protocol.identifiers import MAX_SLOTS
 from cohort_protocol.learning.architecture import initial_weights
+from cohort_protocol.learning.batches import batch_rows, fresh_batches
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.rehearsal.attacks import Attack, View, attack_by_name
 from cohort_protocol.rehearsal.errors import RehearsalInvalid
@@ -258,7 +259,7 @@ class World:
         revealed = _joined(self._batches) if self._batches else None
         result = Round(self, number, self.model, updates, list(self._steps), batch, revealed)
         # Once the owner's examples are used up, later batches show nothing new.
-        if number <= len(self.task.public) // self.scenario.batch:
+        if number <= fresh_batches(len(self.task.public), self.scenario.batch):
             self._batches.append(batch)
         self._earlier = result.real_updates
         return result
@@ -294,14 +295,10 @@ class World:
         return floats_from_model(self.model, self.task.exponent)
 
     def _batch(self, number: int) -> Dataset:
-        """The owner's batch of a round: disjoint while the examples last, then drawn anew from all of them. Whoever
-        trains on what was revealed has then seen it: a rehearsal of more rounds than batches is hard on the project."""
-        size, public = self.scenario.batch, self.task.public
-        fresh = len(public) // size
-        if number <= fresh:
-            return public.take(np.arange((number - 1) * size, number * size))
-        random = np.random.default_rng([self.scenario.seed, 0xBA7C, number])
-        return public.take(random.permutation(len(public))[:size])
+        """The owner's batch of a round, as `draw_batches` draws it. Whoever trains on what was revealed has seen what
+        is shown again: a rehearsal of more rounds than fresh batches is hard on the project."""
+        public = self.task.public
+        return public.take(batch_rows(public.labels, number, self.scenario.batch, self.scenario.seed))
 
     def _view(
         self, index: int, group: Group, own: np.ndarray, honest: np.ndarray, weights: np.ndarray, batch: Dataset

@@ -17,6 +17,7 @@ from cohort_protocol.learning.batches import (
     card_cid,
     card_of,
     decode_batch,
+    default_batch_size,
     draw_batches,
     encode_batch,
     fetch_batch,
@@ -94,3 +95,20 @@ def test_proofs_open_the_root(count: int, data: st.DataObject) -> None:
     assert node == tree.root
     with pytest.raises(BatchesImpossible):
         tree.proof(count + 1)
+
+
+def test_every_class_has_its_part_of_every_batch_and_of_its_first_half() -> None:
+    labels = np.repeat([0, 1, 2, 3], [600, 300, 90, 10])
+    data = Dataset(np.arange(len(labels), dtype=np.float32).reshape(-1, 1, 1) * np.ones((1, 2, 3), np.float32), labels)
+    for batch in draw_batches(data, 9, 200, seed=1):
+        for part, size in ((batch.labels, 200), (batch.labels[:100], 100)):
+            expected = size * np.bincount(labels) / len(labels)
+            assert np.abs(np.bincount(part, minlength=4) - expected).max() <= 1
+    firsts = [tuple(batch.inputs[:, 0, 0]) for batch in draw_batches(data, 9, 200, seed=1)]
+    assert len(set(firsts)) == 9
+    assert firsts != [tuple(batch.inputs[:, 0, 0]) for batch in draw_batches(data, 9, 200, seed=2)]
+
+
+def test_batches_are_larger_where_every_round_can_still_show_new_examples() -> None:
+    assert default_batch_size(8 * 256, 8) == 256
+    assert default_batch_size(8 * 256 - 1, 8) == BATCH_EXAMPLES == 128

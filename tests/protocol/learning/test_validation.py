@@ -12,7 +12,15 @@ from cohort_protocol.learning.architecture import initial_weights, parse_archite
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.learning.families import build_module
 from cohort_protocol.learning.measuring import EXACT, cross_entropy, example_values
-from cohort_protocol.learning.validation import ValidationRound, joined, scaled_rows, validation_rows
+from cohort_protocol.learning.validation import (
+    ValidationRound,
+    _worth_dropping,
+    distinct,
+    examples_shown,
+    joined,
+    scaled_rows,
+    validation_rows,
+)
 from cohort_protocol.scoring import PublicRows, gram_matrix, policy_by_name
 from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy, Evidence
 from cohort_protocol.spec import DataSpec, HyperParameters
@@ -214,3 +222,27 @@ def test_diluting_harm_is_no_contribution():
     beside = validation_rows(replace(given, updates=[*given.updates[:4], noise, climbing]), policy).values
     assert beside[:5] == pytest.approx(alone, abs=2)
     assert beside[5] < -abs(alone[4])
+
+
+def test_examples_that_are_shown_again_count_once():
+    given = make_round(revealed=2)
+    again = replace(given, revealed=joined([given.revealed, given.batch, given.revealed.take(np.arange(9))]))
+    assert len(examples_shown(again)) == len(examples_shown(given)) == 3 * 64
+    assert np.array_equal(distinct(again.revealed, given.batch).inputs, given.revealed.inputs)
+    relabelled = Dataset(given.batch.inputs, (given.batch.labels + 1) % 3)
+    assert len(distinct(relabelled, given.batch)) == 64
+    policy = DefaultPolicy()
+    known = given.updates[0].astype(np.int64)  # u0 is trained on what is revealed; any row does here
+    once, twice = (validation_rows(replace(each, common=known), policy) for each in (given, again))
+    assert once.values == twice.values
+    assert all(np.array_equal(a, b) for a, b in zip(once.vectors.rows(), twice.vectors.rows(), strict=True))
+
+
+def test_small_harm_is_dropped_if_it_is_no_chance():
+    losses = np.full(400, 1.0)
+    harm = np.full(400, 0.004)
+    assert _worth_dropping(losses, losses - harm)
+    assert not _worth_dropping(losses, losses - harm / 2)
+    chance = np.where(np.arange(400) % 2 == 0, 0.2, -0.192)  # the same mean, standard error 0.0098
+    assert not _worth_dropping(losses, losses - chance)
+    assert not _worth_dropping(losses, losses + harm)

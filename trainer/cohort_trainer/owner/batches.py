@@ -20,11 +20,11 @@ from cohort_protocol.commitments import ZERO32
 from cohort_protocol.errors import InvalidInput, Unavailable
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.learning.batches import (
-    BATCH_EXAMPLES,
     MAX_BATCH_BYTES,
     BatchCard,
     BatchTree,
     card_of,
+    default_batch_size,
     draw_batches,
     encode_batch,
     fresh_batches,
@@ -76,8 +76,10 @@ class BatchPlan:
 
 
 def plan_batches(examples: Dataset, rounds: int, size: int | None, seed: int) -> BatchPlan:
-    """Draws the batches once, for their cards. Raises `OwnerInputInvalid`."""
-    size = BATCH_EXAMPLES if size is None else size
+    """Draws the batches once, for their cards. size: examples in each; None: as many as `default_batch_size` says.
+
+    Raises `OwnerInputInvalid`."""
+    size = default_batch_size(len(examples), rounds) if size is None else size
     try:
         drawn = draw_batches(examples, rounds, size, seed)
         cards = tuple(card_of(batch, number) for number, batch in enumerate(drawn, 1))

@@ -125,7 +125,10 @@ def create(
         Path | None,
         typer.Option(help="Your labelled examples (.csv or .npz): each round is judged by a batch of them."),
     ] = None,
-    batch_size: Annotated[int | None, typer.Option(min=128, help="Examples in a batch. Default: 128.")] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(min=128, help="Examples in a batch. Default: 256 if that many are new in every round, else 128."),
+    ] = None,
     access_list: Annotated[
         Path | None, typer.Option(help="File with the addresses that may join, one per line. Default: everybody.")
     ] = None,
