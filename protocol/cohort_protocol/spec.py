@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from cohort_protocol.canonical import canonical_json, parse_json
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import Bytes32, CidText
+from cohort_protocol.sealing.readers import MAX_READERS, readers_from
 
 MAX_SPEC_BYTES = 64 * 1024
 """A spec is one raw block of IPFS, so that its CID follows from the digest on chain."""
@@ -76,11 +77,14 @@ Settlement = Literal["attested", "proven"]
 checks. It decides how updates and models are committed to: keccak256, or a KZG commitment (`proof.scheme`)."""
 
 
+PublicKeyText = Annotated[str, Field(pattern=r"^0x0[23][0-9a-f]{64}$")]
+
+
 class ProjectSpec(SpecModel):
     """A project spec, version 1.
 
-    `settlement` came later: its default is not part of the canonical bytes, so that every older spec keeps its digest.
-    Who does not know the field refuses a spec that has it.
+    `settlement` and `readers` came later: their defaults are not part of the canonical bytes, so that every older spec
+    keeps its digest. Who does not know a field refuses a spec that has it.
     """
 
     version: Literal[1] = 1
@@ -93,17 +97,33 @@ class ProjectSpec(SpecModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     """Mixed into every trainer's own seed."""
     settlement: Settlement = "attested"
+    readers: Annotated[list[PublicKeyText], Field(max_length=MAX_READERS)] = Field(default_factory=list)
+    """Not empty: the project is private. Updates are sealed for these public keys, those of its witnesses and
+    aggregators (`sealing`), and nobody else sees more of them than their inner products."""
+
+    @property
+    def private(self) -> bool:
+        """Whether updates are sealed."""
+        return bool(self.readers)
 
     @model_validator(mode="after")
     def _fits(self) -> ProjectSpec:
         if len(self.to_bytes()) > MAX_SPEC_BYTES:
             raise ValueError(f"the spec is larger than {MAX_SPEC_BYTES} bytes")
+        if self.private and self.settlement != "proven":
+            raise ValueError(
+                "a private project must be proven: nobody but its witnesses could check the settlements of another"
+            )
+        if self.private:
+            readers_from(self.readers)
         return self
 
     def to_bytes(self) -> bytes:
         """Canonical bytes: what is published and hashed."""
-        default = {"settlement"} if self.settlement == "attested" else None
-        return canonical_json(self.model_dump(mode="json", exclude=default))
+        defaults = {
+            name for name, default in (("settlement", "attested"), ("readers", [])) if getattr(self, name) == default
+        }
+        return canonical_json(self.model_dump(mode="json", exclude=defaults))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> ProjectSpec:
