@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from cohort_protocol.audit.books import ProjectBook
@@ -13,8 +14,10 @@ from cohort_protocol.audit.findings import NotTold
 from cohort_protocol.audit.record import ProjectRecord, RoundRecord
 from cohort_protocol.bundle import MAX_BUNDLE_BYTES, Recomputed, RoundBundle, recompute
 from cohort_protocol.chain.client import ChainClient
+from cohort_protocol.chain.errors import NoContract
 from cohort_protocol.chain.events import MarketEvent, MarketLogs, ProjectCreated, RoundSettled
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.errors import CohortError, NotFound
@@ -22,9 +25,11 @@ from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.payout import distributable
+from cohort_protocol.proof.errors import ProofError
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs, RoundInputsInvalid, round_inputs
 from cohort_protocol.scoring import Policy, policy_by_name
-from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
+from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
 
 T = TypeVar("T")
 
@@ -48,6 +53,9 @@ class Sources:
     start_block: int = 0
     """The market's first block, or one before it."""
     threads: int = 2
+    srs: Path | None = None
+    """File of the structured reference string: needed to compare files of proven projects with their commitments, not
+    to verify their proofs."""
 
 
 class Once(Generic[T]):
@@ -104,6 +112,8 @@ class ProjectCase:
         self.created: ProjectCreated = self.record.created
         self.calls = Calls(sources.client, sources.market.address)
         self.spec: Once[ProjectSpec] = Once("spec", self._fetch_spec)
+        self.settlement: Settlement = self._settlement()
+        self._scheme: Once[CommitmentScheme] = Once("files", self._find_scheme)
 
     @property
     def terms(self) -> ProjectTerms:
@@ -130,6 +140,30 @@ class ProjectCase:
 
     def _fetch_spec(self) -> ProjectSpec:
         return ProjectSpec.from_bytes(self.sources.store.get(self.spec_cid, MAX_SPEC_BYTES))
+
+    def _settlement(self) -> Settlement:
+        """As the verifier on chain says: one of proven rounds names its reference string."""
+        try:
+            ProvenVerifier(self.sources.client, self.terms.verifier).tau_g2(self.head.number)
+        except NoContract:
+            return "attested"
+        return "proven"
+
+    def scheme(self) -> CommitmentScheme:
+        """How files are committed to. Raises `NotTold` if that takes a reference string that is not here."""
+        return self._scheme.get()
+
+    def _find_scheme(self) -> CommitmentScheme:
+        if self.settlement == "attested":
+            return KECCAK
+        # Brings the curve library in.
+        from cohort_protocol.proof.schemes import Schemes
+
+        schemes = Schemes(self.sources.client, self.sources.srs)
+        try:
+            return schemes.of("proven", self.terms.verifier, self.terms.dimension)
+        except ProofError as error:
+            raise NotTold(f"files cannot be compared with their commitments: {error}") from error
 
     def policy(self) -> Policy:
         """Raises what `spec` raises, `UnknownPolicy`, `PolicyParametersInvalid`."""
@@ -208,4 +242,4 @@ class RoundCase:
     def _recompute(self) -> Recomputed:
         inputs = self.inputs.get()
         self.say(f"round {self.number}: computing it again from {len(inputs.rows)} updates")
-        return recompute(inputs, self.store, threads=self.project.sources.threads)
+        return recompute(inputs, self.store, threads=self.project.sources.threads, scheme=self.project.scheme())

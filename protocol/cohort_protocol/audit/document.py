@@ -51,8 +51,8 @@ class ProjectFacts(DocumentPart):
     token: Address
     token_symbol: str
     token_decimals: int
-    settlement: str
-    """`attested` or `proven`; empty if the spec cannot be had."""
+    settlement: Literal["attested", "proven"]
+    """By the verifier on chain."""
     policy: str
     rounds: int
 
@@ -163,10 +163,10 @@ def _store_name(case: ProjectCase) -> str:
 
 
 def _project(case: ProjectCase) -> ProjectFacts:
-    title = settlement = policy = ""
+    title = policy = ""
     try:
         spec = case.spec.get()
-        title, settlement, policy = spec.title, getattr(spec, "settlement", "attested"), spec.policy.name
+        title, policy = spec.title, spec.policy.name
     except CohortError:
         pass  # the check `spec` says why
     symbol, decimals = _token(case)
@@ -177,7 +177,7 @@ def _project(case: ProjectCase) -> ProjectFacts:
         token=case.terms.token,
         token_symbol=symbol,
         token_decimals=decimals,
-        settlement=settlement,
+        settlement=case.settlement,
         policy=policy,
         rounds=len(case.record.ordered()),
     )

@@ -10,7 +10,10 @@ from cohort_protocol.audit.cases import RoundCase
 from cohort_protocol.audit.findings import Check, Result, absent, agreed, false, shown, unknown
 from cohort_protocol.bundle import fetch_model, fetch_update
 from cohort_protocol.commitments import ZERO32
+from cohort_protocol.computed_rows import ComputedRows, check_rows, rows_without_batch
+from cohort_protocol.errors import InvalidInput
 from cohort_protocol.learning.batches import fetch_batch
+from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.round_rows import RowsUnusable, reads_batch
 from cohort_protocol.scoring.catalogue.logit_average import LogitAverage, logit_average_shapley
 from cohort_protocol.scoring.catalogue.shapley import MAX_EXACT, GtgSettings, gtg_shapley
@@ -23,24 +26,39 @@ SWEEPS = 100
 
 def public_rows(case: RoundCase) -> Result:
     """The posted public rows follow from batch, model and updates, within the witnesses' tolerance."""
-    if case.record.public_rows == ZERO32:
-        return absent("no public rows were posted: the round is judged without a batch")
-    if case.record.validation == ZERO32 or not reads_batch(case.project.policy().needs):
-        return absent("the policy reads no batch here")
-    if find_spec("torch") is None:
-        return unknown(_NO_TORCH)
-    from cohort_protocol.learning.public_rows import check_rows, compute_rows
-
-    case.say(f"round {case.number}: computing its public rows again")
+    posted = case.record.public_rows
+    if posted == ZERO32:
+        return absent("no public rows were posted")
     inputs = case.inputs.get()
-    ours = compute_rows(inputs, case.project.spec.get(), case.store)
-    if ours.digest == case.record.public_rows:
-        return agreed([], "the public rows computed again are those posted, byte for byte", rows=len(ours.rows))
+    reads = reads_batch(case.project.policy().needs) and case.record.validation != ZERO32
+    if not reads and inputs.settlement == "attested":
+        return absent("the policy reads no batch here")
+    if reads and find_spec("torch") is None:
+        return unknown(_NO_TORCH)
+    case.say(f"round {case.number}: computing its public rows again")
+    scheme = case.project.scheme()
+    ours = _with_batch(case, scheme) if reads else rows_without_batch(inputs, case.store, scheme)
+    text = f"{len(ours.rows)} public rows computed again are those posted, "
+    if ours.digest == posted:
+        return agreed([], text + "byte for byte", rows=len(ours.rows))
     try:
-        check_rows(ours, case.record.public_rows, inputs, case.store)
+        check_rows(ours, posted, inputs, case.store, None if inputs.settlement == "attested" else scheme)
     except RowsUnusable as error:
         return false(f"the public rows that were posted do not follow from the batch: {error}")
-    return agreed([], "the public rows computed again are those posted, within tolerance", rows=len(ours.rows))
+    return agreed([], text + "within tolerance", rows=len(ours.rows))
+
+
+def _with_batch(case: RoundCase, scheme: CommitmentScheme) -> ComputedRows:
+    """In a proven round a batch that is none leaves the past steps."""
+    from cohort_protocol.learning.public_rows import compute_rows
+
+    inputs = case.inputs.get()
+    try:
+        return compute_rows(inputs, case.project.spec.get(), case.store, scheme)
+    except InvalidInput:
+        if inputs.settlement == "attested":
+            raise
+        return rows_without_batch(inputs, case.store, scheme)
 
 
 def contribution(case: RoundCase) -> Result:
@@ -82,10 +100,10 @@ def _values(case: RoundCase) -> list[Fraction | None]:
     from cohort_protocol.learning.coalitions import logit_average
 
     inputs, spec, store = case.inputs.get(), case.project.spec.get(), case.store
-    d, start = inputs.dimension, inputs.models[-1]
+    d, start, scheme = inputs.dimension, inputs.models[-1], case.project.scheme()
     architecture = parse_architecture(spec.model.family, spec.model.config, spec.data)
-    model = fetch_model(store, start.cid, start.commitment, d)
-    updates = [fetch_update(store, row.cid, row.update, d) for row in inputs.rows]
+    model = fetch_model(store, start.cid, start.commitment, d, scheme)
+    updates = [fetch_update(store, row.cid, row.update, d, scheme) for row in inputs.rows]
     batch = fetch_batch(store, inputs.validation, case.number, spec.data)
 
     def game(rows: Sequence[int]) -> LogitAverage:

@@ -93,6 +93,8 @@ def admissions(case: RoundCase) -> Result:
         expected = [(one.members, one.rows) for one in map(admission, record.admissions)]
         if repeated != expected:
             problems.append(f"the rows of the events are not those that {name} repeated to the market")
+    if not compared and not record.rows:
+        return absent("nothing was admitted (yet)")
     if not compared:
         raise NotTold("neither the market nor a call says which rows were admitted")
     text = (
@@ -130,6 +132,8 @@ def _content(row: AdmittedRow) -> tuple[int, bytes, bytes]:
 
 def commitments_opened(case: RoundCase) -> Result:
     """Every admitted row, with the salt that was revealed, opens a commitment that was posted before and counts."""
+    if not case.record.rows:
+        return absent("nothing was admitted")
     project, posted = case.project, case.record.commitments()
     problems, checked = [], 0
     for event in case.record.of(UpdatesAdmitted):
@@ -194,6 +198,8 @@ def _batch_signatures(case: RoundCase) -> dict[tuple[int, bytes], bytes]:
 
 def receipts(case: RoundCase) -> Result:
     """A quorum of the project's witnesses signed for every admitted row."""
+    if not case.record.rows:
+        return absent("nothing was admitted")
     terms, project = case.project.terms, case.project
     problems, rows, words = [], 0, 0
     for event in case.record.of(UpdatesAdmitted):

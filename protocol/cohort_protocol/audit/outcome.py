@@ -106,16 +106,16 @@ def files(case: RoundCase) -> Result:
     committed to on chain."""
     inputs = case.inputs.get()
     before = inputs.models[-1]
-    d, store = inputs.dimension, case.store
+    d, store, scheme = inputs.dimension, case.store, case.project.scheme()
     after = case.settled.next_model if case.record.settled is not None else None
     readers: list[tuple[str, Callable[[], Row]]] = [
-        (f"the update of row {index}", lambda row=row: stored_update(store, row.cid, row.update, d))
+        (f"the update of row {index}", lambda row=row: stored_update(store, row.cid, row.update, d, scheme))
         for index, row in enumerate(inputs.rows)
     ]
-    readers.append(("the model it started from", lambda: stored_model(store, before.cid, before.commitment, d)))
+    readers.append(("the model it started from", lambda: stored_model(store, before.cid, before.commitment, d, scheme)))
     if after is not None:
         readers.append(
-            ("the model it left", lambda: stored_model(store, Cid.from_bytes(after.cid), after.commitment, d))
+            ("the model it left", lambda: stored_model(store, Cid.from_bytes(after.cid), after.commitment, d, scheme))
         )
     wrong, missing = [], []
     for name, read in readers:
@@ -333,8 +333,10 @@ def _records_before(case: RoundCase) -> dict[int, Record]:
     return found
 
 
-SETTLED: tuple[Check[RoundCase], ...] = (
+ATTESTED: tuple[Check[RoundCase], ...] = (
     Check("attestation", "signatures of a quorum of witnesses under what was settled", attestation),
+)
+SETTLED: tuple[Check[RoundCase], ...] = (
     Check("bundle", "the bundle that the settlement names against the settlement", bundle),
     Check("files", "updates and models against their commitments on chain", files),
     Check("policy", "settled scores against the policy on the bundle's Gram matrix", policy),

@@ -58,10 +58,19 @@ def round_checks(case: RoundCase) -> Sequence[Check[RoundCase]]:
     """What is checked of a round, by how it ended."""
     ending: Sequence[Check[RoundCase]] = ()
     if case.record.settled is not None:
-        ending = (*outcome.SETTLED, *learned.CHECKS)
+        ending = (*_settlement_checks(case), *outcome.SETTLED, *learned.CHECKS)
     elif case.record.end is not None:
         ending = outcome.CLOSED if case.record.rows else ()
     return (*openings.CHECKS, *ending)
+
+
+def _settlement_checks(case: RoundCase) -> Sequence[Check[RoundCase]]:
+    """Of what the settlement rests on."""
+    if case.project.settlement == "attested":
+        return outcome.ATTESTED
+    from cohort_protocol.audit import proven
+
+    return proven.CHECKS
 
 
 def audit(

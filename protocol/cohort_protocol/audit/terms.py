@@ -80,6 +80,7 @@ def spec(case: ProjectCase) -> Result:
             ("dimension", document.model.dimension, found.dimension),
             ("exponent", document.model.exponent, found.exponent),
             ("the first model", document.model.initial_commitment, to_hex(found.initial_model)),
+            ("what settlements rest on", document.settlement, case.settlement),
             ("the policy's hash", to_hex(policy.policy_hash()), to_hex(found.policy_hash)),
         )
         if in_spec != on_chain
@@ -97,8 +98,8 @@ def spec(case: ProjectCase) -> Result:
 def first_model(case: ProjectCase) -> Result:
     """The bytes of the first model open its commitment."""
     document = case.spec.get()
-    cid = Cid.parse(document.model.initial_cid)
-    fetch_model(case.sources.store, cid, parse_bytes32(document.model.initial_commitment), document.model.dimension)
+    cid, pinned = Cid.parse(document.model.initial_cid), parse_bytes32(document.model.initial_commitment)
+    fetch_model(case.sources.store, cid, pinned, document.model.dimension, case.scheme())
     return agreed([], "the first model's bytes open its commitment", cid=str(cid))
 
 

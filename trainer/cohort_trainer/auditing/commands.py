@@ -40,6 +40,10 @@ def audit(
     api: Annotated[
         str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")
     ] = None,
+    srs: Annotated[
+        Path | None,
+        typer.Option(envvar="COHORT_SRS", help="Reference string, to compare files of proven projects with the chain."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML page.")] = None,
@@ -65,7 +69,7 @@ def audit(
     places = _places(run, chain, state, ipfs, gateway, market, start_block, chain_id, deployment, home)
     screen = Screen(quiet=as_json)
     with ExitStack() as stack:
-        finished = _audit(stack, places, project, round, api, threads, screen)
+        finished = _audit(stack, places, project, round, api, threads, srs, screen)
         _write(finished, screen, as_json, report)
     finished.raise_if_not_true()
 
@@ -102,6 +106,7 @@ def _audit(
     rounds: list[int] | None,
     api: str | None,
     threads: int,
+    srs: Path | None,
     screen: Screen,
 ) -> Audit:
     from cohort_protocol.audit.cases import Sources
@@ -126,7 +131,7 @@ def _audit(
     stack.callback(client.close)
     client.check()
     client.require_code(places.market)
-    sources = Sources(client, Market(client, places.market), store, places.start_block, threads)
+    sources = Sources(client, Market(client, places.market), store, places.start_block, threads, srs)
     service = stack.enter_context(ServiceClient(api)) if api is not None else None
     return check(sources, project, rounds, service_client=service, say=screen.say, saw=screen.saw)
 
