@@ -14,6 +14,7 @@ from cohort_devnet.demo.report import (
     Parts,
     Prices,
     Project,
+    Proof,
     Report,
     Round,
     Submission,
@@ -30,6 +31,9 @@ PROTOCOL_FEE = 10 * TOKEN
 DISTRIBUTABLE = BUDGET - FEE - PROTOCOL_FEE
 STAKE = 250 * TOKEN
 BOND = BUDGET // 2
+
+
+PROOF = Proof(mode="proven", prove_seconds=3.21, verify_gas=812_345, bytes=320, evidence_bytes=5_432, receipts=2)
 
 
 def _hash(value: int) -> str:
@@ -81,6 +85,7 @@ def sample_report(trainers: int = 8, rounds: int = 10, seed: int = 7) -> Report:
             standing_weight=65_536,
             dimension=38_282,
             policy="peer",
+            settlement="proven",
         ),
         baseline=Baseline(
             accuracy_initial=0.094,
@@ -193,6 +198,7 @@ def _round(number: int, addresses: list[str], roles: list[str], pays: list[int],
             )
             for address, pay in zip(addresses, pays, strict=True)
         ],
+        proof=PROOF,
         submissions=[
             Submission(trainer=a, commitment=_hash(number * 31 + i), update=_hash(number * 37 + i), cid=_cid(900 + i))
             for i, a in enumerate(addresses)

@@ -27,7 +27,7 @@ def collected(scene: Scene, store: Path, refusals: dict | None = None):
     history = History.read(scene.market, scene.project, INITIAL)
     rounds = len(history.closed())
     accuracy = dict.fromkeys(range(rounds + 1), 0.5)
-    return history, collect_rounds(history, scene.devnet.client, EmbeddedStore(store), accuracy, {}, refusals or {})
+    return history, collect_rounds(history, scene.devnet.client, EmbeddedStore(store), accuracy, {}, refusals or {}, {})
 
 
 def test_a_round_without_commitments_is_void_and_everybody_is_named(devnet: Devnet, tmp_path: Path) -> None:

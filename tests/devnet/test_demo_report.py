@@ -14,7 +14,7 @@ import pytest
 from cohort_devnet.demo.charts import Bar, Line, bar_chart, line_chart
 from cohort_devnet.demo.page import round_to_follow, write_page
 from cohort_devnet.demo.pictures import draw_rounds
-from cohort_devnet.demo.report import Flag, Report, tokens
+from cohort_devnet.demo.report import Flag, Proof, Report, tokens
 from cohort_devnet.demo.tables import print_report
 from cohort_protocol.errors import InvalidInput
 from hypothesis import given
@@ -54,7 +54,7 @@ def page(tmp_path: Path, report: Report) -> str:
 def test_the_json_has_the_documented_fields_with_amounts_as_strings(tmp_path: Path) -> None:
     sample_report().save(tmp_path / "report.json")
     data = json.loads((tmp_path / "report.json").read_text())
-    assert data["schema_version"] == 2
+    assert data["schema_version"] == 3
     assert set(data["parts"]) == {"chain", "ipfs", "database", "broker"}
     assert {
         "id", "contract", "token", "spec_cid", "budget", "protocol_fee", "fee_recipient", "stake", "bond"
@@ -86,7 +86,7 @@ def test_a_saved_report_loads_as_it_was(tmp_path: Path) -> None:
 def test_another_schema_version_is_refused_in_words(tmp_path: Path) -> None:
     data = sample_report().model_dump(mode="json") | {"schema_version": 1}
     (tmp_path / "report.json").write_text(json.dumps(data))
-    with pytest.raises(InvalidInput, match="schema version 2"):
+    with pytest.raises(InvalidInput, match="schema version 3"):
         Report.load(tmp_path / "report.json")
 
 
@@ -185,3 +185,23 @@ def test_charts_place_their_points_inside_the_picture() -> None:
         assert 0 <= float(x) <= 720
         assert 0 <= float(y) <= 320
     ElementTree.fromstring(bar_chart("b", [Bar("zero", 0, "0", "--honest"), Bar("one", 1, "1", "--honest")]))
+
+
+def test_what_rounds_rest_on_is_said_in_tables_and_page(tmp_path: Path) -> None:
+    proven = sample_report(4, 2)
+    console = Console(width=200, record=True, file=io.StringIO())
+    print_report(proven, console)
+    text = console.export_text()
+    assert "proven 3.2 s" in text
+    assert "settled by a proof (3.2 s, 812,345 gas to check), accepted by the contract" in text
+    html = page(tmp_path, proven)
+    assert "the contract checked a proof" in html
+    assert "2 witnesses vouch for the bytes" in html
+    attested = sample_report(4, 2)
+    attested.project.settlement = "attested"
+    for entry in attested.rounds:
+        entry.proof = Proof(mode="attested")
+    html = page(tmp_path, attested)
+    assert "witnesses&#x27; signatures" in html
+    assert "a quorum of witnesses signed" in html
+    assert "the contract checked a proof" not in html

@@ -168,7 +168,7 @@ def play(parts: LocalParts, settings: DemoSettings) -> Stage:
         refusals = {1: {one.trainer: (one.code, one.detail) for one in service.round(project, 1).refusals}}
     history = History.read(market, project, first_model)
     with connect_store(parts.ipfs_url) as store:
-        rounds = collect_rounds(history, parts.client, store, {1: 0.0}, {}, refusals)
+        rounds = collect_rounds(history, parts.client, store, {1: 0.0}, {}, refusals, {})
     money = re_add(parts.client, market.address, parts.token, project)
     staked = {name: market.member_of(project, one.account.address).staked for name, one in people.items()}
     honest = [place.account.address for place in places[:HONEST]]

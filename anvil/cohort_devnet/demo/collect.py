@@ -1,6 +1,7 @@
 """Makes the report: what happened from the chain's events, why from the bundles on IPFS.
 
-The service is asked for one thing only, which is nowhere else: the words in which witnesses refused an update.
+The service is asked only for what is nowhere else: the words in which witnesses refused an update, and how long proving
+took.
 """
 
 from __future__ import annotations
@@ -31,10 +32,11 @@ from cohort_protocol.chain.types import LeafSkip, SkipReason
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.service.messages import ProofView
 from cohort_protocol.update import model_size, update_size
 
 from cohort_devnet.demo.history import History, RoundEvents, Standings
-from cohort_devnet.demo.report import Flag, Gas, Round, Submission, TrainerSummary, TrainerVerdict
+from cohort_devnet.demo.report import Flag, Gas, Proof, Round, Submission, TrainerSummary, TrainerVerdict
 
 STEPS: tuple[tuple[type[MarketEvent], str], ...] = (
     (RoundOpened, "open"),
@@ -69,6 +71,9 @@ SKIPPED_REVEALS = {
     SkipReason.BAD_CID: "its CID is of no kind that holds an update",
 }
 
+Proofs = Mapping[int, ProofView]
+"""Round -> what the service says of its proof; nothing in an attested project."""
+
 Refusals = Mapping[int, Mapping[str, tuple[str, str]]]
 """Round -> trainer -> (code, words) of an update that witnesses refused."""
 
@@ -80,6 +85,7 @@ def collect_rounds(
     accuracy: Mapping[int, float],
     seconds: Mapping[int, dict[str, float]],
     refusals: Refusals,
+    proofs: Proofs,
 ) -> list[Round]:
     """The report's rounds. `accuracy` and `seconds` by round number."""
     cids, standings = history.model_cids(), Standings(history)
@@ -104,6 +110,7 @@ def collect_rounds(
                 payouts=dict.fromkeys(history.joined, 0) | {trainer: row.pay for trainer, row in rows.items()},
                 judged_by=_judged_by(bundle),
                 verdicts=_verdicts(bundle),
+                proof=_proof(bundle, proofs.get(entry.number)),
                 submissions=submissions,
                 reliability_bps=standings.after(entry),
                 gas=_gas(entry, client),
@@ -146,6 +153,23 @@ def _judged_by(bundle: RoundBundle | None) -> str:
         return "validation batch"
     words = FALLBACK_WORDS[bundle.evidence.fallback]
     return f"peer policy: {words}" if words else f"policy {bundle.policy.name}"
+
+
+def _proof(bundle: RoundBundle | None, view: ProofView | None) -> Proof | None:
+    if bundle is None:
+        return None
+    if bundle.settlement == "attested":
+        return Proof(mode="attested")
+    if view is None:
+        return Proof(mode="proven")
+    return Proof(
+        mode="proven",
+        prove_seconds=view.prove_seconds,
+        verify_gas=view.verify_gas,
+        bytes=view.bytes,
+        evidence_bytes=view.evidence_bytes,
+        receipts=len(view.receipts),
+    )
 
 
 def _verdicts(bundle: RoundBundle | None) -> list[TrainerVerdict]:
@@ -238,7 +262,7 @@ def collect_trainers(
                 role=role,
                 examples=examples,
                 earned=earned.get(address, 0),
-                claimed=sum(item.amount for claim in claims for item in claim.items),
+                claimed=sum(claim.amount for claim in claims),
                 claim_tx=to_hex(claims[-1].at.transaction_hash) if claims else None,
                 claim_gas=receipt.gas_used if receipt is not None else None,
                 member=member.number,

@@ -11,6 +11,7 @@ from cohort_protocol.errors import CohortError, InvalidInput
 from rich.console import Console
 
 DEFAULT_REPORT = Path("demo-report")
+DEFAULT_SETTLEMENT = "attested"
 
 
 def demo(
@@ -33,6 +34,10 @@ def demo(
         str, typer.Option(help="What cheats do, in order: names in tests/attacks/, or file.py:function.")
     ] = "sign_flip,noise,replay_step",
     cheat_at: Annotated[str, typer.Option(help="Which trainers cheat, such as 2,5. Default: by the seed.")] = "",
+    settlement: Annotated[
+        str,
+        typer.Option(help="What rounds rest on: proven (to the contract) or attested (by witnesses)."),
+    ] = DEFAULT_SETTLEMENT,
     database: Annotated[str | None, typer.Option(help="postgresql+psycopg://... Default: SQLite.")] = None,
     broker: Annotated[str | None, typer.Option(help="redis://... or amqp://... Default: a folder.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the API; 0 takes a free one.")] = 0,
@@ -64,6 +69,7 @@ def demo(
         database_url=database,
         broker_url=broker,
         port=port,
+        settlement=settlement,
         keep=keep,
         drama=drama,
     )

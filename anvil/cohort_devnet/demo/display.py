@@ -204,6 +204,7 @@ def _phase_bar(current: RoundView, view: MarketView) -> Text:
         ("reveal", current.phase > Phase.REVEAL, f"{len(current.revealed)}/{len(current.committed)}"),
         ("witness", current.phase > Phase.REVEAL, f"{admitted} admitted" if admitted else ""),
         ("score", settlement is not None or current.phase.terminal, ""),
+        *_proof_step(current),
         ("settle", current.phase.terminal, f"{len(settlement.signed_by)} signed" if settlement is not None else ""),
     ]
     text = Text(f"round {current.number}: ", style="bold")
@@ -213,6 +214,15 @@ def _phase_bar(current: RoundView, view: MarketView) -> Text:
         mark = "✓" if done else "▸" if index == active else "·"
         text.append(f" {mark} {name}{' ' + detail if detail else ''}  ", style=style)
     return text
+
+
+def _proof_step(current: RoundView) -> list[tuple[str, bool, str]]:
+    """In a proven project, from the moment that there is an outcome to prove."""
+    proof = current.proof
+    if proof is None:
+        return []
+    under_way = f"part {proof.part} of {proof.parts}: {proof.step}" if proof.state == "proving" else proof.state
+    return [("prove", proof.state == "ready" or current.phase.terminal, "" if proof.state == "ready" else under_way)]
 
 
 def _people_table(current: RoundView, view: MarketView) -> Table:

@@ -17,7 +17,15 @@ TRUST = (
 )
 
 
-def headline_of(rounds: Sequence[Round], trainers: Sequence[TrainerSummary]) -> Headline:
+TRUST_PROVEN = (
+    "The contract checked a proof of each round: scores, pay and the next model follow from the updates that were "
+    "committed to, whoever computed them. It rests on the reference string of this local chain, which anybody can "
+    f"forge proofs with, and on {QUORUM} of {WITNESSES} witnesses, all ours, for facts about bytes: that updates can "
+    "be fetched and open their commitments, and that the public rows are those of the owner's batch."
+)
+
+
+def headline_of(rounds: Sequence[Round], trainers: Sequence[TrainerSummary], settlement: str) -> Headline:
     """What the cheats earned, what an equal split would have paid them, what a round cost."""
     earned = {trainer.address: trainer.earned for trainer in trainers}
     cheats = [trainer for trainer in trainers if trainer.role != HONEST]
@@ -35,5 +43,5 @@ def headline_of(rounds: Sequence[Round], trainers: Sequence[TrainerSummary]) -> 
         gas_per_round_usd=round(gas * PRICES.gas_price_gwei / GWEI_PER_ETHER * PRICES.ether_usd, 4),
         round_budget_usd=ROUND_BUDGET / TOKEN * PRICES.token_usd,
         prices=PRICES,
-        trust=TRUST,
+        trust=TRUST_PROVEN if settlement == "proven" else TRUST,
     )

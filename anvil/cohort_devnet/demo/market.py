@@ -51,6 +51,7 @@ from cohort_devnet.demo.settings import (
 from cohort_devnet.demo.task import POLICY, Task, demo_task
 from cohort_devnet.demo.watch import MarketWatch
 from cohort_devnet.demo.wording import shown_path
+from cohort_devnet.reference_string import devnet_srs
 from cohort_devnet.supervisor import ProcessEvent, ProcessPlan, Supervisor
 
 CLAIM_SECONDS = 120.0
@@ -101,6 +102,7 @@ class DemoMarket:
                 database_url=settings.database_url,
                 broker_url=settings.broker_url,
                 port=settings.port,
+                srs=devnet_srs() if settings.settlement == "proven" else None,
             ),
             supervisor,
             self.keys,
@@ -249,7 +251,8 @@ class DemoMarket:
             # A round that nobody settled leaves the model, and so its accuracy, as it was.
             accuracy.setdefault(entry.number, accuracy[entry.number - 1])
         with connect_store(parts.ipfs_url) as store:
-            rounds = collect_rounds(history, parts.client, store, accuracy, watch.seconds(), watch.refusals)
+            known = watch.seconds(), watch.refusals, watch.proofs
+            rounds = collect_rounds(history, parts.client, store, accuracy, *known)
         self._trainers_ended()
         people = {place.account.address: (place.name, place.role, place.examples) for place in self.places}
         trainers = collect_trainers(history, market, people)
@@ -276,6 +279,7 @@ class DemoMarket:
                 standing_weight=market.fees_of(self.project)[1],
                 dimension=history.dimension,
                 policy=POLICY.name,
+                settlement=settings.settlement,
             ),
             baseline=Baseline(
                 accuracy_initial=baseline.initial,
@@ -288,7 +292,7 @@ class DemoMarket:
             rounds=rounds,
             trainers=trainers,
             money=money,
-            headline=headline_of(rounds, trainers),
+            headline=headline_of(rounds, trainers, settings.settlement),
             drama=drama.finish(rounds) if drama is not None else [],
             timing=Timing(
                 set_up=self.clock.between(None, "set-up"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
+from cohort_protocol.audit.books import LEDGER_FIELDS, OF_THE_DEPOSIT, ProjectBook
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.events import MarketEvent, MarketLogs
 from cohort_protocol.chain.market import Market
@@ -16,7 +17,6 @@ from cohort_protocol.chain.token import Token, Transfer
 from cohort_protocol.chain.types import ZERO_ADDRESS, Ledger
 from cohort_protocol.errors import InvalidInput
 
-from cohort_protocol.audit.books import LEDGER_FIELDS, OF_THE_DEPOSIT, ProjectBook
 from cohort_devnet.demo.report import Money
 
 

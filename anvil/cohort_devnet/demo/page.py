@@ -16,6 +16,7 @@ from cohort_devnet.demo.wording import (
     PROVEN,
     number_word,
     price_text,
+    proof_text,
     role_text,
     share_text,
     short,
@@ -221,12 +222,13 @@ def _rounds(report: Report) -> str:
                 f"{entry.accuracy:.3f}",
                 f"{len(entry.accepted)} of {len(report.trainers)}",
                 flagged or "nobody",
+                escape(proof_text(entry.proof)),
                 f"{sum(step.gas for step in entry.gas):,}",
                 f"{entry.seconds.get('total', 0.0):.1f}",
             ]
         )
     return "<h2>All rounds</h2>" + table(
-        ["#round", "#accuracy", "#accepted", "flagged, and why", "#gas", "#seconds"], rows
+        ["#round", "#accuracy", "#accepted", "flagged, and why", "settled by", "#gas", "#seconds"], rows
     )
 
 
@@ -256,8 +258,8 @@ def _money(report: Report) -> str:
 
 
 def _trust(report: Report) -> str:
-    proven = "".join(f"<li>{escape(line)}</li>" for line in PROVEN)
-    missing = "".join(f"<li>{escape(line)}</li>" for line in NOT_PROVEN)
+    proven = "".join(f"<li>{escape(line)}</li>" for line in PROVEN[report.project.settlement])
+    missing = "".join(f"<li>{escape(line)}</li>" for line in NOT_PROVEN[report.project.settlement])
     return (
         f"<h2>What this run proves, and what not</h2><p>{escape(report.headline.trust)}</p>"
         f"<p><b>It proves</b></p><ul>{proven}</ul><p><b>It does not prove</b></p><ul>{missing}</ul>"

@@ -29,7 +29,7 @@ from cohort_devnet.accounts import fund
 from cohort_devnet.compiler import ensure_artifacts
 from cohort_devnet.demo.people import Keys, write_keystore, write_password
 from cohort_devnet.demo.report import Parts
-from cohort_devnet.deployment import Deployment, Options, deploy
+from cohort_devnet.deployment import Deployment, Options, deploy, pin_of
 from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilNode, DevnetControl, repository_root
 from cohort_devnet.preflight import free_port
 from cohort_devnet.supervisor import ProcessFailed, ProcessPlan, Supervisor
@@ -61,6 +61,8 @@ class PartsPlan:
     broker_url: str | None = None
     port: int = 0
     """Of the API; 0: any free one."""
+    srs: Path | None = None
+    """Reference string of proven projects; None: the market takes attested ones only."""
     open_delay: int = 3600
     """Seconds after the newest join until a first round opens with free places: long, because the demo fills all."""
 
@@ -124,7 +126,8 @@ class LocalParts:
         keys = self.keys
         payers = [keys.deployer, keys.owner, keys.aggregator, *keys.trainers]
         fund(self.control, [account.address for account in payers])
-        options = Options(fee_recipient=keys.protocol.address)
+        srs = pin_of(plan.srs) if plan.srs is not None else None
+        options = Options(fee_recipient=keys.protocol.address, srs=srs)
         self._deployment = deploy(self.client, self.sender(keys.deployer), artifacts, options=options)
         self._deployment.save(plan.deployment_file)
         return self._deployment
@@ -170,6 +173,7 @@ class LocalParts:
                 "COHORT_AGGREGATOR_KEYSTORE": str(aggregator),
                 "COHORT_AGGREGATOR_PASSWORD_FILE": str(self.password_file),
                 "COHORT_OPEN_DELAY": str(self.plan.open_delay),
+                "COHORT_PROVER_FOLDER": str(self.plan.folder / "proving"),
             },
         )
         for index, account in enumerate(self.keys.witnesses):
@@ -202,7 +206,10 @@ class LocalParts:
     def environment(self) -> dict[str, str]:
         """Settings of the service processes (`deploy/settings.md`)."""
         where = self.deployment
-        return {
+        proven = {}
+        if where.proven_verifier is not None and self.plan.srs is not None:
+            proven = {"COHORT_PROVEN_VERIFIER": where.proven_verifier, "COHORT_SRS": str(self.plan.srs)}
+        return proven | {
             "COHORT_DATABASE_URL": self.database_url,
             "COHORT_BROKER_URL": self.broker_url,
             "COHORT_CHAIN_URL": self.chain_url,

@@ -45,6 +45,9 @@ class TrainerPlace:
 def home_config(parts: LocalParts, address: str) -> HomeConfig:
     """Where everything is, for the home of `address`."""
     where = parts.deployment
+    proven = {}
+    if where.proven_verifier is not None and parts.plan.srs is not None:
+        proven = {"proven_verifier": where.proven_verifier, "srs": str(parts.plan.srs)}
     return HomeConfig(
         address=address,
         service_url=parts.api_url,
@@ -54,6 +57,7 @@ def home_config(parts: LocalParts, address: str) -> HomeConfig:
         verifier=where.verifier,
         start_block=where.block,
         ipfs_url=parts.ipfs_url,
+        **proven,
     )
 
 
@@ -93,6 +97,7 @@ def create_project(
         "data": task.data.model_dump(mode="json"),
         "policy": POLICY.model_dump(mode="json"),
         "seed": settings.seed,
+        "settlement": settings.settlement,
     }
     terms: dict[str, Any] = {
         "token": parts.token,

@@ -62,6 +62,8 @@ class Project(ReportPart):
     dimension: int
     """Parameters of the model."""
     policy: str
+    settlement: Literal["proven", "attested"] = "attested"
+    """What a round's outcome rests on: a proof that the contract checks, or the signatures of a quorum of witnesses."""
 
 
 class Baseline(ReportPart):
@@ -123,6 +125,22 @@ class Gas(ReportPart):
     gas: int
 
 
+class Proof(ReportPart):
+    """What a settled round's outcome rests on."""
+
+    mode: Literal["proven", "attested"]
+    prove_seconds: float | None = None
+    """That proving took beside everything else; null in an attested round."""
+    verify_gas: int | None = None
+    """Gas of checking proof, policy and model in the settlement, by the worker's node; null if attested."""
+    bytes: int | None = None
+    """Of the proof; null if attested."""
+    evidence_bytes: int | None = None
+    """Of all that the contract's verifier read: proof, Gram matrix, points, rows, receipts; null if attested."""
+    receipts: int = 0
+    """Witnesses who vouched for the next model's bytes by the settlement; if attested, who signed the outcome."""
+
+
 class Round(ReportPart):
     number: int
     accuracy: float
@@ -138,13 +156,16 @@ class Round(ReportPart):
     judged_by: str = ""
     """`validation batch`, or `peer policy` with the reason; empty for a round that nobody settled."""
     verdicts: list[TrainerVerdict]
+    proof: Proof | None = None
+    """Null for a round that nobody settled."""
     submissions: list[Submission]
     reliability_bps: dict[Address, int]
     """After this round, by this project alone: no owner can bring it above 10%."""
     gas: list[Gas]
     seconds: dict[str, float]
     """Wall time of each phase as the owner saw it: `commit` (train and commit), `reveal` (publish, witnesses' receipts,
-    reveal), `evaluate` (score and aggregate), `settle` (witnesses recompute and sign, settlement), and `total`."""
+    reveal), `evaluate` (score and aggregate), `settle` (prove, or witnesses recompute and sign; settlement), and
+    `total`."""
     bytes: dict[str, int]
     """`update` (one file), `updates` (all), `model`, `bundle`."""
 
@@ -270,7 +291,7 @@ class Timing(ReportPart):
 class Report(ReportPart):
     """A whole run."""
 
-    schema_version: Literal[2] = 2
+    schema_version: Literal[3] = 3
     seed: int
     parts: Parts
     project: Project
@@ -294,7 +315,7 @@ class Report(ReportPart):
         try:
             return cls.model_validate_json(path.read_bytes())
         except (OSError, ValidationError) as error:
-            raise InvalidInput(f"{path} is not a report of schema version 2: {error}") from error
+            raise InvalidInput(f"{path} is not a report of schema version 3: {error}") from error
 
     def names(self) -> dict[str, str]:
         """Address -> short name of the trainer."""

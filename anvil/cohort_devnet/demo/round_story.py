@@ -6,7 +6,7 @@ from html import escape
 
 from cohort_devnet.demo.markup import code, table
 from cohort_devnet.demo.report import HONEST, Report, Round
-from cohort_devnet.demo.wording import role_text, short
+from cohort_devnet.demo.wording import proof_text, role_text, short
 
 
 def follow_round(report: Report, entry: Round) -> str:
@@ -84,15 +84,20 @@ def _from_scoring(report: Report, entry: Round) -> list[Step]:
             "The new model and the bundle, which holds everything that the outcome follows from, go to IPFS.",
             f"model {code(entry.model_cid)}<br>bundle {code(entry.bundle_cid or '')}",
         ),
-        (
-            "Settle",
-            "the contract",
-            "Witnesses repeat the computation and sign it. The contract checks a quorum of signatures, computes the "
-            "pay from the scores itself, and cannot pay more than the round's budget. The round is final.",
-            _transaction(entry, "settle"),
-        ),
+        ("Settle", "the contract", _settlement(entry), _transaction(entry, "settle")),
         ("Claim", "each trainer", "Takes out the pay of all rounds in one transaction." + _claims(report, entry), ""),
     ]
+
+
+def _settlement(entry: Round) -> str:
+    pay = "computes the pay from the scores itself, and cannot pay more than the round's budget. The round is final."
+    if entry.proof is None or entry.proof.mode == "attested":
+        return f"Witnesses repeat the computation and sign it. The contract checks a quorum of signatures, {pay}"
+    return (
+        "The worker proves that the inner products of the updates are those that it claims. The contract checks the "
+        f"proof, runs the scoring policy on them, {pay} Settled by {escape(proof_text(entry.proof))}; "
+        f"{entry.proof.receipts} witnesses vouch for the bytes of the next model."
+    )
 
 
 def _transaction(entry: Round, step: str) -> str:

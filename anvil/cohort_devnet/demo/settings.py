@@ -61,6 +61,8 @@ class DemoSettings:
     database_url: str | None = None
     broker_url: str | None = None
     port: int = 0
+    settlement: str = "attested"
+    """What rounds rest on: `proven` (a proof that the contract checks) or `attested` (witnesses' signatures)."""
     keep: bool = False
     drama: bool = False
     commit_seconds: int = 120
@@ -79,6 +81,8 @@ class DemoSettings:
         self._within("--trainers", self.trainers, 1, MAX_SLOTS)
         self._within("--cheaters", self.cheaters, 0, self.trainers)
         self._within("--seed", self.seed, 0, 2**32 - 1)
+        if self.settlement not in ("proven", "attested"):
+            raise DemoSettingsInvalid(f"--settlement {self.settlement!r} is neither proven nor attested")
         if self.cheaters and not self.attacks:
             raise DemoSettingsInvalid("--attacks names no attack: name one, or run with --cheaters 0")
         if self.keep and self.trainers >= MAX_SLOTS:

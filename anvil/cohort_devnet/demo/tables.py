@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cohort_devnet.demo.report import HONEST, Money, Report, Round, tokens
-from cohort_devnet.demo.wording import price_text, role_text, share_text, short
+from cohort_devnet.demo.wording import price_text, proof_text, role_text, share_text, short
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -34,6 +34,7 @@ def _rounds_table(report: Report) -> Table:
     for head in ("round", "accuracy", "accepted"):
         table.add_column(head, justify="right")
     table.add_column("judged by")
+    table.add_column("proof", overflow="fold")
     table.add_column("flagged", overflow="fold")
     for head in ("paid out", "gas", "seconds"):
         table.add_column(head, justify="right")
@@ -45,12 +46,22 @@ def _rounds_table(report: Report) -> Table:
             f"{entry.accuracy:.3f}",
             f"{len(entry.accepted)}/{len(report.trainers)}",
             entry.judged_by.partition(":")[0] or "nobody",
+            _proof(entry),
             flagged or "nobody",
             report.amount(sum(entry.payouts.values())),
             f"{sum(step.gas for step in entry.gas):,}",
             f"{entry.seconds.get('total', 0.0):.1f}",
         )
     return table
+
+
+def _proof(entry: Round) -> str:
+    """Short: the detail below has the rest."""
+    if entry.proof is None:
+        return "none"
+    if entry.proof.mode == "attested" or entry.proof.prove_seconds is None:
+        return entry.proof.mode
+    return f"proven {entry.proof.prove_seconds:.1f} s"
 
 
 def _detail(report: Report) -> Group:
@@ -70,6 +81,9 @@ def _round_lines(report: Report, entry: Round) -> list[str]:
     )
     lines.append(f"paid ({report.project.token_symbol}): {pays}")
     lines.append("gas: " + ", ".join(f"{step.step} {step.gas:,}" for step in entry.gas))
+    if entry.proof is not None and entry.proof.mode == "proven":
+        vouched = f"{entry.proof.receipts} witnesses vouch for the model's bytes"
+        lines.append(f"settled by {proof_text(entry.proof)}, accepted by the contract; {vouched}")
     if entry.outcome != "settled":
         lines.append(f"the round was {entry.outcome}: no outcome was settled in time")
     return lines

@@ -13,7 +13,7 @@ from cohort_protocol.errors import Unavailable
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceNotFound
-from cohort_protocol.service.messages import ProjectState, RoundView
+from cohort_protocol.service.messages import ProjectState, ProofView, RoundView
 
 from cohort_devnet.demo.accuracy import AccuracyMeter
 from cohort_devnet.demo.display import Display, MarketView, RoundLine
@@ -70,6 +70,8 @@ class MarketWatch:
     times: dict[int, RoundTimes] = field(default_factory=dict)
     refusals: dict[int, dict[str, tuple[str, str]]] = field(default_factory=dict)
     """Round -> trainer -> (code, words)."""
+    proofs: dict[int, ProofView] = field(default_factory=dict)
+    """Round -> its proof, of rounds that have ended."""
 
     def run(self) -> None:
         """Returns when the last round is over. Raises `ProcessFailed`, `MarketStalled`."""
@@ -130,6 +132,8 @@ class MarketWatch:
             return  # asked again with the next state
         times.see("ended", now)
         self._note_refusals(view)
+        if view.proof is not None:
+            self.proofs[number] = view.proof
         if view.next_model is not None:
             self.accuracy.measure(number, view.next_model)
         line = RoundLine.of(view, times.seconds())

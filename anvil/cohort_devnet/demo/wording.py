@@ -5,28 +5,65 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cohort_devnet.demo.report import HONEST, Prices
+from cohort_devnet.demo.report import HONEST, Prices, Proof
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
-PROVEN = (
-    "All parts work together as separate processes, and no service process held an owner's or a trainer's key.",
-    "The contract paid by the scores that a quorum of witnesses signed, and no round paid more than its budget.",
+_TOGETHER = "All parts work together as separate processes, and no service process held an owner's or a trainer's key."
+_FACTS = (
     "All money adds up, from token balances and events on chain alone.",
     "Copying was impossible: commitments were on chain before the first update was shown.",
 )
-NOT_PROVEN = (
-    "That the scores are right if you do not trust the witnesses: here all of them are ours, and a captured quorum "
-    "can misstate scores, though never pay more than the budget. What they signed can be computed again by anyone "
-    "from the bundles on IPFS; a proof on chain in their place is a later version.",
+_LIMITS = (
     "Anything about real prices: gas is measured, but its price is an assumption that is printed beside it.",
     "That other tasks, other data or cleverer cheats give the same figures.",
 )
+PROVEN = {
+    "attested": (
+        _TOGETHER,
+        "The contract paid by the scores that a quorum of witnesses signed, and no round paid more than its budget.",
+        *_FACTS,
+    ),
+    "proven": (
+        _TOGETHER,
+        "Each round's scores, weights and next model follow from the committed updates: the contract checked a proof "
+        "of all inner products and ran the scoring policy on them itself, in the settlement's transaction.",
+        "The final model is the first one plus the sum of the paid work, by the commitments on chain.",
+        *_FACTS,
+    ),
+}
+"""By what rounds rest on."""
+NOT_PROVEN = {
+    "attested": (
+        "That the scores are right if you do not trust the witnesses: here all of them are ours, and a captured quorum "
+        "can misstate scores, though never pay more than the budget. What they signed can be computed again by anyone "
+        "from the bundles on IPFS. Rounds of `--settlement proven` prove themselves instead.",
+        *_LIMITS,
+    ),
+    "proven": (
+        "Facts about bytes, which no proof speaks of: that updates could be fetched, and that the public rows are "
+        "those of the owner's batch. A quorum of witnesses says so, and here all of them are ours.",
+        "Anything to somebody who knows the secret of the reference string: on this local chain everybody does. "
+        "Elsewhere it comes from a public ceremony (`cohort srs import`), and a known secret is refused.",
+        *_LIMITS,
+    ),
+}
 
 
 def number_word(value: int) -> str:
     """Small numbers in words, others in digits."""
     return _NUMBERS[value] if 0 <= value < len(_NUMBERS) else str(value)
+
+
+def proof_text(proof: Proof | None) -> str:
+    """What a round's settlement rests on, with figures where it is a proof."""
+    if proof is None:
+        return "nobody"
+    if proof.mode == "attested":
+        return "witnesses' signatures"
+    if proof.prove_seconds is None or proof.verify_gas is None:
+        return "a proof"
+    return f"a proof ({proof.prove_seconds:.1f} s, {proof.verify_gas:,} gas to check)"
 
 
 def role_text(role: str) -> str:

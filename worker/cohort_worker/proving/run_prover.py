@@ -42,11 +42,12 @@ class Prover:
 
 
 def find_prover(setting: str) -> Prover:
-    """`auto`: the compiled prover if it is on the PATH, else Python's. `python`: that. Else the path of another one.
+    """`auto`: the compiled prover if it is beside this Python or on the PATH, else Python's. `python`: that. Else the path of another one.
 
     Raises `ProverMissing`."""
     if setting in ("auto", "python"):
-        compiled = shutil.which(COMPILED) if setting == "auto" else None
+        beside = Path(sys.executable).with_name(COMPILED)  # where `make prover` puts it
+        compiled = (shutil.which(str(beside)) or shutil.which(COMPILED)) if setting == "auto" else None
         if compiled is not None:
             return Prover(COMPILED, (compiled,))
         return Prover("python", (sys.executable, "-m", "cohort_worker.proving.python_prover"))
