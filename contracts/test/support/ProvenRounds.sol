@@ -1,28 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {IGramPolicy} from "../../src/interfaces/IGramPolicy.sol";
 import {IRoundVerifier} from "../../src/interfaces/IRoundVerifier.sol";
 import {WitnessSignature} from "../../src/types/Types.sol";
 import {Point} from "../../src/verification/proven/Bn254.sol";
 import {ProvenVerifier} from "../../src/verification/proven/ProvenVerifier.sol";
-import {Challenges, PlainArgument, PlainCurve, PlainGram, RoundProof, Shape} from "./PlainArgument.sol";
+import {HintedPolicy} from "./HintedPolicy.sol";
+import {PlainArgument, PlainCurve, PlainGram, RoundProof, Shape} from "./PlainArgument.sol";
 import {PlainProver, Polynomials} from "./PlainProver.sol";
 import {CheatCodes} from "./Vm.sol";
-
-/// @notice A policy whose words are its hints, 32 bytes each.
-contract HintedPolicy is IGramPolicy {
-    bytes32 public constant POLICY_HASH = keccak256("hinted policy");
-
-    function judge(uint256, uint256, uint256, uint256, bytes calldata, bytes calldata hints)
-        external
-        pure
-        returns (uint256[] memory words)
-    {
-        words = new uint256[](hints.length / 32);
-        for (uint256 i; i < words.length; ++i) words[i] = uint256(bytes32(hints[32 * i:32 * i + 32]));
-    }
-}
 
 /// @notice A round in the making: what the parties know, say and prove. Tests change one part and see that it is refused.
 struct ProvenRound {
