@@ -17,6 +17,7 @@ from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.errors import NoContract
 from cohort_protocol.chain.events import MarketEvent, MarketLogs, ProjectCreated, RoundSettled
 from cohort_protocol.chain.market import Market
+from cohort_protocol.chain.packed import AdmittedRow, SettledRow
 from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
@@ -201,6 +202,13 @@ class RoundCase:
     @property
     def bundle_cid(self) -> Cid:
         return Cid.from_bytes(self.settled.bundle_cid)
+
+    def judged(self) -> list[tuple[AdmittedRow, SettledRow]]:
+        """Every admitted row with what it got. Raises `NotTold` if they differ in number: `events` says so."""
+        admitted, settled = self.record.rows, self.settled.rows
+        if len(admitted) != len(settled):
+            raise NotTold(f"{len(admitted)} rows were admitted and {len(settled)} settled: see the check 'events'")
+        return list(zip(admitted, settled, strict=True))
 
     def trainer(self, member: int) -> str:
         """Raises `NotTold` for a number that nobody was given: `events` says so."""

@@ -116,5 +116,8 @@ def find(check: Check[Subject], subject: Subject, round: int | None) -> Finding:
         result = false(str(error))
     except CohortError as error:
         result = unknown(f"{type(error).__name__}: {error}")
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # Whatever is read may be hostile. What nobody foresaw is on record here, and no other check is lost to it.
+        result = unknown(f"unforeseen {type(error).__name__}: {error}; please report it")
     text = result.text if len(result.text) <= MAX_TEXT else result.text[: MAX_TEXT - 3] + "..."
     return Finding(check.name, check.about, round, result.state, text, result.figures)

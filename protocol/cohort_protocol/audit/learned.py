@@ -75,7 +75,7 @@ def contribution(case: RoundCase) -> Result:
     measured = [row for row, value in enumerate(values) if value is not None]
     if len(measured) < 2:
         return absent("the models of all updates but one have diverged: there is nothing to compare")
-    paid = case.record.pays()
+    paid = [row.pay for _, row in case.judged()]
     total = sum(paid) or 1
     positive = sum(max(0, values[row] or 0) for row in measured) or 1
     shares = {row: float(max(0, values[row] or 0) / positive) for row in measured}

@@ -293,7 +293,7 @@ def standing(case: RoundCase) -> Result:
     settled, project = case.settled, case.project
     before = _records_before(case)
     problems, n = [], len(settled.rows)
-    for admitted, row in zip(case.record.rows, settled.rows, strict=True):
+    for admitted, row in case.judged():
         expected = next_record(
             before[admitted.member],
             pay=row.pay,
@@ -304,17 +304,11 @@ def standing(case: RoundCase) -> Result:
         )
         if row.record != expected:
             problems.append(f"member {admitted.member} should have {expected}, settled was {row.record}")
-    rejected = {
-        project.record.trainers.get(admitted.member)
-        for admitted, row in zip(case.record.rows, settled.rows, strict=True)
-        if row.reason != 0
-    }
+    rejected = {project.record.trainers.get(admitted.member) for admitted, row in case.judged() if row.reason != 0}
     most = rejection_loss(project.created.standing_weight)
-    here = [event for event in case.record.of(LossRecorded) if event.at[:1] == settled.at[:1]]
-    for event in here:
-        if event.at.transaction_hash == settled.at.transaction_hash and (
-            event.trainer not in rejected or event.loss > most
-        ):
+    for event in case.record.of(LossRecorded):
+        of_settlement = event.at.transaction_hash == settled.at.transaction_hash
+        if of_settlement and (event.trainer not in rejected or event.loss > most):
             problems.append(f"{event.trainer} lost {event.loss}: only rejected rows cost standing, at most {most}")
     return agreed(
         problems,

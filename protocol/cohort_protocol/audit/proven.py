@@ -103,6 +103,8 @@ def proven_scores(case: RoundCase) -> Result:
     """The policy on the proven Gram matrix gives the settled scores and reasons. Needs no file but the spec."""
     settled = [Outcome(row.score, row.reason) for row in case.settled.rows]
     expected = [Outcome(row.score, int(row.reason)) for row in _judged(case, _evidence(case)).rows]
+    if len(expected) != len(settled):
+        return false(f"the evidence has {len(expected)} rows, {len(settled)} were settled")
     problems = [
         f"row {index} has score {ours.score} and reason {ours.reason} by the policy, settled were {theirs.score} and "
         f"{theirs.reason}"

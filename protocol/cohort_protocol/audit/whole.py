@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from cohort_protocol.audit.cases import ProjectCase
 from cohort_protocol.audit.findings import Check, Result, agreed
-from cohort_protocol.chain.events import ProjectCreated, ProjectEnded
+from cohort_protocol.chain.events import (
+    MemberJoined,
+    MemberLeft,
+    ProjectCreated,
+    ProjectEnded,
+    Staked,
+    StakeSlashed,
+    StakeWithdrawn,
+)
 
 
 def history(case: ProjectCase) -> Result:
@@ -37,6 +45,36 @@ def history(case: ProjectCase) -> Result:
     return agreed(problems, text, events=len(record.events), rounds=len(opened), members=len(record.trainers))
 
 
+def members(case: ProjectCase) -> Result:
+    """Who has which number, who has joined and whose stake is in, by events and in the market."""
+    joined: dict[int, bool] = {}
+    staked: dict[int, bool] = {}
+    for event in case.record.events:
+        match event:
+            case MemberJoined():
+                joined[event.member] = True
+            case MemberLeft():
+                joined[event.member] = False
+            case Staked():
+                staked[event.member] = True
+            case StakeWithdrawn() | StakeSlashed():
+                staked[event.member] = False
+    problems = []
+    for number, trainer in sorted(case.record.trainers.items()):
+        found = case.sources.market.member_at(case.number, number, case.head.number)
+        by_events = (trainer, joined.get(number, False), staked.get(number, False))
+        if (found.trainer, found.joined, found.staked) != by_events:
+            there = _words(found.trainer, found.joined, found.staked)
+            problems.append(f"member {number} is {_words(*by_events)} by events, {there} in the market")
+    text = f"{len(case.record.trainers)} members, {sum(joined.values())} in, {sum(staked.values())} with a stake"
+    return agreed(problems, text, members=len(case.record.trainers), joined=sum(joined.values()))
+
+
+def _words(trainer: str, joined: bool, staked: bool) -> str:
+    return f"{trainer} ({'in' if joined else 'not in'}, {'staked' if staked else 'without a stake'})"
+
+
 CHECKS: tuple[Check[ProjectCase], ...] = (
     Check("history", "rounds, members and ending by events against the market's counts", history),
+    Check("members", "members by events against the market's", members),
 )
