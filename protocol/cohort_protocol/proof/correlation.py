@@ -53,10 +53,13 @@ def _correlate(limbs: np.ndarray, bits: int, threads: int) -> np.ndarray | None:
         spectrum = np.fft.rfft(digits[k], size)
         planes[2 * k], planes[2 * k + 1] = spectrum.real, spectrum.imag
 
-    def inverse(s: int) -> tuple[np.ndarray, float]:
+    def inverse(s: int) -> np.ndarray | None:
         values = np.fft.irfft(planes[s], size)[1:d]
         rounded = np.rint(values)
-        return rounded, float(np.abs(values - rounded).max())
+        values -= rounded
+        if values.max() > FARTHEST or values.min() < -FARTHEST:
+            return None
+        return rounded.astype(np.int64)
 
     found = _Limbs(bits, 2 * len(digits), d - 1)
     with ThreadPoolExecutor(threads) as pool:
@@ -64,40 +67,44 @@ def _correlate(limbs: np.ndarray, bits: int, threads: int) -> np.ndarray | None:
         list(pool.map(lambda start: _multiply(planes, start), range(0, half, _FREQUENCIES)))
         count = 2 * len(digits) - 1
         for first in range(0, count, threads):
-            for values, error in pool.map(inverse, range(first, min(first + threads, count))):
-                if error > FARTHEST:
+            for sums in pool.map(inverse, range(first, min(first + threads, count))):
+                if sums is None:
                     return None
-                found.add(values)
+                found.add(sums)
     return _reduce(found.whole())
 
 
 class _Limbs:
-    """Sums of digits below 2^53, least digit first, as limbs of 24 bits."""
+    """Sums of digits, least digit first, as limbs of 24 bits.
+
+    A sum has at most 18 pairs of digits for each of d <= 2^24 entries: below 2^51 with 12 bits. What is added up for one
+    limb is below 2^63."""
 
     def __init__(self, bits: int, digits: int, size: int) -> None:
-        # Two digits are at most 2^22, d at most 2^24, and 14 pairs of them add up: 2^50 on top of the last digit.
-        self._limbs = np.zeros((-(-(bits * digits + 50) // BITS), size), np.int32)
+        self._limbs = np.zeros((-(-(bits * digits + 51) // BITS), size), np.int32)
         self._bits, self._next = bits, 0
-        self._filled, self._carried = np.zeros(size), np.zeros(size)
+        self._filled = np.zeros(size, np.int64)
 
-    def add(self, values: np.ndarray | float) -> None:
-        """The next digit's sums; float64[size], not kept."""
-        values = values + self._carried
-        np.floor(values * 2.0**-self._bits, out=self._carried)
-        values -= self._carried * 2.0**self._bits
+    def add(self, sums: np.ndarray) -> None:
+        """The next digit's sums: int64[size], used up."""
         limb, shift = divmod(self._bits * self._next, BITS)
-        self._filled += values * 2.0**shift
+        if shift:
+            sums <<= shift
+        self._filled += sums
         self._next += 1
         if shift + self._bits == BITS:
-            self._limbs[limb] = self._filled
-            self._filled[:] = 0
+            self._close(limb)
 
     def whole(self) -> np.ndarray:
         """int32[limbs, size]; the last limb has the sign."""
-        while self._bits * (self._next + 1) < BITS * len(self._limbs):
-            self.add(0.0)
-        self._limbs[-1] = self._filled + self._carried * 2.0 ** (BITS - self._bits)
+        for limb in range(self._bits * self._next // BITS, len(self._limbs) - 1):
+            self._close(limb)
+        self._limbs[-1] = self._filled
         return self._limbs
+
+    def _close(self, limb: int) -> None:
+        np.bitwise_and(self._filled, (1 << BITS) - 1, out=self._limbs[limb], casting="unsafe")
+        self._filled >>= BITS
 
 
 def _digits(limbs: np.ndarray, bits: int) -> np.ndarray:
