@@ -46,7 +46,7 @@ def _tell(part: str, share: float) -> None:
 
 def _end_with_parent() -> None:
     """Standard input is a pipe that the worker never writes to: its end is the worker's."""
-    while sys.stdin.buffer.read(1):
+    while os.read(0, 1):  # not through sys.stdin, whose lock would be missed when the interpreter ends
         pass
     os._exit(3)
 
