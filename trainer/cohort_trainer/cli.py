@@ -31,6 +31,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "rehearse": ("Rehearse attacks on a project: accuracy lost, money earned.", "trainer"),
     "aggregator": ("See, add to and take out an aggregator's bond and fees.", "trainer"),
     "srs": ("Import and check the reference strings of proven projects.", "trainer"),
+    "public-key": ("Show the public key of a keystore, for the readers of a private project.", "trainer"),
     "serve": ("Run the API.", "backend"),
     "db": ("Create or migrate the service's database.", "backend"),
     "worker": ("Run the worker: index the chain, score rounds, settle.", "worker"),

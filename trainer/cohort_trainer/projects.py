@@ -16,6 +16,7 @@ from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
 from cohort_protocol.learning.architecture import Architecture, parse_architecture
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.scoring import check_needs, policy_by_name
+from cohort_protocol.sealing.project import Sealing, check_readers, sealing_of
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
 
@@ -46,6 +47,11 @@ class VerifiedProject:
         """How its updates and models are committed to. Raises as `Connection.scheme`."""
         return connection.scheme(self.spec.settlement, self.terms.verifier, self.terms.dimension)
 
+    @property
+    def sealing(self) -> Sealing:
+        """How its updates are published: as they are, or sealed for its witnesses and aggregators."""
+        return sealing_of(self.spec, self.identity.chain_id, self.identity.market, self.id)
+
 
 def verify_project(connection: Connection, home: Home, project: int) -> VerifiedProject:
     """Reads and checks a project. Keeps the spec in the home, so that a restart needs no IPFS.
@@ -60,6 +66,7 @@ def verify_project(connection: Connection, home: Home, project: int) -> Verified
         architecture = parse_architecture(spec.model.family, spec.model.config, spec.data)
         policy_hash = policy_by_name(spec.policy.name, spec.policy.params).policy_hash()
         check_needs(spec.policy.name, batches=any(terms.validation_root))
+        check_readers(spec, terms)
     except (InvalidInput, NotFound) as error:
         raise ProjectUnsafe(f"project {project}: its spec {spec_cid} cannot be used here: {error}") from error
     checks = {

@@ -200,7 +200,15 @@ class Trainer(Actor):
 
     def guard(self, steps: RoundSteps) -> StakeGuard:
         """Opens what the steps committed to and nobody else opened, before the stake can be slashed."""
-        return StakeGuard(steps.connection, steps.project, steps.journal, steps.seats, steps.sender, steps.salt_of)
+        return StakeGuard(
+            steps.connection,
+            steps.project,
+            steps.journal,
+            steps.seats,
+            steps.sender,
+            salt_of=steps.salt_of,
+            published=steps.published,
+        )
 
     def journal(self, project: int, delegate_of: str | None = None) -> RoundJournal:
         """The records of this trainer's rounds, or of those of a trainer that this home works for."""

@@ -23,6 +23,8 @@ from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
+from cohort_protocol.sealing.errors import ReadersInvalid
+from cohort_protocol.sealing.project import check_readers
 from cohort_protocol.service.messages import ProjectDraft, ProjectRequest, TermsRequest, TransactionToSign
 from cohort_protocol.spec import ProjectSpec
 from cohort_protocol.update import decode_model, model_size
@@ -115,7 +117,8 @@ def draft_project(
 def check_terms(
     market: Market, contracts: ProjectContracts, profile: Profile, request: ProjectRequest, policy_hash: bytes
 ) -> ProjectTerms:
-    """The terms as the contract takes them. Raises `TermsRefused` for what `TermsCheck.sol` refuses, in words."""
+    """The terms as the contract takes them. Raises `TermsRefused` for what `TermsCheck.sol` refuses, in words, and
+    `SpecRefused` for readers of a private project that are not those of the terms."""
     for name in ("round_budget", "aggregator_fee", "stake", "bond"):
         _at_most(name, getattr(request.terms, name), MAX_UINT112)
     _at_most("score_floor", request.terms.score_floor, MAX_UINT64)
@@ -126,6 +129,10 @@ def check_terms(
     except TermsOutOfBounds as error:
         hint = f": {_HINTS[error.what]}" if error.what in _HINTS else ""
         raise TermsRefused(f"{error}{hint}") from error
+    try:
+        check_readers(request.spec, terms)
+    except ReadersInvalid as error:
+        raise SpecRefused(str(error)) from error
     return terms
 
 

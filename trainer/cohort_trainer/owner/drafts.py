@@ -27,8 +27,19 @@ from cohort_protocol.learning.data import Dataset
 from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_rows import reads_batch
 from cohort_protocol.scoring import PolicyNeedsUnmet, check_needs, policy_by_name
+from cohort_protocol.sealing.errors import ReadersInvalid
+from cohort_protocol.sealing.project import check_readers
 from cohort_protocol.service.messages import ProjectDraft, TermsRequest
-from cohort_protocol.spec import DataSpec, HyperParameters, ModelSpec, PolicySpec, ProjectSpec, Settlement, SpecModel
+from cohort_protocol.spec import (
+    DataSpec,
+    HyperParameters,
+    ModelSpec,
+    PolicySpec,
+    ProjectSpec,
+    PublicKeyText,
+    Settlement,
+    SpecModel,
+)
 from cohort_protocol.standing import standing_weight
 from cohort_protocol.update import encode_model, model_from_floats
 from eth_abi.exceptions import DecodingError
@@ -68,6 +79,9 @@ class SpecDraft(SpecModel):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     settlement: Settlement = "attested"
     """"proven": rounds prove themselves; needs the market's verifier of proven rounds and its SRS file."""
+    readers: list[PublicKeyText] = Field(default_factory=list)
+    """Public keys of all witnesses and aggregators (`cohort public-key` shows each its own): makes the project private
+    (`sealing`)."""
 
 
 @dataclass(frozen=True)
@@ -225,17 +239,19 @@ def make_plan(
         policy=PolicySpec(name=policy.name, params=policy.description()["params"]),
         seed=draft.seed,
         settlement=draft.settlement,
+        readers=draft.readers,
     )
     terms = _terms_on_chain(request, spec, policy.policy_hash(), rules)
     try:
         check_terms(terms, rules.profile)
+        check_readers(spec, terms)
         check_needs(policy.name, batches=any(terms.validation_root))
         if reads_batch(policy.needs) and not any(terms.validation_root):
             raise PolicyNeedsUnmet(
                 f"policy {policy.name!r} judges by validation batches and the terms have no validation root: give your "
                 "labelled examples (--validation FILE), or take the policy that does without: peer"
             )
-    except (TermsOutOfBounds, PolicyNeedsUnmet) as error:
+    except (TermsOutOfBounds, PolicyNeedsUnmet, ReadersInvalid) as error:
         raise OwnerInputInvalid(str(error)) from error
     protocol_fee = terms.protocol_fee(rules.profile.protocol_fee_bps)
     full_fee = next((token.full_fee for token in rules.profile.tokens if token.token == terms.token), 0)

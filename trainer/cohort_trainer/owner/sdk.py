@@ -363,7 +363,10 @@ def _batches_in_words(plan: ProjectPlan) -> list[str]:
 def _settlement_in_words(plan: ProjectPlan) -> str:
     if plan.spec.settlement == "attested":
         return f"attested: {plan.terms.quorum} of {len(plan.terms.witnesses)} witnesses sign each round's outcome"
-    return "proven: the chain checks a proof of each round's scores, pay and model; witnesses vouch for bytes"
+    proven = "proven: the chain checks a proof of each round's scores, pay and model; witnesses vouch for bytes"
+    if plan.spec.private:
+        return f"{proven}; private: only the {len(plan.spec.readers)} witnesses and aggregators can open updates"
+    return proven
 
 
 def _who_may_join(terms: ProjectTerms) -> str:

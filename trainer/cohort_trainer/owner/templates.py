@@ -8,6 +8,9 @@ title = "Handwritten digits"
 description = "Recognise digits in 8 x 8 images."
 seed = 7                      # mixed into every trainer's own seed
 
+# settlement = "proven"       # the chain checks a proof of every round; needs the market's SRS file (`cohort srs`)
+# readers = ["0x02...", ...]  # private: updates are sealed for these keys, all witnesses and aggregators
+
 [model]
 family = "digits-cnn"         # or "mlp", for data of any shape
 seed = 7                      # of the first weights

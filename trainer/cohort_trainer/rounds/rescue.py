@@ -63,6 +63,8 @@ class StakeGuard:
     sender: TransactionSender
     salt_of: Callable[[int], bytes]
     """Round -> salt (32 bytes)."""
+    published: Callable[[bytes], bytes]
+    """The file of an update -> the file that is on IPFS, sealed in a private project."""
     open: set[int] = field(default_factory=set)
     """Rounds whose commitment may still have to be opened."""
 
@@ -164,7 +166,7 @@ class StakeGuard:
             return
         try:
             scheme = self.project.scheme(self.connection)
-            yield scheme.update(decode_update(data, dimension)), bytes(cid_of(data))
+            yield scheme.update(decode_update(data, dimension)), bytes(cid_of(self.published(data)))
         except CodecError as error:
             log.warning("update-file-broken", round=number, why=str(error))
 

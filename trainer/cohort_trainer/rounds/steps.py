@@ -127,7 +127,7 @@ class RoundSteps:
         assert facts.view is not None
         project, identity, member = self.project.id, self.project.identity, facts.member.number
         file = encode_update(update)
-        update_hash, cid = self._committed(update), cid_of(file)
+        update_hash, cid = self._committed(update), cid_of(self.published(file))
         promised = commitment(
             identity, project, facts.number, member, update_hash, bytes(cid), self.salt_of(facts.number)
         )
@@ -146,6 +146,10 @@ class RoundSteps:
             seed=self.training.seed,
         )
         return self.journal.begin(record, file)
+
+    def published(self, file: bytes) -> bytes:
+        """What the project's readers fetch: the file of an update, or the file sealed for them."""
+        return self.project.sealing.published(file, bytes(self.account.key))
 
     def _committed(self, update: np.ndarray) -> bytes:
         """The 32 bytes that an update is committed to by: in a proven project a point, which takes seconds for millions
@@ -293,7 +297,7 @@ class RoundSteps:
         data = self._update_bytes(facts, record)
         if not record.published:
             record = self.journal.change(record, published=True)
-        self.connection.store.put(data)
+        self.connection.store.put(self.published(data))
         return record
 
     def _reveal_by_service(self, facts: RoundFacts, record: RoundRecord) -> Step:
@@ -333,7 +337,7 @@ class RoundSteps:
         """The file that was committed to, byte for byte; made again with the same seed if the disk lost it."""
         size = update_size(self.project.terms.dimension)
         data = self.journal.update_file(record.round, size)
-        if data is not None and str(cid_of(data)) == record.cid:
+        if data is not None and str(cid_of(self.published(data))) == record.cid:
             return data
         log.warning("update-lost", project=record.project, round=record.round, next="training again to compare")
         if record.train_reference != self.training.reference:
@@ -351,10 +355,10 @@ class RoundSteps:
                 f"{record.update} (other data, device or library versions): this round cannot be revealed"
             )
         data = encode_update(again)
-        if str(cid_of(data)) != record.cid:
+        if (found := str(cid_of(self.published(data)))) != record.cid:
             raise RecordBroken(
                 f"the update of round {record.round} is lost; the one made again is the same, but its file would be "
-                f"{cid_of(data)} instead of {record.cid} (another version of safetensors): this round cannot be "
+                f"{found} instead of {record.cid} (another version of safetensors): this round cannot be "
                 "revealed"
             )
         self.journal.keep_update(record.round, data)
