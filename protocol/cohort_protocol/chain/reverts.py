@@ -164,6 +164,25 @@ TEXTS = {
     "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
     "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
     "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
+    "ArgumentInvalid": "the proof does not prove this outcome of the round",
+    "CommitmentInvalid": "the commitment of row {row} is no point of the curve, or not ({x}, {y})",
+    "InverseInvalid": "the inverse {h} that comes with the proof is not that of its challenge",
+    "LayoutInvalid": (
+        "{steps} past steps, {trainable} rows of u0 and {values} value rows: at most 10 in all, 0 or 1 of u0, 0 or "
+        "3 of values"
+    ),
+    "NextModelMismatch": "the proven step leads to the model {found}, the settlement names {claimed}",
+    "PointInvalid": "({x}, {y}) is no point of the curve",
+    "PolicyMismatch": "the project's policy has the hash {wanted}, this verifier runs the one with {found}",
+    "PrecompileFailed": "the precompile at address {precompile} gave no answer: too little gas, or the chain has none",
+    "PublicRowsMismatch": "the public rows in the evidence have the hash {found}, posted was {stored}",
+    "PublicRowsMissing": "round {round} has no public rows: post them first, from round 2 on there must be some",
+    "RowCountInvalid": "the evidence has {found} rows, 1 .. {most} are possible",
+    "ScalarTooLarge": "the scalar {found} of the proof is not below the order of the curve",
+    "ScoresMismatch": "the policy gives scores with the hash {found}, the settlement claims {claimed}",
+    "TauInvalid": "[tau]_2 is no point of the curve's second group, or says nothing",
+    "WeightsTooLarge": "the weights add up to {found}, at most {most} is possible",
+    "WordsMismatch": "the policy gave {found} scores for {rows} rows",
     # OpenZeppelin
     "ERC20InsufficientAllowance": "the allowance for {spender} is {allowance} and {needed} is needed: approve first",
     "ERC20InsufficientBalance": "{sender} holds {balance} base units and {needed} are needed",
