@@ -64,32 +64,23 @@ def audit(
 
     cohort audit 1 --report audit.html
     """
+    from cohort_trainer.auditing.places import Places
     from cohort_trainer.auditing.screen import Screen
 
-    places = _places(run, chain, state, ipfs, gateway, market, start_block, chain_id, deployment, home)
+    given = Places(chain, state, market, chain_id, start_block, ipfs, gateway, srs)
+    places = _places(given, run, deployment, home)
     screen = Screen(quiet=as_json)
     with ExitStack() as stack:
-        finished = _audit(stack, places, project, round, api, threads, srs, screen)
+        finished = _audit(stack, places, project, round, api, threads, screen)
         _write(finished, screen, as_json, report)
     finished.raise_if_not_true()
 
 
-def _places(
-    run: Path | None,
-    chain: str | None,
-    state: Path | None,
-    ipfs: str | None,
-    gateway: str | None,
-    market: str | None,
-    start_block: int,
-    chain_id: int | None,
-    deployment: Path | None,
-    home: Path | None,
-) -> Places:
+def _places(given: Places, run: Path | None, deployment: Path | None, home: Path | None) -> Places:
     """Options before the address book, that before a home, that before a run's folder."""
-    from cohort_trainer.auditing.places import DEMO_FOLDER, Places, of_book, of_home, of_run
+    from cohort_trainer.auditing.places import DEMO_FOLDER, of_book, of_home, of_run
 
-    found = Places(chain, state, market, chain_id, start_block, ipfs, gateway)
+    found = given
     if deployment is not None:
         found = found.over(of_book(deployment))
     if home is not None:
@@ -106,7 +97,6 @@ def _audit(
     rounds: list[int] | None,
     api: str | None,
     threads: int,
-    srs: Path | None,
     screen: Screen,
 ) -> Audit:
     from cohort_protocol.audit.cases import Sources
@@ -131,7 +121,7 @@ def _audit(
     stack.callback(client.close)
     client.check()
     client.require_code(places.market)
-    sources = Sources(client, Market(client, places.market), store, places.start_block, threads, srs)
+    sources = Sources(client, Market(client, places.market), store, places.start_block, threads, places.srs)
     service = stack.enter_context(ServiceClient(api)) if api is not None else None
     return check(sources, project, rounds, service_client=service, say=screen.say, saw=screen.saw)
 

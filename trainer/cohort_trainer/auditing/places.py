@@ -15,6 +15,7 @@ from cohort_protocol.ipfs.store import IpfsStore
 
 from cohort_trainer.auditing.errors import AuditPlaceInvalid
 from cohort_trainer.durable_files import read_bounded
+from cohort_trainer.errors import TrainerError
 
 DEMO_FOLDER = Path("demo-report")
 MAX_BOOK_BYTES = 64 * 1024
@@ -32,6 +33,8 @@ class Places:
     start_block: int = 0
     ipfs: str | None = None
     gateway: str | None = None
+    srs: Path | None = None
+    """Reference string of a proven project."""
 
     def over(self, other: Places) -> Places:
         """What is not known here is taken from the other."""
@@ -59,7 +62,20 @@ def of_run(folder: Path) -> Places:
     """Of a run of `cohort demo` that has ended. Raises `AuditPlaceInvalid`."""
     book = of_book(folder / "deployment.json")
     store = (folder / "run" / "ipfs").absolute()
-    return replace(book, state=folder / "chain-state.json", ipfs=f"file://{store}" if store.is_dir() else None)
+    return replace(
+        book,
+        state=folder / "chain-state.json",
+        ipfs=f"file://{store}" if store.is_dir() else None,
+        srs=_srs_of(folder / "run" / "owner"),
+    )
+
+
+def _srs_of(root: Path) -> Path | None:
+    """The reference string that a home uses; None if it uses none, or there is no home."""
+    try:
+        return of_home(root).srs
+    except TrainerError:
+        return None
 
 
 def of_book(path: Path) -> Places:
@@ -87,4 +103,5 @@ def of_home(root: Path) -> Places:
         chain_id=config.chain_id,
         start_block=config.start_block,
         ipfs=config.ipfs_url,
+        srs=Path(config.srs) if config.srs is not None else None,
     )
