@@ -32,6 +32,9 @@ from cohort_protocol.round_inputs import RoundInputs, RoundInputsInvalid, round_
 from cohort_protocol.scoring import Policy, policy_by_name
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
 
+SEALED = "updates are sealed for the project's readers: the proof stands for what an outsider cannot compute again"
+"""Why a check does not apply to a private project."""
+
 T = TypeVar("T")
 
 Progress = Callable[[str], None]
@@ -165,6 +168,11 @@ class ProjectCase:
             return schemes.of("proven", self.terms.verifier, self.terms.dimension)
         except ProofError as error:
             raise NotTold(f"files cannot be compared with their commitments: {error}") from error
+
+    @property
+    def private(self) -> bool:
+        """Whether updates are sealed for the project's witnesses and aggregators. Raises what `spec` raises."""
+        return self.spec.get().private
 
     def policy(self) -> Policy:
         """Raises what `spec` raises, `UnknownPolicy`, `PolicyParametersInvalid`."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from importlib.util import find_spec
 
-from cohort_protocol.audit.cases import RoundCase
+from cohort_protocol.audit.cases import SEALED, RoundCase
 from cohort_protocol.audit.findings import Check, Result, absent, agreed, false, shown, unknown
 from cohort_protocol.bundle import fetch_model, fetch_update
 from cohort_protocol.commitments import ZERO32
@@ -29,6 +29,8 @@ def public_rows(case: RoundCase) -> Result:
     posted = case.record.public_rows
     if posted == ZERO32:
         return absent("no public rows were posted")
+    if case.project.private:
+        return absent(SEALED)
     inputs = case.inputs.get()
     reads = reads_batch(case.project.policy().needs) and case.record.validation != ZERO32
     if not reads and inputs.settlement == "attested":
@@ -66,6 +68,8 @@ def contribution(case: RoundCase) -> Result:
     a spot check by another rule, with its rank correlation. Only shown: the policy decides pay, not this."""
     if case.record.validation == ZERO32:
         return absent("no batch was revealed to measure contribution on")
+    if case.project.private:
+        return absent(SEALED)
     if len(case.record.rows) < 2:
         return absent("one row has nobody to be compared with")
     if find_spec("torch") is None:

@@ -9,7 +9,7 @@ from eth_abi import decode
 from eth_abi.exceptions import DecodingError
 
 from cohort_protocol.audit.calls import witness_words
-from cohort_protocol.audit.cases import RoundCase
+from cohort_protocol.audit.cases import SEALED, RoundCase
 from cohort_protocol.audit.findings import Check, NotTold, Result, absent, agreed, false, unknown
 from cohort_protocol.bundle import compare, outcomes_of, statement_of
 from cohort_protocol.chain.events import LossRecorded, RoundDefaulted, RoundVoided
@@ -108,9 +108,10 @@ def files(case: RoundCase) -> Result:
     before = inputs.models[-1]
     d, store, scheme = inputs.dimension, case.store, case.project.scheme()
     after = case.settled.next_model if case.record.settled is not None else None
+    updates = [] if case.project.private else list(enumerate(inputs.rows))
     readers: list[tuple[str, Callable[[], Row]]] = [
         (f"the update of row {index}", lambda row=row: stored_update(store, row.cid, row.update, d, scheme))
-        for index, row in enumerate(inputs.rows)
+        for index, row in updates
     ]
     readers.append(("the model it started from", lambda: stored_model(store, before.cid, before.commitment, d, scheme)))
     if after is not None:
@@ -134,7 +135,8 @@ def files(case: RoundCase) -> Result:
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         return unknown(missing[0] + more, **figures)
-    return agreed([], f"{len(inputs.rows)} updates and the models open what is committed to on chain", **figures)
+    sealed = f" ({len(inputs.rows)} updates are sealed)" if case.project.private else ""
+    return agreed([], f"{len(updates)} updates and the models open what is committed to on chain{sealed}", **figures)
 
 
 def policy(case: RoundCase) -> Result:
@@ -172,6 +174,8 @@ def _same_outcomes(case: RoundCase, expected: list[Outcome], source: str) -> Res
 
 def outcome(case: RoundCase) -> Result:
     """The whole round, computed again from updates, models and public rows, is the settled bundle, byte for byte."""
+    if case.project.private:
+        return absent(SEALED)
     done = case.recomputed.get()
     if done.bundle_cid == case.bundle_cid:
         return agreed(
@@ -193,11 +197,15 @@ def outcome(case: RoundCase) -> Result:
 
 def scores(case: RoundCase) -> Result:
     """Settled scores and reasons against those computed from the updates."""
+    if case.project.private:
+        return absent(SEALED)
     return _same_outcomes(case, outcomes_of(case.recomputed.get().bundle), "the updates")
 
 
 def next_model(case: RoundCase) -> Result:
     """The next model is this one plus the weighted updates, as computed again."""
+    if case.project.private:
+        return absent(SEALED)
     done, settled = case.recomputed.get(), case.settled.next_model
     expected = (done.bundle.next_model.commitment, done.bundle.next_model.cid)
     found = (to_hex(settled.commitment), str(Cid.from_bytes(settled.cid)))

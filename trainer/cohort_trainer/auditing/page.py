@@ -42,6 +42,7 @@ code { font-family: ui-monospace, Menlo, Consolas, monospace; font-size: .88em; 
 .state.shown { color: var(--shown); } .state.absent { color: var(--muted); font-weight: 400; }
 svg { display: block; width: 100%; height: auto; } svg text { fill: var(--ink); font-size: 12px; }
 svg .quiet { fill: var(--muted); } svg .right { text-anchor: end; } svg .middle { text-anchor: middle; }
+svg .mark { fill: var(--paper); font-weight: 700; pointer-events: none; }
 """
 WORDS = {
     "true": "true: looked at and found so",

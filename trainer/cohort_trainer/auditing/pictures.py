@@ -8,6 +8,8 @@ from html import escape
 from cohort_protocol.audit.document import AuditDocument, RoundFacts
 
 WIDTH = 880
+MARKS = {"false": "x", "unknown": "?"}
+"""Beside colour, for those who do not see it."""
 
 
 def money_flow(deposited: int, parts: Sequence[tuple[str, int]], amount: Callable[[int], str]) -> str:
@@ -68,6 +70,9 @@ def check_grid(found: AuditDocument) -> str:
                     f'<rect x="{left + wide * index + 1:.1f}" y="{y + 2}" width="{max(wide - 2, 1):.1f}" '
                     f'height="{row - 4}" rx="2" fill="var(--{one.state})"><title>{said}</title></rect>'
                 )
+                if (mark := MARKS.get(one.state)) is not None and wide > 9:
+                    x = left + wide * (index + 0.5)
+                    drawn.append(f'<text x="{x:.1f}" y="{y + 14}" class="middle mark">{mark}</text>')
     return "".join(drawn) + "</svg>"
 
 
