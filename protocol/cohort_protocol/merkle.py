@@ -1,6 +1,7 @@
 """Merkle trees as OpenZeppelin's MerkleProof verifies them: sorted pairs, an odd node moves up as it is.
 
-Leaves are hashed twice by whoever makes them, so that no inner node can pass for a leaf.
+Leaves are hashed twice by whoever makes them, so that no inner node can pass for a leaf. `kept`: bytes that a node
+keeps of its hash; zeros stand behind them.
 """
 
 from __future__ import annotations
@@ -13,11 +14,11 @@ from eth_utils import keccak
 class MerkleTree:
     """leaves: at least one, 32 bytes each; the order is part of the tree."""
 
-    def __init__(self, leaves: Sequence[bytes]) -> None:
+    def __init__(self, leaves: Sequence[bytes], kept: int = 32) -> None:
         self._levels = [list(leaves)]
         while len(self._levels[-1]) > 1:
             level = self._levels[-1]
-            above = [_parent(level[i], level[i + 1]) for i in range(0, len(level) - 1, 2)]
+            above = [_parent(level[i], level[i + 1], kept) for i in range(0, len(level) - 1, 2)]
             self._levels.append(above + level[len(level) & ~1 :])
 
     @property
@@ -39,13 +40,13 @@ class MerkleTree:
         return tuple(siblings)
 
 
-def root_above(leaf: bytes, proof: Sequence[bytes]) -> bytes:
+def root_above(leaf: bytes, proof: Sequence[bytes], kept: int = 32) -> bytes:
     """Root of the tree in which `proof` leads up from `leaf`, 32 bytes."""
     node = leaf
     for sibling in proof:
-        node = _parent(node, sibling)
+        node = _parent(node, sibling, kept)
     return node
 
 
-def _parent(left: bytes, right: bytes) -> bytes:
-    return keccak(min(left, right) + max(left, right))
+def _parent(left: bytes, right: bytes, kept: int) -> bytes:
+    return keccak(min(left, right) + max(left, right))[:kept].ljust(32, b"\0")

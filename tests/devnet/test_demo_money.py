@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from cohort_protocol.audit.books import LEDGER_FIELDS, ProjectBook
 from cohort_devnet.demo.money import books_of, holdings, ledger_findings, transfer_findings
+from cohort_protocol.audit.books import LEDGER_FIELDS, ProjectBook
 from cohort_protocol.chain.events import (
     AdmittedRow,
     BondDeposited,
@@ -15,7 +15,6 @@ from cohort_protocol.chain.events import (
     BondSlashed,
     BondWithdrawn,
     Claimed,
-    ClaimedItem,
     LogPosition,
     MarketEvent,
     MemberJoined,
@@ -105,8 +104,8 @@ def history() -> list[MarketEvent]:
         *opened(4, [1, 2]),
         RoundDefaulted(AT, 1, 4, b"", 485, (1, 2)),
         BondSlashed(AT, 1, 4, AGGREGATORS[0], 0, BOND),
-        Claimed(AT, 1, 1, TRAINERS[0], (ClaimedItem(1, 0, 500), ClaimedItem(4, 0, 485))),
-        Claimed(AT, 1, 3, STRANGER, (ClaimedItem(2, 0, 242),)),
+        Claimed(AT, 1, 1, TRAINERS[0], 500 + 485, 0, (1, 4)),
+        Claimed(AT, 1, 3, STRANGER, 242, 0, (2,)),
         ProtocolFeesCollected(AT, 1, PROTOCOL, PROTOCOL_FEE),
         BondWithdrawn(AT, 1, AGGREGATORS[1], 700),
         ProjectRefunded(AT, 1, OWNER, 760),
@@ -169,17 +168,20 @@ def test_a_round_closed_twice_is_found() -> None:
 
 
 @pytest.mark.parametrize(
-    ("member", "item"),
+    ("member", "amount", "rounds"),
     [
-        (1, ClaimedItem(1, 0, 500)),  # for the second time
-        (2, ClaimedItem(1, 1, 301)),  # more than it earned
-        (2, ClaimedItem(1, 2, 168)),  # somebody else's
-        (2, ClaimedItem(9, 0, 1)),  # of no round
+        (1, 500, (1,)),  # for the second time
+        (1, 0, (1,)),  # the same, for nothing
+        (2, 301, (1,)),  # more than it earned
+        (2, 299, (1,)),  # less
+        (3, 485, (4,)),  # somebody else's
+        (2, 1, (9,)),  # of no round
+        (2, 300, (1, 9)),  # of a round and none
     ],
 )
-def test_a_claim_of_what_is_not_owed_is_found(member: int, item: ClaimedItem) -> None:
-    book = book_of([*history(), Claimed(AT, 1, member, STRANGER, (item,))])
-    assert any(f"member {member} claimed {item.amount}" in finding for finding in book.findings)
+def test_a_claim_of_what_is_not_owed_is_found(member: int, amount: int, rounds: tuple[int, ...]) -> None:
+    book = book_of([*history(), Claimed(AT, 1, member, STRANGER, amount, 0, rounds)])
+    assert any(f"member {member} claimed {amount}" in finding for finding in book.findings)
 
 
 def test_a_refund_of_money_that_is_not_free_is_found() -> None:

@@ -216,7 +216,7 @@ def claim(
         intent = f"claim {project} {span} member {member}" + ("" if to is None else f" to {to}")
         receipt = sender.execute(request, intent)
         events = decode_receipt(receipt, market.address)
-        amount += sum(item.amount for event in events if isinstance(event, Claimed) for item in event.items)
+        amount += sum(event.amount for event in events if isinstance(event, Claimed))
         gas += receipt.gas_used
         hashes.append(receipt.hash)
         log.info("claimed", project=project, rounds=rounds, amount=str(amount), transaction="0x" + receipt.hash.hex())

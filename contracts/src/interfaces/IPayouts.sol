@@ -3,16 +3,18 @@ pragma solidity 0.8.30;
 
 /// @title Payouts: claims never expire and nothing can pause them
 /// @notice The payout tree of a round: leaf = keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member,
-/// amount)))), sorted pairs (OpenZeppelin MerkleProof) in row order, an odd node moves up as it is. The market keeps the
-/// first 27 bytes of the root: a second tree for them takes 2^216 tries.
+/// amount)))), sorted pairs (OpenZeppelin MerkleProof) in row order, an odd node moves up as it is. Every node, leaves and root
+/// too, keeps 27 bytes of its hash and has five zeros behind them: a second tree for a root takes 2^216 tries.
 interface IPayouts {
-    /// @notice `items` as they were given to `claim`.
-    event Claimed(uint256 indexed project, uint32 indexed member, address indexed to, uint256[] items);
+    /// @notice Bit i of `rounds`: the member was paid for round 256 * word + i. `amount`: for all of them. One event for each word.
+    event Claimed(
+        uint256 indexed project, uint32 indexed member, address indexed to, uint256 amount, uint256 word, uint256 rounds
+    );
 
     error AlreadyClaimed(uint256 project, uint256 member, uint256 round);
     error ProofInvalid(uint256 project, uint256 round, uint256 row);
     error ProofsTooShort(uint256 nodes, uint256 needed);
-    error MoreThanEarned(uint256 project, uint256 claimed, uint256 earned);
+    error MoreThanClaimable(uint256 project, uint256 amount, uint256 claimable);
     error NothingToClaim();
     error UnknownMember(uint256 project, uint256 member);
     error ClaimNotSigned(address trainer, address to);

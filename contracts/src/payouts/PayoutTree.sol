@@ -2,10 +2,12 @@
 pragma solidity 0.8.30;
 
 /// @title PayoutTree: the Merkle tree over one round's pay, built on chain
-/// @dev Leaves are hashed twice, so that no inner node can pass for a leaf. Pairs are sorted; an odd node moves up as
-/// it is. Proofs verify with OpenZeppelin's MerkleProof.
+/// @dev Leaves are hashed twice, so that no inner node can pass for a leaf. Pairs are sorted; an odd node moves up as it is. Every
+/// node keeps the first 27 bytes of its hash and five zeros: the root then fits into one slot with the outcome, and a claim pays for
+/// 27 bytes of each node. A second tree for a root takes 2^216 tries, two trees with the same root 2^108, and all that anybody
+/// can choose in a tree are the members. Proofs verify with OpenZeppelin's MerkleProof, given this hash for its nodes.
 library PayoutTree {
-    /// @notice keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount)))).
+    /// @notice keccak256(bytes.concat(keccak256(abi.encode(project, round, row, member, amount)))), cut to 27 bytes.
     function leafOf(uint256 project, uint256 round, uint256 row, uint256 member, uint256 amount)
         internal
         pure
@@ -19,28 +21,25 @@ library PayoutTree {
             mstore(add(words, 96), member)
             mstore(add(words, 128), amount)
             mstore(0, keccak256(words, 160))
-            leaf := keccak256(0, 32)
+            leaf := and(keccak256(0, 32), not(0xffffffffff))
         }
     }
 
-    /// @notice Root of the tree in which `proof` leads up from `leaf`, cut as by `rootOf`. OpenZeppelin's MerkleProof.processProof.
+    /// @notice Root of the tree in which `proof` leads up from `leaf`. OpenZeppelin's MerkleProof.processProof.
     function rootAbove(bytes32 leaf, bytes32[] calldata proof) internal pure returns (bytes27 root) {
         assembly ("memory-safe") {
-            let node := leaf
+            root := leaf
             for { let at := proof.offset let end := add(at, mul(proof.length, 32)) } lt(at, end) { at := add(at, 32) } {
                 let sibling := calldataload(at)
-                let swap := shl(5, lt(sibling, node))
-                mstore(swap, node)
+                let swap := shl(5, lt(sibling, root))
+                mstore(swap, root)
                 mstore(sub(32, swap), sibling)
-                node := keccak256(0, 64)
+                root := and(keccak256(0, 64), not(0xffffffffff))
             }
-            root := and(node, not(0xffffffffff))
         }
     }
 
-    /// @notice Root of `nodes` (at least one), cut to 27 bytes: beside it, the outcome fits in one slot. A second tree
-    /// for these 27 bytes takes 2^216 tries, any two trees with the same 27 bytes 2^108, and all that anybody can choose in
-    /// a tree are the members. Overwrites the array.
+    /// @notice Root of the tree over `nodes` (at least one), which are leaves as `leafOf` makes them. Overwrites the array.
     function rootOf(uint256[] memory nodes) internal pure returns (bytes27 root) {
         assembly ("memory-safe") {
             let first := add(nodes, 32)
@@ -54,7 +53,7 @@ library PayoutTree {
                     let swap := lt(right, left)
                     mstore(shl(5, swap), left)
                     mstore(shl(5, iszero(swap)), right)
-                    mstore(to, keccak256(0, 64))
+                    mstore(to, and(keccak256(0, 64), not(0xffffffffff)))
                     to := add(to, 32)
                 }
                 if and(count, 1) {
@@ -63,7 +62,7 @@ library PayoutTree {
                 }
                 count := shr(5, sub(to, first))
             }
-            root := and(mload(first), not(0xffffffffff))
+            root := mload(first)
         }
     }
 }

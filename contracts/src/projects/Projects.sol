@@ -122,11 +122,13 @@ abstract contract Projects is RoundBase, IProjects, ReentrancyGuardTransient {
         ledger.deposited = p.deposited;
         ledger.free = p.free;
         ledger.held = h.openedAt != 0 && h.outcome == Phase.None ? rules.roundBudget : 0;
-        ledger.claimable = p.earned - p.claimed;
-        ledger.claimed = p.claimed;
+        ledger.claimable = p.claimable;
         ledger.fees = p.settled * (rules.aggregatorFee + rules.protocolFee);
         ledger.burned = p.burned;
         ledger.refunded = p.refunded;
+        // Not stored: whatever was deposited and is nowhere else.
+        ledger.claimed = ledger.deposited - ledger.free - ledger.held - ledger.claimable - ledger.fees - ledger.burned
+            - ledger.refunded;
         ledger.stakes = p.stakes * rules.stake;
         for (uint256 i; i < p.aggregators.length; ++i) {
             ledger.bonds += uint256(_bonds[project][p.aggregators[i]].free) + _bonds[project][p.aggregators[i]].locked;

@@ -68,7 +68,7 @@ abstract contract Closing is Settlement, EIP712 {
         uint256 share = rules.distributable() / rules.slots;
         // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
         uint256 paid = share * members.length;
-        p.earned += uint112(paid);
+        p.claimable += uint112(paid);
         p.free += uint112(rules.roundBudget - paid);
         bytes27 root = _payEqually(project, round, r, members, share, Phase.Void);
         emit RoundVoided(project, round, root, share, _numbers(members));
@@ -89,7 +89,7 @@ abstract contract Closing is Settlement, EIP712 {
         uint256 share = distributable / members.length;
         // slither-disable-next-line divide-before-multiply (every row gets the same floored share)
         uint256 paid = share * members.length;
-        p.earned += uint112(paid);
+        p.claimable += uint112(paid);
         p.free += uint112(distributable - paid);
         p.burned += uint112(rules.roundBudget - distributable);
         p.bondsBurned += uint112(rules.bond);

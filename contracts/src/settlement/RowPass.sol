@@ -119,7 +119,7 @@ library RowPass {
                 mstore(add(facts, 0x100), member)
                 mstore(add(facts, 0x120), shr(72, word))
                 mstore(0, keccak256(add(facts, 0xa0), 160))
-                mstore(add(members, offset), keccak256(0, 32))
+                mstore(add(members, offset), and(keccak256(0, 32), not(0xffffffffff)))
 
                 member := sub(member, 1) // numbered from 1
                 if iszero(eq(shr(2, member), cell)) {

@@ -200,7 +200,7 @@ abstract contract Settlement is RoundBase, StandingBook, ISettlement, Reentrancy
         Project storage p = _project(c.project);
         uint256 burned = c.rules.distributable() - paid;
         p.settled += 1;
-        p.earned += uint112(paid);
+        p.claimable += uint112(paid);
         if (burned < c.header.admitted) {
             p.free += uint112(burned);
             burned = 0;

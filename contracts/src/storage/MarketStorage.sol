@@ -16,7 +16,7 @@ struct Project {
     bool ended; // 8
     // slot 1: changes in every settlement
     uint112 free; // 112; may open rounds, or go back to the owner once the project has ended
-    uint112 earned; // 112; by all rows so far; what of it was not `claimed` yet can be
+    uint112 claimable; // 112; earned by rows, and not claimed yet
     uint32 settled; // 32; rounds that were settled: what the fees add up to follows from it
     // slot 2
     address owner; // 160
@@ -27,12 +27,11 @@ struct Project {
     uint112 refunded; // 112
     uint32 stakes; // 32; stakes that are held
     // slot 4
-    uint112 claimed; // 112
     uint112 burned; // 112; undistributed pay and unearned fees; stays in the contract for ever
+    uint112 bondsBurned; // 112
     uint32 slashedStakes; // 32
     // slot 5
     uint112 protocolFeesPaid; // 112
-    uint112 bondsBurned; // 112
     // slots 6, 7
     bytes32 model; // that the next round starts from
     bytes32 pendingModel; // left by the newest settlement, waits for receipts; 0: none
@@ -129,5 +128,9 @@ abstract contract MarketStorage {
 
     function _ending(uint256 project, uint32 round) internal view returns (Ending storage) {
         return _endings[project][round];
+    }
+
+    function _endingsOf(uint256 project) internal view returns (mapping(uint32 => Ending) storage) {
+        return _endings[project];
     }
 }

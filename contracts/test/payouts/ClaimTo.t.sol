@@ -81,9 +81,7 @@ contract ClaimToTest is MarketScene {
 
     function test_ClaimTo_WhenTheTrainerCalls() public {
         vm.expectEmit(address(market));
-        uint256[] memory words = new uint256[](1);
-        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120 | uint256(3) << 152;
-        emit IPayouts.Claimed(project, 3, receiver, words);
+        emit IPayouts.Claimed(project, 3, receiver, PAY, 0, 1 << round);
         _works(trainers[2], _call(2, receiver, 0, "")); // needs neither signature nor expiry
         vm.assertEq(token.balanceOf(receiver), PAY);
     }

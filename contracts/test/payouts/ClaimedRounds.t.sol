@@ -12,7 +12,7 @@ contract Endings is MarketStorage {
     function end(uint256 project, uint32 round, bytes27 root, uint112 earned) external {
         Ending storage ending = _ending(project, round);
         (ending.payoutRoot, ending.outcome) = (root, Phase.Final);
-        _project(project).earned += earned;
+        _project(project).claimable += earned;
     }
 }
 
@@ -31,6 +31,10 @@ contract ClaimedRoundsTest is MarketScene {
         ClaimItem[] memory items = new ClaimItem[](4);
         for (uint256 i; i < 4; ++i) items[i] = _endedItem(rounds[i], 1);
         uint256 before = token.balanceOf(trainers[1]);
+        vm.expectEmit(address(market));
+        emit IPayouts.Claimed(project, 2, trainers[1], 2, 0, 3 << 254);
+        vm.expectEmit(address(market));
+        emit IPayouts.Claimed(project, 2, trainers[1], 2, 1, 3);
         _claimWith(project, 2, items);
         vm.assertEq(token.balanceOf(trainers[1]) - before, 4);
         vm.assertEq(market.claimedRounds(project, 2, 0), 3 << 254);
@@ -118,9 +122,10 @@ contract ClaimedRoundsTest is MarketScene {
     function test_Claim_RevertWhen_MoreIsProvenThanWasEarned() public {
         ClaimItem[] memory items = new ClaimItem[](2);
         (items[0], items[1]) = (_endedItem(1, 0, 0), _endedItem(2, 0, 1));
-        bytes memory more = abi.encodeWithSelector(IPayouts.MoreThanEarned.selector, project, 2, 1);
+        bytes memory more = abi.encodeWithSelector(IPayouts.MoreThanClaimable.selector, project, 2, 1);
         _reverts(stranger, _encodeClaim(project, 1, items), more);
         _claimWith(project, 1, _one(items[0]));
+        more = abi.encodeWithSelector(IPayouts.MoreThanClaimable.selector, project, 1, 0);
         _reverts(stranger, _encodeClaim(project, 1, _one(items[1])), more);
     }
 
@@ -206,7 +211,7 @@ contract ClaimedRoundsTest is MarketScene {
         if (market.roundOf(project, r).payoutRoot == 0) {
             bytes memory code = address(market).code;
             vm.etch(address(market), address(new Endings()).code);
-            Endings(address(market)).end(project, r, bytes27(_pair(_pair(leaves[0], leaves[1]), leaves[2])), earned);
+            Endings(address(market)).end(project, r, bytes27(_node(_node(leaves[0], leaves[1]), leaves[2])), earned);
             vm.etch(address(market), code);
         }
         return _claimItem(project, r, rows, pays, index);

@@ -110,11 +110,9 @@ contract ClaimsTest is MarketScene {
 
     function test_Claim_WhenTheProofIsRight() public {
         uint256 before = token.balanceOf(trainers[2]);
-        uint256[] memory words = new uint256[](1);
-        words[0] = PAY | uint256(2) << 112 | uint256(round) << 120 | uint256(3) << 152;
         ClaimItem[] memory items = _one(_item(2));
         vm.expectEmit(address(market));
-        emit IPayouts.Claimed(project, 3, trainers[2], words);
+        emit IPayouts.Claimed(project, 3, trainers[2], PAY, 0, 1 << round);
         vm.prank(stranger);
         _claimWith(project, 3, items);
         vm.assertEq(token.balanceOf(trainers[2]) - before, PAY);

@@ -119,7 +119,7 @@ contract RoundViewsTest is MarketScene {
     {
         vm.assertEq(
             market.payoutLeafOf(p, r, row, member, amount),
-            keccak256(abi.encode(keccak256(abi.encode(p, r, row, member, amount))))
+            bytes27(keccak256(abi.encode(keccak256(abi.encode(p, r, row, member, amount)))))
         );
     }
 }

@@ -170,9 +170,9 @@ contract AdmissionsTest is MarketScene {
         Row[] memory rows = new Row[](8);
         for (uint256 i; i < 8; ++i) (members[i], rows[i]) = (order[i], _row(project, round, order[i] - 1));
         bytes32[] memory leaves = _payoutLeaves(project, round, rows, _equalPays(8, D / 8));
-        bytes32 root = _pair(
-            _pair(_pair(leaves[0], leaves[1]), _pair(leaves[2], leaves[3])),
-            _pair(_pair(leaves[4], leaves[5]), _pair(leaves[6], leaves[7]))
+        bytes32 root = _node(
+            _node(_node(leaves[0], leaves[1]), _node(leaves[2], leaves[3])),
+            _node(_node(leaves[4], leaves[5]), _node(leaves[6], leaves[7]))
         );
         bytes memory call = _encodeClose(project, round, three);
         vm.expectEmit(address(market));

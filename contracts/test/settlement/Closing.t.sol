@@ -107,7 +107,7 @@ contract ClosingTest is MarketScene {
         uint32[] memory members = new uint32[](2);
         (members[0], members[1]) = (1, 2);
         bytes32[] memory leaves = _payoutLeaves(project, round, _rows(project, round, 0, 2), _equalPays(2, D / 8));
-        bytes27 root = bytes27(_pair(leaves[0], leaves[1]));
+        bytes27 root = bytes27(_node(leaves[0], leaves[1]));
         bytes memory call = _closeCall(0, 2);
         vm.expectEmit(address(market));
         emit ISettlement.RoundVoided(project, round, root, D / 8, members);
@@ -131,9 +131,9 @@ contract ClosingTest is MarketScene {
         for (uint32 i; i < 8; ++i) members[i] = i + 1;
         bytes memory call = _closeCall(0, 8);
         bytes32[] memory leaves = _payoutLeaves(project, round, _rows(project, round, 0, 8), _equalPays(8, D / 8));
-        bytes32 root = _pair(
-            _pair(_pair(leaves[0], leaves[1]), _pair(leaves[2], leaves[3])),
-            _pair(_pair(leaves[4], leaves[5]), _pair(leaves[6], leaves[7]))
+        bytes32 root = _node(
+            _node(_node(leaves[0], leaves[1]), _node(leaves[2], leaves[3])),
+            _node(_node(leaves[4], leaves[5]), _node(leaves[6], leaves[7]))
         );
         vm.expectEmit(address(market));
         emit ISettlement.RoundDefaulted(project, round, bytes27(root), D / 8, members);

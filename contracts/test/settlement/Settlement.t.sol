@@ -156,9 +156,9 @@ contract SettlementTest is MarketScene {
     function test_Settle_WhenScoresAreEqual() public {
         Settlement memory s = _equalSettlement(8);
         bytes32[] memory leaves = _payoutLeaves(project, round, _rows(project, round, 0, 8), _equalPays(8, D / 8));
-        bytes32 root = _pair(
-            _pair(_pair(leaves[0], leaves[1]), _pair(leaves[2], leaves[3])),
-            _pair(_pair(leaves[4], leaves[5]), _pair(leaves[6], leaves[7]))
+        bytes32 root = _node(
+            _node(_node(leaves[0], leaves[1]), _node(leaves[2], leaves[3])),
+            _node(_node(leaves[4], leaves[5]), _node(leaves[6], leaves[7]))
         );
         uint256[] memory words = new uint256[](8);
         for (uint256 i; i < 8; ++i) words[i] = ONE << 8 | (D / 8) << 72 | CREDIT_RECORD << 184;

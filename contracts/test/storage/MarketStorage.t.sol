@@ -125,8 +125,7 @@ contract MarketStorageTest is MarketScene {
         vm.etch(address(market), ours);
         Project memory p = probe.projectAt(project);
         vm.assertEq(p.free, l.free);
-        vm.assertEq(p.earned - p.claimed, l.claimable);
-        vm.assertEq(p.claimed, l.claimed);
+        vm.assertEq(p.claimable, l.claimable);
         vm.assertEq(p.deposited, l.deposited);
         vm.assertEq(p.settled, 1);
         vm.assertEq(p.stakes, 8);

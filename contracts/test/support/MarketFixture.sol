@@ -521,7 +521,20 @@ abstract contract MarketFixture is CheatCodes {
     // ---- claims
 
     /// @dev Proof of leaf `index`: pairs sorted, an odd node moves up.
-    function _proof(bytes32[] memory level, uint256 index) internal pure returns (bytes32[] memory proof) {
+    function _proof(bytes32[] memory level, uint256 index) internal pure returns (bytes32[] memory) {
+        return _proofBy(_pair, level, index);
+    }
+
+    /// @dev The same in a payout tree.
+    function _payoutProof(bytes32[] memory level, uint256 index) internal pure returns (bytes32[] memory) {
+        return _proofBy(_node, level, index);
+    }
+
+    function _proofBy(
+        function(bytes32, bytes32) pure returns (bytes32) parent,
+        bytes32[] memory level,
+        uint256 index
+    ) private pure returns (bytes32[] memory proof) {
         proof = new bytes32[](8);
         uint256 length;
         while (level.length > 1) {
@@ -529,7 +542,7 @@ abstract contract MarketFixture is CheatCodes {
             if (sibling < level.length) proof[length++] = level[sibling];
             bytes32[] memory above = new bytes32[]((level.length + 1) / 2);
             for (uint256 i; i < above.length; ++i) {
-                above[i] = 2 * i + 1 < level.length ? _pair(level[2 * i], level[2 * i + 1]) : level[2 * i];
+                above[i] = 2 * i + 1 < level.length ? parent(level[2 * i], level[2 * i + 1]) : level[2 * i];
             }
             level = above;
             index /= 2;
@@ -543,6 +556,11 @@ abstract contract MarketFixture is CheatCodes {
         return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
     }
 
+    /// @dev A node of a payout tree: 27 bytes of the hash.
+    function _node(bytes32 a, bytes32 b) internal pure returns (bytes32) {
+        return bytes27(_pair(a, b));
+    }
+
     function _payoutLeaves(uint256 project, uint32 round, Row[] memory rows, uint256[] memory pays)
         internal
         pure
@@ -551,7 +569,7 @@ abstract contract MarketFixture is CheatCodes {
         leaves = new bytes32[](rows.length);
         for (uint256 i; i < rows.length; ++i) {
             bytes32 inner = keccak256(abi.encode(project, round, uint8(i), rows[i].member, pays[i]));
-            leaves[i] = keccak256(abi.encode(inner));
+            leaves[i] = bytes27(keccak256(abi.encode(inner)));
         }
     }
 
@@ -561,7 +579,7 @@ abstract contract MarketFixture is CheatCodes {
         returns (ClaimItem memory)
     {
         bytes32[] memory leaves = _payoutLeaves(project, round, rows, pays);
-        return ClaimItem(round, uint8(index), uint112(pays[index]), _proof(leaves, index));
+        return ClaimItem(round, uint8(index), uint112(pays[index]), _payoutProof(leaves, index));
     }
 
     function _equalPays(uint256 n, uint256 pay) internal pure returns (uint256[] memory pays) {

@@ -131,6 +131,6 @@ library PlainTree {
     }
 
     function _pair(uint256 a, uint256 b) private pure returns (uint256) {
-        return uint256(a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a)));
+        return uint256(bytes32(bytes27(a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a)))));
     }
 }

@@ -11,7 +11,6 @@ from cohort_protocol.chain.events import (
     BondSlashed,
     BondWithdrawn,
     Claimed,
-    ClaimedItem,
     MarketEvent,
     MemberJoined,
     ProjectCreated,
@@ -90,8 +89,8 @@ class ProjectBook:
     findings: list[str] = field(default_factory=list)
     _to_settler: dict[int, int] = field(default_factory=dict)
     """Round -> part of its acceptor's bond that goes to whoever settles instead."""
-    _unclaimed: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
-    """(round, row) -> (member, pay), not taken out yet."""
+    _unclaimed: dict[tuple[int, int], int] = field(default_factory=dict)
+    """(round, member) -> pay, not taken out yet."""
 
     @property
     def bonds(self) -> int:
@@ -186,9 +185,7 @@ class ProjectBook:
                 pays = [event.share] * len(event.members)
                 self._close(event.round, pays, sum(pays), 0, self._fees)
             case Claimed():
-                for item in event.items:
-                    self._take_claim(event.member, item)
-                self.sent[event.to] += sum(item.amount for item in event.items)
+                self._take_claim(event)
 
     def _pay_settler(self, event: RoundSettled) -> None:
         """The fee, and the acceptor's own bond again; of one that was slashed just before, the settler's part."""
@@ -216,21 +213,22 @@ class ProjectBook:
             self.findings.append(f"round {round} says it paid {paid}, its rows were paid {sum(pays)}")
         if len(members) != len(pays):
             self.findings.append(f"round {round} paid {len(pays)} rows, {len(members)} were admitted")
-        for row, (member, pay) in enumerate(zip(members, pays, strict=False)):
+        for member, pay in zip(members, pays, strict=False):
             self.earned[member] += pay
-            self._unclaimed[round, row] = (member, pay)
+            self._unclaimed[round, member] = pay
         self.held -= budget
         self.claimable += paid
         self.burned += burned
         self.free += budget - paid - fees - burned
 
-    def _take_claim(self, member: int, item: ClaimedItem) -> None:
-        self.claimable -= item.amount
-        self.claimed += item.amount
-        self.taken[member] += item.amount
-        due = self._unclaimed.pop((item.round, item.row), None)
-        if due != (member, item.amount):
-            owed = "nothing (any more)" if due is None else f"{due[1]} to member {due[0]}"
+    def _take_claim(self, event: Claimed) -> None:
+        self.claimable -= event.amount
+        self.claimed += event.amount
+        self.taken[event.member] += event.amount
+        self.sent[event.to] += event.amount
+        due = [self._unclaimed.pop((round, event.member), None) for round in event.rounds]
+        if None in due or sum(pay or 0 for pay in due) != event.amount:
+            owed = ", ".join(f"{'nothing (any more)' if pay is None else pay}" for pay in due)
             self.findings.append(
-                f"member {member} claimed {item.amount} for row {item.row} of round {item.round}, which owes {owed}"
+                f"member {event.member} claimed {event.amount} for the rounds {list(event.rounds)}, which owe it {owed}"
             )

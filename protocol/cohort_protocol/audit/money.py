@@ -73,23 +73,21 @@ def claims(case: ProjectCase) -> Result:
     """Every claim is of a row that earned just that, made once; and the market marks just these rounds as paid out."""
     record, problems = case.record, []
     due = {
-        (entry.number, row.row): (row.member, pay)
+        (entry.number, row.member): pay
         for entry in record.ordered()
         for row, pay in zip(entry.rows, entry.pays(), strict=False)
     }
     taken: dict[int, set[int]] = {}
     paid = count = 0
     for event in record.claims:
-        for item in event.items:
-            count, paid = count + 1, paid + item.amount
-            expected = due.pop((item.round, item.row), None)
-            if expected != (event.member, item.amount):
-                owed = "nothing (any more)" if expected is None else f"{expected[1]} to member {expected[0]}"
-                problems.append(
-                    f"member {event.member} took {item.amount} for row {item.row} of round {item.round}, which owed "
-                    f"{owed}"
-                )
-            taken.setdefault(event.member, set()).add(item.round)
+        count, paid = count + len(event.rounds), paid + event.amount
+        expected = [due.pop((round, event.member), None) for round in event.rounds]
+        if None in expected or sum(pay or 0 for pay in expected) != event.amount:
+            owed = ", ".join("nothing (any more)" if pay is None else str(pay) for pay in expected)
+            problems.append(
+                f"member {event.member} took {event.amount} for the rounds {list(event.rounds)}, which owed it {owed}"
+            )
+        taken.setdefault(event.member, set()).update(event.rounds)
     ended = [entry.number for entry in record.ordered() if entry.end is not None]
     for member in sorted(record.trainers):
         marked = (
@@ -99,7 +97,7 @@ def claims(case: ProjectCase) -> Result:
             problems.append(
                 f"member {member} was paid for rounds {sorted(found)} by events, {sorted(marked)} by the market's marks"
             )
-    left = sum(pay for _, pay in due.values())
+    left = sum(due.values())
     text = f"{count} claims took {paid}, {left} of {paid + left} earned are still claimable"
     return agreed(problems, text, claims=count, claimed=paid, unclaimed=left)
 

@@ -18,11 +18,10 @@ from cohort_protocol.chain.logs import fetch_logs
 from cohort_protocol.chain.packed import (
     AdmittedRow,
     Batch,
-    ClaimedItem,
     CommitLeaf,
     SettledRow,
     admitted_rows,
-    claimed_items,
+    claimed_rounds,
     commit_leaves,
     settled_rows,
 )
@@ -409,12 +408,14 @@ class ModelDropped(MarketEvent):
 
 @dataclass(frozen=True)
 class Claimed(MarketEvent):
-    _convert: ClassVar = {"items": claimed_items}
-
     project: int
     member: int
     to: str
-    items: tuple[ClaimedItem, ...]
+    amount: int
+    """For all of `rounds`."""
+    word: int
+    """A claim has one event for each word of 256 rounds."""
+    rounds: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -455,6 +456,8 @@ def decode_log(log: RawLog) -> MarketEvent | None:
         }
         if kind is UpdatesAdmitted:
             converted["rows"] = admitted_rows(values["first_row"], values["rows"])
+        if kind is Claimed:
+            converted["rounds"] = claimed_rounds(values["word"], values["rounds"])
     except ValueError as error:
         raise LogMalformed(f"a {event.name} log holds a value that no contract of ours emits: {error}") from error
     return kind(at=log_position(log), **converted)

@@ -177,15 +177,6 @@ class ClaimItem:
     proof: tuple[bytes, ...]
 
 
-@dataclass(frozen=True)
-class ClaimedItem:
-    """A round that was paid out."""
-
-    round: int
-    row: int
-    amount: int
-
-
 def settled_rows(words: Iterable[int]) -> tuple[SettledRow, ...]:
     """From the lowest bit: reason (8), score (64), pay (112), record (64)."""
     return tuple(
@@ -216,8 +207,6 @@ def pack_claims(items: Iterable[ClaimItem]) -> tuple[list[int], list[bytes]]:
     return words, proofs
 
 
-def claimed_items(words: Iterable[int]) -> tuple[ClaimedItem, ...]:
-    """Of the words of a claim, see `pack_claims`. How long the proofs were is left out."""
-    return tuple(
-        ClaimedItem(round=word >> 120 & 0xFFFFFFFF, row=word >> 112 & 0xFF, amount=word & _AMOUNT) for word in words
-    )
+def claimed_rounds(word: int, bits: int) -> tuple[int, ...]:
+    """Rounds of the bits of one word of claimed rounds: bit i is round 256 * word + i."""
+    return tuple(256 * word + i for i in range(256) if bits >> i & 1)

@@ -152,9 +152,7 @@ TEXTS = {
     "AlreadyClaimed": "member {member} of project {project} has been paid for round {round} already",
     "ProofInvalid": "the proof for row {row} of round {round} of project {project} does not lead to its payout root",
     "ProofsTooShort": "the claim has {nodes} nodes of proofs, its items need {needed} or more",
-    "MoreThanEarned": (
-        "with this claim project {project} would have paid out {claimed} base units, its rounds have earned {earned}"
-    ),
+    "MoreThanClaimable": "a claim of {amount} base units on project {project}, in which {claimable} can be claimed",
     "NothingToClaim": "there is nothing to claim",
     "ClaimNotSigned": "{trainer} has not signed that its pay goes to {to}",
     "ClaimExpired": "the signature of this claim expired at {expiry}, it is {time} now (unix seconds)",

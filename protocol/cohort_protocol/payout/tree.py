@@ -2,8 +2,8 @@
 
 Leaf: keccak256(bytes.concat(keccak256(abi.encode(...)))), hashed twice so that no inner node can pass for a leaf
 (OpenZeppelin MerkleProof). Inner nodes: keccak256 of the two children, the smaller first. Leaves stand in row order;
-the last node of a level with an odd number of nodes moves up as it is. The market keeps the first 27 bytes of the root:
-a second tree for them takes 2^216 tries.
+the last node of a level with an odd number of nodes moves up as it is. Every node keeps the first 27 bytes of its hash
+and has five zeros behind them: a second tree for a root takes 2^216 tries.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ MAX_PROOF = MAX_SLOTS.bit_length()
 """Most siblings in a proof: the tree has at most `MAX_SLOTS` leaves."""
 
 
-ROOT_BYTES = 27
-"""Of a root, as the market keeps it."""
+NODE_BYTES = 27
+"""Of the hash of a leaf or an inner node; the market keeps these bytes of the root."""
 
 
 def payout_leaf(project: int, round: int, row: int, member: int, amount: int) -> bytes:
     """The leaf of one row; twin of `IPayouts.payoutLeafOf`."""
     packed = encode(["uint256", "uint32", "uint8", "uint32", "uint256"], [project, round, row, member, amount])
-    return keccak(keccak(packed))
+    return keccak(keccak(packed))[:NODE_BYTES].ljust(32, b"\0")
 
 
 class PayoutTree:
@@ -41,13 +41,14 @@ class PayoutTree:
         self.round = round
         self._amounts = [amount for _, amount in rows]
         self._tree = MerkleTree(
-            [payout_leaf(project, round, row, member, amount) for row, (member, amount) in enumerate(rows)]
+            [payout_leaf(project, round, row, member, amount) for row, (member, amount) in enumerate(rows)],
+            NODE_BYTES,
         )
 
     @property
     def root(self) -> bytes:
         """27 bytes."""
-        return self._tree.root[:ROOT_BYTES]
+        return self._tree.root[:NODE_BYTES]
 
     def leaf(self, row: int) -> bytes:
         return self._tree.leaves[row]
@@ -68,4 +69,4 @@ def verify_proof(root: bytes, leaf: bytes, proof: Sequence[bytes]) -> bool:
     """Whether the proof leads from the leaf to the root of 27 bytes (as OpenZeppelin `MerkleProof.processProof`)."""
     if len(proof) > MAX_PROOF:
         return False
-    return root_above(leaf, proof)[:ROOT_BYTES] == root
+    return root_above(leaf, proof, NODE_BYTES)[:NODE_BYTES] == root

@@ -14,7 +14,6 @@ from cohort_protocol.chain.events import (
     Batch,
     BondDeposited,
     Claimed,
-    ClaimedItem,
     CommitsPosted,
     DeadlinesMoved,
     LogPosition,
@@ -97,7 +96,7 @@ def test_the_story_of_a_round(played: tuple[Scene, int]) -> None:
     assert settled.next_model == NextModel(keccak(b"model 1"), some_cid(b"model 1"))
     assert settled.bundle_cid == some_cid(b"bundle 1")
     assert (of[Claimed].member, of[Claimed].to) == (2, scene.trainers[1].address)
-    assert of[Claimed].items == (ClaimedItem(1, 1, settled.rows[1].pay),)
+    assert (of[Claimed].amount, of[Claimed].word, of[Claimed].rounds) == (settled.rows[1].pay, 0, (1,))
 
 
 def test_positions_order_as_the_chain_does(played: tuple[Scene, int]) -> None:

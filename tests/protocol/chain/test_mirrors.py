@@ -38,7 +38,7 @@ PACKED = {
     ("CommitsPosted", "leaves"): "tuple[CommitLeaf, ...]",
     ("UpdatesAdmitted", "rows"): "tuple[AdmittedRow, ...]",
     ("RoundSettled", "rows"): "tuple[SettledRow, ...]",
-    ("Claimed", "items"): "tuple[ClaimedItem, ...]",
+    ("Claimed", "rounds"): "tuple[int, ...]",
 }
 """Parameters of events that hold several values in one word or byte string."""
 
@@ -135,7 +135,8 @@ def test_packed_parameters_exist() -> None:
     """The list above names nothing that is gone, and what it names has a class here."""
     for (event, parameter), annotation in PACKED.items():
         assert parameter in [field.name for field in fields(EVENT_TYPES[event])]
-        assert hasattr(events, annotation.removeprefix("tuple[").removesuffix(", ...]"))
+        held = annotation.removeprefix("tuple[").removesuffix(", ...]")
+        assert held == "int" or hasattr(events, held)
 
 
 def test_events_of_a_subclass_do_not_hide() -> None:

@@ -8,13 +8,12 @@ import pytest
 from cohort_protocol.chain.packed import (
     AdmittedRow,
     Batch,
-    ClaimedItem,
     ClaimItem,
     CommitLeaf,
     admission,
     admitted_rows,
     by_admission,
-    claimed_items,
+    claimed_rounds,
     commit_leaves,
     pack_claims,
     pack_leaves,
@@ -64,10 +63,18 @@ def test_a_part_of_an_entry_is_none(decode) -> None:
         decode(bytes(70))
 
 
+@given(st.integers(0, 2**24 - 1), st.sets(st.integers(0, 255)))
+def test_rounds_of_a_word_come_back(word: int, rounds: set[int]) -> None:
+    found = claimed_rounds(word, sum(1 << i for i in rounds))
+    assert found == tuple(256 * word + i for i in sorted(rounds))
+
+
 @given(st.lists(ITEMS, max_size=5))
 def test_claims_come_back(items: list[ClaimItem]) -> None:
     words, proofs = pack_claims(items)
-    assert claimed_items(words) == tuple(ClaimedItem(one.round, one.row, one.amount) for one in items)
+    assert [(word & 2**112 - 1, word >> 112 & 0xFF, word >> 120 & 0xFFFFFFFF) for word in words] == [
+        (one.amount, one.row, one.round) for one in items
+    ]
     lengths = [word >> 152 for word in words]
     assert [proofs[sum(lengths[:i]) : sum(lengths[: i + 1])] for i in range(len(items))] == [
         list(one.proof) for one in items

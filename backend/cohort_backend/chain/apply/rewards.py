@@ -83,25 +83,27 @@ def model_dropped(session: Session, event: ModelDropped) -> None:
 
 def claimed(session: Session, event: Claimed) -> None:
     member = session.get_one(Member, (event.project, event.member))
-    for item in event.items:
-        session.get_one(Row, (event.project, item.round, item.row)).claimed = True
+    for number in event.rounds:
+        row = session.execute(
+            select(Row).filter_by(project=event.project, round=number, member=event.member)
+        ).scalar_one()
+        row.claimed = True
         session.add(
             Claim(
                 project=event.project,
-                round=item.round,
-                row=item.row,
+                round=number,
+                row=row.row,
                 trainer=member.trainer,
                 recipient=event.to,
-                amount=item.amount,
+                amount=row.pay,
                 transaction_hash=event.at.transaction_hash,
                 block_number=event.at.block_number,
             )
         )
-    amount = sum(item.amount for item in event.items)
-    member.claimed += amount
+    member.claimed += event.amount
     project = session.get_one(Project, event.project)
-    project.claimable -= amount
-    project.claimed += amount
+    project.claimable -= event.amount
+    project.claimed += event.amount
 
 
 class _OfRound:
