@@ -37,8 +37,7 @@ from cohort_protocol.scoring.belief import agreements
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.fixed_point import BASIS, ONE
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
-from cohort_protocol.scoring.players import FRACTION, Players
-from cohort_protocol.scoring.units import unit_gram
+from cohort_protocol.scoring.players import Players
 from cohort_protocol.spec import HyperParameters
 from cohort_protocol.update import apply_step
 
@@ -276,7 +275,7 @@ def _example_values(given: ValidationRound, players: Players, start: np.ndarray,
     members = bounded_effects(base, members)
     values = example_values(base, members, data.labels)
     worth = values.mean(1)
-    agreed = np.array(agreements(unit_gram(players.gram, range(players.count), FRACTION))) / ONE
+    agreed = np.array(agreements(players.units)) / ONE
     harmful = (worth < -DESTRUCTIVE * np.median(np.abs(worth))) | ((worth < 0) & (agreed < OPPOSED))
     others = kept | ~harmful
     if others.any() and not others.all():

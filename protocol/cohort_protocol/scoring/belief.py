@@ -15,13 +15,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import isqrt
 
 from cohort_protocol.scoring.fixed_point import BASIS, ONE, median
 from cohort_protocol.scoring.gates import Gate
-from cohort_protocol.scoring.units import cosine_of, towards_zero
+from cohort_protocol.scoring.units import NOTHING, UNIT_BITS, cosine_of, towards_zero
 
 LOWEST = -(1 << 40)
 HIGHEST = 1 << 40
+
+COMPANY_BITS = 75
+"""UNIT_BITS, and the fraction bits of 1 / |u~|."""
+COSINE_SHIFT = 2 * COMPANY_BITS - 2 * UNIT_BITS + UNIT_BITS - 15
+MOST_COSINE = (1 << 15) - 1
+"""A cosine in 15 bits: 32 of them are compared in two words on chain."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +59,7 @@ class Standings:
 def agreements(units: Sequence[Sequence[int]]) -> list[int]:
     """cos(u_a, sum of the others at equal length) per player, in units of 1/ONE; ONE for a lone one.
 
-    units: inner products at unit length, in units of 2^-60, n <= 2^5."""
+    units: inner products at unit length, in units of 2^-40, n <= 2^5."""
     if len(units) == 1:
         return [ONE]
     sums = [sum(row) for row in units]
@@ -88,6 +95,11 @@ def standings(values: Sequence[int], doubts: Sequence[int], peers: Sequence[int]
     return Standings(tuple(own), belief, tuple(blended), tuple(soft_floor(value, width) for value in blended))
 
 
+def peer_standings(peers: Sequence[int]) -> Standings:
+    """Of a round without a batch: what the others say is all there is. peers: pi in units of 1/ONE."""
+    return Standings((0,) * len(peers), 0, tuple(peers), tuple(peers))
+
+
 def soft_floor(value: int, width: int) -> int:
     """f(z) in units of 1/ONE. width: w > 0."""
     if value <= -width:
@@ -106,6 +118,29 @@ def ramp_gate(values: Sequence[int], from_bps: int, full_bps: int) -> Gate:
     span = (full_bps - from_bps) * middle
     factors = tuple(min(ONE, max(0, BASIS * value - from_bps * middle) * ONE // span) for value in values)
     return Gate(tuple(values), full_bps * middle // BASIS, factors)
+
+
+def company_cosines(left: Sequence[Sequence[int]]) -> list[list[int]]:
+    """|cos(u~_a, u~_b)| of every player a with all others in their order, in units of 2^-15 and below 1.
+
+    left: inner products of what is new, in units of 2^-40 and below 2^43; a row of zeros has nothing in common.
+    1 / |u~| is at most 2^45 in units of 2^-35, so that a cosine before its shift stays below 2^133."""
+    inverse = [
+        (1 << COMPANY_BITS) // isqrt(row[a] << UNIT_BITS) if row[a] >= NOTHING else 0 for a, row in enumerate(left)
+    ]
+    return [
+        [
+            min(MOST_COSINE, abs(value) * inverse[a] * inverse[b] >> COSINE_SHIFT)
+            for b, value in enumerate(row)
+            if b != a
+        ]
+        for a, row in enumerate(left)
+    ]
+
+
+def company(cosines: Sequence[Sequence[int]]) -> list[int]:
+    """kappa_a = median over b != a of cos^2(u~_a, u~_b) in units of 1/ONE; ONE for a lone player."""
+    return [median([cosine * cosine for cosine in row]) if row else ONE for row in cosines]
 
 
 def capped(scores: Sequence[int], parts_bps: int, equal: int) -> list[int]:

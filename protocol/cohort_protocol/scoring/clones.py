@@ -1,7 +1,10 @@
 """Updates that are nearly the same: groups that count as one player, and kinship that lowers pay by degrees.
 
-Groups are those of complete linkage: two groups become one while every pair across them has a cosine above a limit,
-the most similar first. Ties are joined together, so that the result never depends on the order of the rows.
+Groups are those of complete linkage: two groups become one while every pair across them has a cosine above a limit and
+neither has a closer group. Without ties that is the same as joining the most similar pair first (complete linkage is
+reducible: Murtagh, The Computer Journal 26, 1983), and a set of rows that are all alike and like no others is one
+group, which is how a contract sees most rounds at once. Ties are joined together, so that the result never depends on
+the order of the rows.
 
 Kinship catches what masks its likeness with noise. Honest updates have the direction of the round in common and little
 else; what two of one origin have in common is more. k_ab is the cosine of a and b without their projections on the sum
@@ -11,9 +14,10 @@ of all others, and a player with relatives earns 1 / (1 + sum of ramp(k_ab)): k 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isqrt
 
-from cohort_protocol.scoring.fixed_point import BASIS, ONE
-from cohort_protocol.scoring.units import NOTHING, UNIT, cosine_of, towards_zero
+from cohort_protocol.scoring.fixed_point import BASIS, ONE, ONE_BITS
+from cohort_protocol.scoring.units import NOTHING, UNIT, UNIT_BITS
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -21,18 +25,19 @@ Groups = tuple[tuple[int, ...], ...]
 def clone_groups(units: Sequence[Sequence[int]], limit_bps: int) -> Groups:
     """Groups of rows, each in increasing order, ordered by their first row.
 
-    units: inner products of rows at unit length, in units of 2^-60. limit_bps: the cosine that every pair of a group
-    exceeds, in basis points. Rows that tie exactly for the next join are joined together."""
+    units: inner products of rows at unit length, in units of 2^-40. limit_bps: the cosine that every pair of a group
+    exceeds, in basis points."""
     limit = limit_bps * UNIT // BASIS
     groups: list[frozenset[int]] = [frozenset([row]) for row in range(len(units))]
     while len(groups) > 1:
         links = {
             (i, j): min(units[a][b] for a in groups[i] for b in groups[j]) for j in range(len(groups)) for i in range(j)
         }
-        closest = max(links.values())
-        if closest <= limit:
+        closest = [max(link for pair, link in links.items() if place in pair) for place in range(len(groups))]
+        mutual = [(i, j) for (i, j), link in links.items() if limit < link == closest[i] == closest[j]]
+        if not mutual:
             break
-        groups = _joined(groups, [pair for pair, link in links.items() if link == closest])
+        groups = _joined(groups, mutual)
     return tuple(sorted(tuple(sorted(group)) for group in groups))
 
 
@@ -48,27 +53,33 @@ def _joined(groups: list[frozenset[int]], pairs: Sequence[tuple[int, int]]) -> l
     ]
 
 
-def kinship(units: Sequence[Sequence[int]]) -> list[list[int]]:
-    """k_ab of every pair in units of 2^-30; 0 on the diagonal, and everywhere among fewer than four.
+def kinship(units: Sequence[Sequence[int]], agreements: Sequence[int]) -> list[list[int]]:
+    """k_ab of every pair if positive, in units of 2^-30 and at most 1; 0 for others, on the diagonal, and everywhere
+    among fewer than four.
 
-    units: as above, at most 2^5 rows: sums of a row stay below 2^65, of all below 2^70."""
+    With O the square of the sum of the others and w their inner products with it, everything times O:
+    k^2 = (W_ab O - w_a w_b)^2 / ((O - w_a^2) (O - w_b^2)). Looked at only where W_ab - w_a w_b / O exceeds 3/10 of the
+    least that anybody has beyond the direction of all others, 1 - agreement^2: below, k is below 0.45 or next to it,
+    and most pairs cost a contract little. Nothing is in common beyond others that cancel out, nor with rows of which
+    less than 2^-20 is left. units: as above, at most 2^5 rows: sums of a row stay below 2^45, of all below 2^50,
+    products of three below 2^91, k^2 before its division below 2^(182 + 60). agreements: in units of 2^-30."""
     n = len(units)
     result = [[0] * n for _ in range(n)]
     if n < 4:
         return result
-    sums = [sum(row) for row in units]
-    everything = sum(sums)
+    least = (ONE * ONE - max(value * value for value in agreements)) * 3 // 10 >> 2 * ONE_BITS - UNIT_BITS
+    sums = [sum(row) - row[a] for a, row in enumerate(units)]
+    everything = sum(sums) + n * UNIT
     for a in range(n):
         for b in range(a):
-            with_a, with_b = sums[a] - units[a][a] - units[a][b], sums[b] - units[b][b] - units[a][b]
-            others = everything - 2 * sums[a] - 2 * sums[b] + units[a][a] + units[b][b] + 2 * units[a][b]
-            product, first, second = units[a][b], units[a][a], units[b][b]
-            if others >= NOTHING:
-                product -= towards_zero(with_a * with_b, others)
-                first -= with_a * with_a // others
-                second -= with_b * with_b // others
-            if first >= NOTHING and second >= NOTHING:
-                result[a][b] = result[b][a] = cosine_of(product, first, second)
+            with_a, with_b = sums[a] - units[a][b], sums[b] - units[a][b]
+            others = everything - 2 * (sums[a] + sums[b] + UNIT - units[a][b])
+            product = units[a][b] * others - with_a * with_b
+            first, second = UNIT * others - with_a * with_a, UNIT * others - with_b * with_b
+            there = others >= NOTHING and min(first, second) >= others * NOTHING
+            if there and product > least * others:
+                squared = (product * product << 2 * ONE_BITS) // (first * second)
+                result[a][b] = result[b][a] = min(ONE, isqrt(squared))
     return result
 
 

@@ -1,8 +1,9 @@
 """The default policy: what an update was worth on the batch, as far as that can be believed, and what the others say of
-it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015).
+it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015, 0017).
 
 Reads p <= 9 public rows: five past steps, u0, and three value rows. Without value rows it scores by the validation
-gradients if they are there, and without those it is the peer policy.
+gradients if they are there, and without those by agreement alone. With the default parameters, and three value rows or
+none, contracts/src/policies has the same rule in Solidity; what only verdicts show, it leaves out.
 """
 
 from __future__ import annotations
@@ -12,22 +13,31 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
-from cohort_protocol.scoring.belief import Shape, Standings, agreements, capped, ramp_gate, standings
+from cohort_protocol.scoring.belief import (
+    Shape,
+    Standings,
+    agreements,
+    capped,
+    company,
+    company_cosines,
+    peer_standings,
+    ramp_gate,
+    standings,
+)
 from cohort_protocol.scoring.clones import kin_factors, kinship
 from cohort_protocol.scoring.closed_forms import class_values, curved_values, linear_values
 from cohort_protocol.scoring.contribution import agreement_reference, contributions, peer_scores, trust
 from cohort_protocol.scoring.explanation import figures_of, words_of
-from cohort_protocol.scoring.fixed_point import BASIS, ONE, ONE_BITS, median
+from cohort_protocol.scoring.fixed_point import BASIS, ONE, ONE_BITS
 from cohort_protocol.scoring.gates import Gate
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT, Gram, check_gram
 from cohort_protocol.scoring.outcome import PolicyOutcome, Reason, RowOutcome
 from cohort_protocol.scoring.parameters import describe, description_hash, read_parameters
-from cohort_protocol.scoring.peer import PeerParameters, PeerPolicy
-from cohort_protocol.scoring.players import FRACTION, Players, form_players, mean_products
+from cohort_protocol.scoring.players import Players, form_players, mean_products, player_coordinates
 from cohort_protocol.scoring.rows import PublicRows
-from cohort_protocol.scoring.units import NOTHING, UNIT_BITS, project_out, unit_gram
+from cohort_protocol.scoring.units import UNIT_BITS, remainders
 
-SLOPE_BITS = 30
+SLOPE_BITS = 15
 """What slopes lose of their fraction, so that the closed forms have room for their products."""
 
 
@@ -108,6 +118,8 @@ class Judgement:
     reference: int
     standings: Standings
     novelty: Gate
+    cosines: tuple[tuple[int, ...], ...]
+    """Of what is new in each player with what is new in the others, in units of 2^-15."""
     company: Gate
     kin: tuple[int, ...]
     """Factors, in units of 1/ONE."""
@@ -117,6 +129,21 @@ class Judgement:
     """1 for those that a value row votes for; without one, from the scores."""
     shorter: int
     """The step is taken in full from this sum of trusts on."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A round under the policy, before it is put into figures and words."""
+
+    players: Players
+    suspects: tuple[int, ...]
+    """Players of no value, and better left out where a row says who is."""
+    kept: tuple[int, ...]
+    """Players that are not rejected."""
+    lonely: tuple[int, ...]
+    """Agreement of every player when it was rejected, or at the end."""
+    judgement: Judgement | None
+    """Of those that are kept; None if nobody is."""
 
 
 @dataclass(frozen=True)
@@ -167,46 +194,31 @@ class DefaultPolicy:
         Permuting the updates permutes the rows of the outcome, exactly. All rows may be rejected: then every score
         and weight is 0."""
         check_gram(gram, updates, public.count)
-        if not self._measured(public):
-            return self._as_peers(gram, updates, public)
+        done = self.judged(gram, updates, public)
+        rows: list[RowOutcome | None] = [None] * updates
+        for player, group in enumerate(done.players.groups):
+            for row in group:
+                rows[row] = self._outcome(done, player, row)
+        return PolicyOutcome(
+            self.name,
+            self.policy_hash(),
+            tuple(self._too_small(done.players, row) if made is None else made for row, made in enumerate(rows)),
+        )
+
+    def judged(self, gram: Gram, updates: int, public: PublicRows) -> Judged:
+        """What `evaluate` puts into words. gram: as there, checked."""
         players = self.players(gram, updates)
         values, doubts = self._evidence(players, public)
         votes = self._votes(players, public)
-        # Of no value, and better left out where a row says who is.
         suspects = [
             player for player, value in enumerate(values) if value <= 0 and (votes is None or votes[player] <= 0)
         ]
         kept, lonely = self._accepted(players, suspects)
-        judged = self._judge(players, public, kept, values, doubts, votes, updates) if kept else None
-        rows: list[RowOutcome | None] = [None] * updates
-        for player, group in enumerate(players.groups):
-            place = kept.index(player) if player in kept else None
-            for row in group:
-                rows[row] = self._outcome(players, player, row, place, judged, lonely[player], player in suspects)
-        return PolicyOutcome(
-            self.name,
-            self.policy_hash(),
-            tuple(self._too_small(players, row) if made is None else made for row, made in enumerate(rows)),
-        )
+        judgement = self._judge(players, gram, public, kept, values, doubts, votes) if kept else None
+        return Judged(players, tuple(suspects), tuple(kept), tuple(lonely), judgement)
 
     def _measured(self, public: PublicRows) -> bool:
         return bool(public.values or public.gradients or public.classes)
-
-    def _as_peers(self, gram: Gram, updates: int, public: PublicRows) -> PolicyOutcome:
-        """A round without a batch, judged by the peer policy with the parameters that both have."""
-        p = self.parameters
-        peers = PeerPolicy(
-            PeerParameters(
-                clip_bps=p.clip_bps,
-                min_norm_bps=p.min_norm_bps,
-                min_cosine_bps=p.min_cosine_bps,
-                trust_bps=p.trust_bps,
-                full_step_bps=p.full_step_bps,
-                agreement_floor_bps=p.agreement_floor_bps,
-                past_steps=p.past_steps,
-            )
-        )
-        return PolicyOutcome(self.name, self.policy_hash(), peers.evaluate(gram, updates, public).rows)
 
     def _votes(self, players: Players, public: PublicRows) -> list[int] | None:
         """Positive per player if the model is better with it; None where no row says so."""
@@ -217,6 +229,8 @@ class DefaultPolicy:
         """(x, D) per player: values in any unit, and by how much those on half the batch differ."""
         n = players.count
         none = [0] * n
+        if not self._measured(public):
+            return none, none
         if rows := public.value_rows(n):
             values = mean_products(players, rows[0])
             if len(rows) == 1:
@@ -241,7 +255,7 @@ class DefaultPolicy:
         """(players that are not rejected, agreement of each when it was rejected or at the end).
 
         Rejects suspects that oppose the others, the most opposed first, those that tie together."""
-        units = unit_gram(players.gram, range(players.count), FRACTION)
+        units = players.units
         kept, found = list(range(players.count)), [0] * players.count
         limit = self.parameters.min_cosine_bps * ONE // BASIS
         while kept:
@@ -260,35 +274,35 @@ class DefaultPolicy:
     def _judge(
         self,
         players: Players,
+        gram: Gram,
         public: PublicRows,
         kept: Sequence[int],
         values: Sequence[int],
         doubts: Sequence[int],
         votes: Sequence[int] | None,
-        updates: int,
     ) -> Judgement:
         """The players `kept`, in their order."""
         p = self.parameters
-        n = players.count
-        steps = public.step_rows(n)[: p.past_steps]
-        trainable = public.trainable_row(n)
-        basis = [*steps, *([] if trainable is None else [trainable])]
-        units = unit_gram(players.gram, [*basis, *kept], FRACTION)
-        own = [row[len(basis) :] for row in units[len(basis) :]]
+        updates = len(players.norms)
+        steps = public.step_rows(updates)[: p.past_steps]
+        trainable = public.trainable_row(updates)
+        known = player_coordinates(players, gram, [*steps, *([] if trainable is None else [trainable])])
+        own = [[players.units[a][b] for b in kept] for a in kept]
         agreed = agreements(own)
         reference = agreement_reference(agreed, p.agreement_floor_bps)
         peers = peer_scores(agreed, reference)
-        left = project_out(units, len(basis))
+        left = remainders(own, [known[player] for player in kept])
         novel = ramp_gate(
             [row[i] >> UNIT_BITS - ONE_BITS for i, row in enumerate(left)], p.novelty_from_bps, p.novelty_full_bps
         )
-        shared = ramp_gate(company(left), p.company_from_bps, p.company_full_bps)
-        kin = kin_factors(kinship(own), p.kin_from_bps, p.kin_full_bps)
+        cosines = company_cosines(left)
+        shared = ramp_gate(company(cosines), p.company_from_bps, p.company_full_bps)
+        kin = kin_factors(kinship(own, agreed), p.kin_from_bps, p.kin_full_bps)
 
         whole = [ONE if len(players.groups[player]) == 1 else p.group_bps * ONE // BASIS for player in kept]
 
         def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int]]:
-            stand = standings(evidence, doubted, peers, p.shape())
+            stand = standings(evidence, doubted, peers, p.shape()) if self._measured(public) else peer_standings(peers)
             raw = contributions(stand.earned, novel.factors, shared.factors, kin, whole)
             return stand, capped(raw, p.share_cap_bps, updates)
 
@@ -304,6 +318,7 @@ class DefaultPolicy:
             reference=reference,
             standings=stand,
             novelty=novel,
+            cosines=tuple(map(tuple, cosines)),
             company=shared,
             kin=tuple(kin),
             scores=tuple(scores),
@@ -320,22 +335,15 @@ class DefaultPolicy:
             shorter=0 if votes is not None else p.full_step_bps * ONE * len(kept) // BASIS,
         )
 
-    def _outcome(
-        self,
-        players: Players,
-        player: int,
-        row: int,
-        place: int | None,
-        judged: Judgement | None,
-        agreement: int,
-        suspect: bool,
-    ) -> RowOutcome:
-        group = players.groups[player]
+    def _outcome(self, done: Judged, player: int, row: int) -> RowOutcome:
+        players, judged, suspect = done.players, done.judgement, player in done.suspects
+        group, agreement = players.groups[player], done.lonely[player]
         shared = group if len(group) > 1 else ()
-        if place is None or judged is None:
+        if judged is None or player not in done.kept:
             figures = figures_of(self.parameters, players, row, agreement, suspect)
             words = words_of(self.parameters, Reason.OPPOSES_OTHERS, figures, shared, None, 0)
             return RowOutcome(Reason.OPPOSES_OTHERS, 0, 0, players.clips[row], figures, words, shared)
+        place = done.kept.index(player)
         p = self.parameters
         total = max(sum(judged.trusts), judged.shorter, 1)
         score = judged.scores[place] // len(group)
@@ -349,21 +357,3 @@ class DefaultPolicy:
         figures = figures_of(self.parameters, players, row)
         words = words_of(self.parameters, Reason.TOO_SMALL, figures, (), None, 0)
         return RowOutcome(Reason.TOO_SMALL, 0, 0, players.clips[row], figures, words)
-
-
-def company(left: Sequence[Sequence[int]]) -> list[int]:
-    """kappa_a = median over b != a of cos^2(u~_a, u~_b) in units of 1/ONE; ONE for a lone player.
-
-    left: inner products of what is new, in units of 2^-60; a row of zeros has no company."""
-    count = len(left)
-    if count == 1:
-        return [ONE]
-    result = []
-    for a in range(count):
-        squares = []
-        for b in range(count):
-            if b != a:
-                both = left[a][a] * left[b][b]
-                squares.append(min(ONE, left[a][b] ** 2 * ONE // both) if min(left[a][a], left[b][b]) >= NOTHING else 0)
-        result.append(median(squares))
-    return result

@@ -1,13 +1,15 @@
 """Rows at unit length: what the default policy computes with, small enough for 256-bit arithmetic.
 
-W_ij = <r_i, r_j> / (|r_i| |r_j|) in units of 2^-60, towards zero, from norms with f fraction bits; exactly 2^60 on the
-diagonal of a row that is not zero. A norm is wrong by less than 2^-f of at least 1. Updates: entries below 2^54
-(d <= 2^24), f = 40, 2^(60 + 80) times them below 2^194. Players and public rows (`players`): entries below 2^124 and
-norms from 2^15 on, f = 20, below 2^224, W exact to 2^-34 of itself.
+W_ij = <r_i, r_j> / (|r_i| |r_j|) in units of 2^-40, towards zero, and 2^40 on the diagonal of a row that is not zero.
+Lengths are rounded up, with 32 fraction bits, so that |W| < 2^40 (Cauchy and Schwarz), and wrong by at most 2^-32 of at
+least 1. Ranges for d <= 2^24: squares below 2^87, lengths below 2^76, products below 2^87 and 2^(87 + 104) = 2^191
+with the fraction of both lengths. All of this is for Gram matrices, of rows that exist; of others it says nothing.
 
-A projection is one step of elimination per public row: T_ij - T_ik T_kj / T_kk, towards zero, entries at most 2^61, so
-that every product is below 2^122. Rows of which less than 2^-20 of the square is left lie in the span of those before
-them, up to rounding: skipped as pivots, nothing as updates.
+What is common is taken out by coordinates: q_ak is the inner product of a with the k-th of at most six orthonormal
+rows that public rows give one after the other (Cholesky), in units of 2^-40, clamped to -1 .. 1, so that sums of six
+products stay below 2^83 however much dividing by little magnifies what rounding did. Public rows of which less than
+2^-20 of the square is left lie in the span of those before them, up to rounding, and give none; updates of which as
+little is left are nothing.
 """
 
 from __future__ import annotations
@@ -18,10 +20,14 @@ from math import isqrt
 from cohort_protocol.scoring.fixed_point import ONE_BITS
 from cohort_protocol.scoring.gram import Gram
 
-UNIT_BITS = 60
+UNIT_BITS = 40
 UNIT = 1 << UNIT_BITS
+LENGTH_BITS = 32
+"""Fraction bits of lengths."""
 NOTHING = UNIT >> 20
 """A square below this part of the unit is nothing but rounding."""
+MOST_BASIS = 6
+"""Public rows that are taken out: five past steps and u0."""
 
 
 def towards_zero(numerator: int, denominator: int) -> int:
@@ -30,49 +36,60 @@ def towards_zero(numerator: int, denominator: int) -> int:
     return size if numerator >= 0 else -size
 
 
-def unit_gram(gram: Gram | Sequence[Sequence[int]], rows: Sequence[int], fraction: int = 40) -> list[list[int]]:
-    """W of the given rows, in their order. Zero rows give zeros. fraction: f, bits of the norms."""
-    norms = [isqrt(gram[row][row] << 2 * fraction) for row in rows]
-    shift = UNIT_BITS + 2 * fraction
+def length(square: int) -> int:
+    """sqrt(square) in units of 2^-32, the next whole number above it; 0 of 0."""
+    return isqrt(square << 2 * LENGTH_BITS) + 1 if square else 0
+
+
+def unit_gram(gram: Gram | Sequence[Sequence[int]], rows: Sequence[int]) -> list[list[int]]:
+    """W of the given rows, in their order. Zero rows give zeros."""
+    lengths = [length(gram[row][row]) for row in rows]
     return [
         [
-            _entry(gram[i][j], norms[a] * norms[b], shift) if a != b else (UNIT if norms[a] else 0)
+            _entry(gram[i][j], lengths[a] * lengths[b]) if a != b else (UNIT if lengths[a] else 0)
             for b, j in enumerate(rows)
         ]
         for a, i in enumerate(rows)
     ]
 
 
-def _entry(product: int, norms: int, shift: int) -> int:
-    if norms == 0:
-        return 0
-    value = towards_zero(product << shift, norms) if product >= 0 else -((-product << shift) // norms)
-    return max(-UNIT, min(UNIT, value))
+def _entry(product: int, lengths: int) -> int:
+    return towards_zero(product << UNIT_BITS + 2 * LENGTH_BITS, lengths) if lengths else 0
 
 
-def project_out(units: Sequence[Sequence[int]], basis: int) -> list[list[int]]:
-    """Inner products of the rows after the first `basis` without their projections on those, in units of 2^-60.
+def shared(first: Sequence[int], second: Sequence[int]) -> int:
+    """sum_k q_ak q_bk in units of 2^-40, rounded down."""
+    return sum(a * b for a, b in zip(first, second, strict=True)) >> UNIT_BITS
 
-    units: W with the basis first. Returns a square matrix of the remaining rows; a row of which nothing is left is
-    zero throughout."""
-    matrix = [list(row) for row in units]
-    size = len(matrix)
+
+def coordinates(units: Sequence[Sequence[int]], basis: int) -> list[list[int]]:
+    """q of the rows after the first `basis` <= 6, one list per row.
+
+    units: W with the basis first. Columns of rows that lie in the span of those before them are zero."""
+    found = [[0] * basis for _ in units]
     for k in range(basis):
-        pivot = matrix[k][k]
-        if pivot < NOTHING:
+        left = units[k][k] - shared(found[k], found[k])
+        if left < NOTHING:
             continue
-        for i in range(k + 1, size):
-            for j in range(i, size):
-                matrix[i][j] -= towards_zero(matrix[k][i] * matrix[k][j], pivot)
-    left = range(basis, size)
-    there = {row: matrix[row][row] >= NOTHING for row in left}
-    return [[(matrix[min(i, j)][max(i, j)] if there[i] and there[j] else 0) for j in left] for i in left]
+        size = isqrt(left << UNIT_BITS)
+        for i in range(k + 1, len(units)):
+            rest = units[i][k] - shared(found[i], found[k])
+            found[i][k] = max(-UNIT, min(UNIT, towards_zero(rest << UNIT_BITS, size)))
+    return found[basis:]
+
+
+def remainders(units: Sequence[Sequence[int]], known: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Inner products of rows without what their coordinates say, in units of 2^-40; zeros for rows of which nothing is
+    left. units: W of the rows; known: their coordinates."""
+    matrix = [[w - shared(known[a], known[b]) for b, w in enumerate(row)] for a, row in enumerate(units)]
+    there = [matrix[a][a] >= NOTHING for a in range(len(units))]
+    return [[value if there[a] and there[b] else 0 for b, value in enumerate(row)] for a, row in enumerate(matrix)]
 
 
 def cosine_of(product: int, first: int, second: int) -> int:
     """product / sqrt(first * second) in units of 2^-30, towards zero, within -1 .. 1; 0 if a square is not positive.
 
-    product, first, second: in one unit, at most 2^70, so that the numerator stays below 2^(140 + 60)."""
+    product, first, second: in one unit, at most 2^50, so that the numerator stays below 2^(100 + 60)."""
     if first <= 0 or second <= 0:
         return 0
     size = min(1 << ONE_BITS, isqrt((product * product << 2 * ONE_BITS) // (first * second)))

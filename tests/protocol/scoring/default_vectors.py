@@ -107,6 +107,9 @@ def cases() -> list[dict[str, Any]]:
         _round(8, 8, 2, True, 0, Evidence.LINEAR),
         _round(9, 9, 5, True, 0, Evidence.CLASSES),
         _round(10, 32, 5, True, 3),
+        _round(11, 8, 5, True, 0),
+        _round(12, 3, 0, False, 0),
+        _round(13, 20, 5, True, 3),
     ]
     return made
 

@@ -62,12 +62,15 @@ def judge(updates, steps, common, values, p) -> Twin:
     clips = [min(1.0, p.clip_bps / 1e4 * middle / size) if size else 0.0 for size in norms]
     long = [a for a in range(len(rows)) if norms[a] and not watch.above(p.min_norm_bps / 1e4 * middle, norms[a])]
     groups = linked(rows, long, p.clone_bps / 1e4, watch)
-    players = [sum(clips[a] * rows[a] for a in group) / len(group) for group in groups]
+    senders = [sum(clips[a] * rows[a] for a in group) / len(group) for group in groups]
+    players = [sum(unit(rows[a]) for a in group) for group in groups]
     measured = [np.array(row, float) for row in values]
-    worth = [float(player @ measured[0]) for player in players]
-    half = [float(player @ measured[1]) for player in players] if len(measured) > 1 else worth
-    votes = [float(player @ measured[2]) for player in players] if len(measured) > 2 else [-1.0] * len(players)
-    innocent = [watch.above(x, 0.0) or watch.above(vote, 0.0) for x, vote in zip(worth, votes, strict=True)]
+    worth = [float(sender @ measured[0]) for sender in senders] if measured else [0.0] * len(players)
+    half = [float(sender @ measured[1]) for sender in senders] if len(measured) > 1 else worth
+    votes = [float(sender @ measured[2]) for sender in senders] if len(measured) > 2 else [-1.0] * len(players)
+    innocent = [
+        bool(measured) and (watch.above(x, 0.0) or watch.above(vote, 0.0)) for x, vote in zip(worth, votes, strict=True)
+    ]
     kept = list(range(len(players)))
     limit = p.min_cosine_bps / 1e4
     while kept:
@@ -83,7 +86,7 @@ def judge(updates, steps, common, values, p) -> Twin:
             twin.reasons[a] = 2
             twin.groups[a] = set(group) if len(group) > 1 else set()
     chosen = [[kind[i] for i in kept] for kind in (players, groups, worth, half)]
-    scores, shared = score(*chosen, steps, common, len(rows), p, watch)
+    scores, shared = score(*chosen, steps, common, len(rows), p, watch, bool(measured))
     voted = len(measured) > 2
     trusts = trusted(scores, p)
     if voted:
@@ -152,7 +155,7 @@ def ramp(values, low, high, watch):
     return [min(1.0, max(0.0, (value / middle - low) / (high - low))) for value in values]
 
 
-def score(players, groups, worth, half, steps, common, n, p, watch):
+def score(players, groups, worth, half, steps, common, n, p, watch, measured):
     if not players:
         return [], []
     basis = []
@@ -168,7 +171,8 @@ def score(players, groups, worth, half, steps, common, n, p, watch):
         median([cosine(a, b) ** 2 for j, b in enumerate(fresh) if j != i]) if len(fresh) > 1 else 1.0
         for i, a in enumerate(fresh)
     ]
-    watch.close |= any(0 < value < 1e-8 for value in shared)
+    # Cosines are in units of 2^-15.
+    watch.close |= any(0 < value < 1e-2 for value in shared)
     agreed = agreements(players, watch)
     mean = max(sum(max(0.0, value) for value in agreed) / len(agreed), p.agreement_floor_bps / 1e4)
     size = sum(map(abs, worth)) / len(worth)
@@ -190,6 +194,8 @@ def score(players, groups, worth, half, steps, common, n, p, watch):
     for x, a, group, (new, company, relatives) in zip(own, agreed, groups, gates, strict=True):
         z = belief * max(-3 * cap, min(cap, x)) + (1 - belief) * min(p.peer_cap_bps / 1e4, max(0.0, a) / mean)
         f = 0.0 if z <= -width else z if z >= width else (z + width) ** 2 / (4 * width)
+        if not measured:
+            f = max(0.0, a) / mean
         scores.append(f * new * company * relatives * (p.group_bps / 1e4 if len(group) > 1 else 1.0))
     most = sum(scores) * p.share_cap_bps / 1e4 / n
     return [min(value, most) for value in scores], companies
@@ -198,6 +204,7 @@ def score(players, groups, worth, half, steps, common, n, p, watch):
 def kin(players, p, watch):
     factors = []
     low, high = p.kin_from_bps / 1e4, p.kin_full_bps / 1e4
+    beyond = 1 - max((value * value for value in agreements(players, watch)), default=0.0)
     for a in range(len(players)):
         total = 1.0
         for b in range(len(players)):
@@ -206,10 +213,11 @@ def kin(players, p, watch):
             others = sum(unit(player) for c, player in enumerate(players) if c not in (a, b))
             square = float(others @ others)
             watch.close |= 2.0**-24 < square < 2.0**-16
-            basis = [unit(others)] if square > LEFT else []
-            x, y = without(unit(players[a]), basis), without(unit(players[b]), basis)
+            if square <= LEFT:
+                continue
+            x, y = (without(unit(players[each]), [unit(others)]) for each in (a, b))
             watch.close |= any(2.0**-24 < v @ v < 2.0**-16 for v in (x, y))
-            if min(x @ x, y @ y) > LEFT:
+            if min(x @ x, y @ y) > LEFT and watch.above(x @ y, 0.3 * beyond):
                 total += min(1.0, max(0.0, (cosine(x, y) - low) / (high - low)))
         factors.append(1 / total)
     return factors

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import numpy as np
 import pytest
 from cohort_protocol.scoring.belief import (
     HIGHEST,
+    MOST_COSINE,
     Shape,
     agreements,
     capped,
+    company,
+    company_cosines,
     ramp_gate,
     relative,
     soft_floor,
     standings,
 )
 from cohort_protocol.scoring.fixed_point import ONE
-from cohort_protocol.scoring.players import form_players, mean_products
-from cohort_protocol.scoring.units import UNIT
+from cohort_protocol.scoring.players import form_players, mean_products, player_coordinates
+from cohort_protocol.scoring.units import UNIT, unit_gram
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -105,11 +109,11 @@ def test_players_are_sums_of_clipped_rows_and_values_their_means():
     # Norms 5, 50, 5: the median is 5, the second row counts as 10 long.
     assert players.clips == (ONE, ONE // 5, ONE, 0)
     clipped = ONE + (ONE // 5) * 10
-    assert players.gram[0][0] == 25 * clipped**2
-    assert players.gram[0][1] == 0
-    assert players.gram[0][2] == (25 * clipped) << 15
-    assert mean_products(players, 2) == [(25 * clipped << 15) // 2, 25 * ONE << 15]
-    assert mean_products(players, 2, 30)[1] == 25 << 15
+    assert players.gram[0] == (25 * clipped**2, 0, 25 * clipped)
+    assert players.units == ((UNIT, 0), (0, UNIT))
+    assert players.sizes == (pytest.approx(2 * UNIT, rel=1e-9), UNIT)
+    assert mean_products(players, 2) == [25 * clipped // 2, 25 * ONE]
+    assert mean_products(players, 2, 30)[1] == 25
 
 
 def test_the_stated_ranges_hold_for_32_extreme_rows():
@@ -119,7 +123,26 @@ def test_the_stated_ranges_hold_for_32_extreme_rows():
     gram = (*(((square,) * n + (across,)),) * n, (across,) * n + (wide,))
     players = form_players(gram, n, 20_000, 500, 9_000)
     assert players.count == 1
-    assert players.gram[0][0] == 2**124
-    assert players.gram[0][1] == 2**120
-    assert players.gram[1][1] == 2**116
-    assert mean_products(players, 1)[0] <= 2**120
+    assert players.gram[0] == (2**124, 2**105)
+    assert mean_products(players, 1)[0] == 2**100
+    assert player_coordinates(players, gram, [n])[0][0] == pytest.approx(UNIT, rel=1e-9)
+
+
+@given(st.lists(st.lists(st.integers(-50, 50), min_size=7, max_size=7), min_size=2, max_size=8))
+def test_company_is_the_median_of_squared_cosines(rows):
+    gram = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in rows] for a in rows]
+    found = company(company_cosines(unit_gram(gram, range(len(rows)))))
+    size = [sum(x * x for x in row) ** 0.5 for row in rows]
+    for a, kappa in enumerate(found):
+        squares = [
+            (gram[a][b] / (size[a] * size[b])) ** 2 if size[a] * size[b] else 0.0 for b in range(len(rows)) if b != a
+        ]
+        assert kappa / ONE == pytest.approx(float(np.median(squares)), abs=2**-13)
+
+
+def test_the_best_company_stays_in_15_bits():
+    assert company_cosines([[UNIT, UNIT], [UNIT, UNIT]]) == [[MOST_COSINE]] * 2
+    assert company_cosines([[UNIT, -7 * UNIT], [-7 * UNIT, UNIT]]) == [[MOST_COSINE]] * 2
+    assert company_cosines([[0, 0], [0, UNIT]]) == [[0], [0]]
+    assert company([[MOST_COSINE, 0], [3, 5], [7]]) == [MOST_COSINE**2 // 2, 17, 49]
+    assert company(company_cosines([[UNIT]])) == [ONE]
