@@ -1,6 +1,6 @@
-// The long campaign: npm run invariants:long [-- --sequences 10000 --parts 2 --depth 50]
-// Runs chunks of 500 sequences with a seed each, `parts` of them side by side, adds up what succeeded and keeps long.log beside
-// this file.
+// The long campaign: npm run invariants:long [-- --sequences 10000 --parts 2 --depth 50 --chunk 500 --first 1]
+// Runs chunks of sequences with a seed each (from `first` on), `parts` of them side by side, adds up what succeeded and keeps
+// long.log beside this file. COHORT_COMMIT names what was tested.
 // Ends with an error if an invariant broke, a handler reverted or a transition was seen too seldom.
 import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -51,19 +51,21 @@ function leasts() {
 const sequences = option("sequences", 10_000);
 const parts = option("parts", 2);
 const depth = option("depth", 50);
-const chunk = Math.min(500, sequences);
+const chunk = Math.min(option("chunk", 500), sequences);
+const first = option("first", 1);
 const chunks = Math.ceil(sequences / chunk);
+const commit = process.env.COHORT_COMMIT ? `, commit ${process.env.COHORT_COMMIT}` : "";
 const begun = Date.now();
 const sums = names().map(() => 0);
 const lines = [];
 let failures = 0;
-let next = 1;
+let next = first;
 
 /** The log as it stands: written after every chunk, so that a campaign that is stopped leaves what it has done. */
 function write() {
   const seconds = Math.round((Date.now() - begun) / 1000);
   const done = lines.length - failures;
-  const head = `${new Date().toISOString()} ${done * chunk} of ${chunks * chunk} sequences of ${depth} calls, ${failures} chunks failed, ${seconds} s`;
+  const head = `${new Date().toISOString()} ${done * chunk} of ${chunks * chunk} sequences of ${depth} calls, ${failures} chunks failed, ${seconds} s${commit}`;
   const counts = names().map((name, i) => `${name.padEnd(24)}${sums[i]}`);
   writeFileSync(join(here, "long.log"), [head, "", "successes, all sequences together:", ...counts, "", ...lines].join("\n") + "\n");
   return head;
@@ -72,7 +74,7 @@ function write() {
 /** Chunk after chunk, each with its number as the seed. */
 async function work(part) {
   const report = join("cache", `invariant-counts-${process.pid}-${part}.json`);
-  while (next <= chunks) {
+  while (next < first + chunks) {
     const { seed, status, output } = await run(next++, chunk, depth, report);
     if (status === 0) {
       JSON.parse(readFileSync(join(contracts, report), "utf8")).forEach((count, i) => (sums[i] += count));
