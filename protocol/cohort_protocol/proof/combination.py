@@ -61,6 +61,8 @@ def combine_rows(rows: Sequence[Row], coefficients: Sequence[int]) -> np.ndarray
     a limb and entry (36 with int64), and a block of the rows. Raises `VectorOutOfRange`, and what reading a row
     raises."""
     sources = sources_of(rows)
+    if len(rows) != len(coefficients):
+        raise VectorOutOfRange(f"{len(rows)} rows and {len(coefficients)} coefficients")
     widths = [_WIDTHS[np.dtype(source.dtype).name] for source in sources]
     count = combination_limbs(sources)
     matrix = _matrix(coefficients, widths, count)

@@ -16,7 +16,8 @@ from cohort_protocol.proof.combination import COEFFICIENT_BITS, combine_rows, pa
 from cohort_protocol.proof.curve import Point, combine, compress
 from cohort_protocol.proof.errors import VectorOutOfRange
 from cohort_protocol.proof.field import pack
-from cohort_protocol.proof.msm import CHUNK, Multiplier
+from cohort_protocol.proof.library import MOST_POINTS
+from cohort_protocol.proof.msm import Multiplier
 from cohort_protocol.proof.srs import Srs
 from cohort_protocol.scoring.kernel import Row
 
@@ -55,9 +56,9 @@ def check_openings(srs: Srs, claims: Sequence[tuple[Row, Point]], *, threads: in
 
 def commit_combination(srs: Srs, limbs: np.ndarray, multiplier: Multiplier) -> Point:
     """The commitment of a vector of large integers: int32[limbs, d] of `combine_rows`."""
-    total = multiplier.scalars()
-    for start in range(0, limbs.shape[1], CHUNK):
-        part = slice(start, min(start + CHUNK, limbs.shape[1]))
+    total = multiplier.scalars(limbs.shape[1])
+    for start in range(0, limbs.shape[1], MOST_POINTS):
+        part = slice(start, min(start + MOST_POINTS, limbs.shape[1]))
         total.add(srs.points[part], pack(widen(limbs[:, part])))
     return total.result()
 
@@ -74,8 +75,8 @@ def _commit(srs: Srs, vector: Row, multiplier: Multiplier) -> Point:
     srs.require(sources[0].dimension)
     if not sources[0].dimension:
         raise VectorOutOfRange("a vector without entries")
-    total = multiplier.integers()
-    for start, (block,) in passes(sources, CHUNK):
+    total = multiplier.integers(sources[0].dimension)
+    for start, (block,) in passes(sources, MOST_POINTS):
         total.add(srs.points[start : start + len(block)], block)
     return total.result()
 

@@ -77,8 +77,8 @@ def _correlate(limbs: np.ndarray, bits: int, threads: int) -> np.ndarray | None:
 class _Limbs:
     """Sums of digits, least digit first, as limbs of 24 bits.
 
-    A sum has at most 18 pairs of digits for each of d <= 2^24 entries: below 2^51 with 12 bits. What is added up for one
-    limb is below 2^63."""
+    A sum has at most 18 pairs of digits for each of d <= 2^24 entries: below 2^51 with 12 bits. What is added up for
+    one limb is below 2^63."""
 
     def __init__(self, bits: int, digits: int, size: int) -> None:
         self._limbs = np.zeros((-(-(bits * digits + 51) // BITS), size), np.int32)

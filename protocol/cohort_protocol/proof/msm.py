@@ -16,14 +16,15 @@ import numpy as np
 
 from cohort_protocol.proof.curve import INFINITY, Point, add, multiply
 from cohort_protocol.proof.field import montgomery_multiplier, pack, scale
-from cohort_protocol.proof.library import FIELD, G1_BYTES, MONTGOMERY, ORDER, library, to_montgomery
+from cohort_protocol.proof.library import FIELD, G1_BYTES, MONTGOMERY, MOST_POINTS, ORDER, library, to_montgomery
 
 POINT_BYTES = 64
 """x, y in Montgomery form, as an SRS has them."""
 SCALAR_BYTES = 32
 CHUNK = 1 << 15
-"""Points of one call of the library, at most `library.MOST_POINTS`: long enough for a thread, and two threads' tables
-fit the caches."""
+"""Points of one call of the library for small integers. Full scalars take `library.MOST_POINTS`, 5% faster."""
+LEAST_CHUNK = 1 << 11
+"""Shorter sums are not cut: the library's tables pay for themselves beyond."""
 
 _MOST_THREADS = 16
 _TABLE = 1 << 15
@@ -56,23 +57,27 @@ class Multiplier:
     ) -> None:
         self.pool.shutdown(wait=True, cancel_futures=True)
 
-    def scalars(self) -> ScalarSum:
-        """A new sum with scalars modulo r."""
-        return ScalarSum(self.pool)
+    def scalars(self, count: int) -> ScalarSum:
+        """A new sum of `count` points with scalars modulo r."""
+        return ScalarSum(self.pool, self._chunk(count, MOST_POINTS))
 
-    def integers(self) -> IntegerSum:
-        """A new sum with small integers."""
-        return IntegerSum(self.pool)
+    def integers(self, count: int) -> IntegerSum:
+        """A new sum of `count` points with small integers."""
+        return IntegerSum(self.pool, self._chunk(count, CHUNK))
+
+    def _chunk(self, count: int, most: int) -> int:
+        """So many points at a time that all threads have some."""
+        return max(LEAST_CHUNK, min(most, -(-count // self.threads)))
 
 
 class _Sum:
-    def __init__(self, pool: ThreadPoolExecutor) -> None:
-        self._pool = pool
+    def __init__(self, pool: ThreadPoolExecutor, chunk: int) -> None:
+        self._pool, self._chunk = pool, chunk
         self._parts: list[Future[Point]] = []
 
     def _submit(self, call: Callable[..., Point], points: np.ndarray, factors: np.ndarray) -> None:
-        for start in range(0, len(points), CHUNK):
-            part = slice(start, start + CHUNK)
+        for start in range(0, len(points), self._chunk):
+            part = slice(start, start + self._chunk)
             self._parts.append(self._pool.submit(call, points[part], factors[part]))
 
     def result(self) -> Point:
@@ -103,7 +108,7 @@ class IntegerSum(_Sum):
 def multi_multiply(points: np.ndarray, scalars: np.ndarray, threads: int | None = 1) -> Point:
     """sum scalars[i] * points[i]. points: uint8[k, 64]; scalars: uint8[k, 32], little-endian, below r."""
     with Multiplier(threads) as multiplier:
-        total = multiplier.scalars()
+        total = multiplier.scalars(len(points))
         total.add(points, scalars)
         return total.result()
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from cohort_protocol.proof.combination import combine_rows
+from cohort_protocol.proof.combination import combine_rows, sources_of
 from cohort_protocol.proof.commitment import widen
 from cohort_protocol.proof.correlation import autocorrelation
 from cohort_protocol.proof.curve import ORDER, Point
@@ -54,7 +54,7 @@ def prove(
 
     rows: the n updates int16[d], then the p public rows int32 or int64[d] with entries in int32, arrays or sources,
     each read once from the first column to the last. threads: None for all cores. The same input gives the same bytes.
-    Memory: about 420 bytes an entry of the model. Raises `WitnessInvalid` if the rows do not make the statement true,
+    Memory: about 550 bytes an entry of the model. Raises `WitnessInvalid` if the rows do not make the statement true,
     `VectorOutOfRange`, `SrsTooSmall`, and what reading a row raises."""
     srs.require(statement.dimension)
     with Multiplier(threads) as multiplier:
@@ -79,12 +79,13 @@ class _Proving:
     def run(self, rows: Sequence[Row]) -> RoundProof:
         statement, transcript = self._statement, Transcript.of(self._statement)
         self._part("combine")
-        v = combine_rows(rows, transcript.x)
-        if v.shape[1] != self._d or len(rows) != statement.n + statement.p:
+        dimensions = {source.dimension for source in sources_of(rows)}
+        if dimensions != {self._d} or len(rows) != statement.n + statement.p:
             raise WitnessInvalid(
-                f"{len(rows)} rows of {v.shape[1]} entries, the statement is about {statement.n + statement.p} of "
-                f"{self._d}"
+                f"{len(rows)} rows of {sorted(dimensions)} entries, the statement is about "
+                f"{statement.n + statement.p} of {self._d}"
             )
+        v = combine_rows(rows, transcript.x)
         self._part("correlate")
         s = np.zeros((self._d, SCALAR_BYTES), np.uint8)
         s[: self._d - 1] = autocorrelation(v, self._multiplier.threads)
@@ -108,7 +109,7 @@ class _Proving:
         self._progress(name, PARTS[name])
 
     def _commit(self, scalars: np.ndarray) -> Point:
-        total = self._multiplier.scalars()
+        total = self._multiplier.scalars(len(scalars))
         total.add(self._srs.points[: len(scalars)], scalars)
         return total.result()
 
@@ -134,7 +135,7 @@ class _Proving:
         """W = (F - I) / ((X - z)(X - 1/z)), uint8[d + 2, 32] with W_i in row i + 2, and [W].
 
         I is of degree one and changes the remainder only. A quotient's coefficient i is Horner's value i + 1."""
-        joining, total = multiplier(gamma), self._multiplier.scalars()
+        joining, total = multiplier(gamma), self._multiplier.scalars(self._d)
         first, second = Horner(z), Horner(pow(z, -1, ORDER))
         w = np.zeros((self._d + 2, SCALAR_BYTES), np.uint8)
         for part in self._pieces():
@@ -146,7 +147,7 @@ class _Proving:
     def _divide_by_last(self, v: np.ndarray, s: np.ndarray, w: np.ndarray, transcript: Transcript) -> Point:
         """[W'] with W' = (F - I(y) - (y - z)(y - 1/z) W) / (X - y); I(y) is constant and changes the remainder only."""
         y, z = transcript.y, transcript.z
-        joining, total = multiplier(transcript.gamma), self._multiplier.scalars()
+        joining, total = multiplier(transcript.gamma), self._multiplier.scalars(self._d)
         removing = multiplier(-(y - z) * (y - pow(z, -1, ORDER)) % ORDER)
         last = Horner(y)
         for part in self._pieces():

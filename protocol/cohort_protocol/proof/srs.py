@@ -208,7 +208,7 @@ def verify_powers(srs: Srs, progress: Progress | None = None, label: str = "", *
     label = label or str(srs.path)
     _check_start(srs, label)
     with Multiplier(threads) as multiplier:
-        lower, upper = multiplier.scalars(), multiplier.scalars()
+        lower, upper = multiplier.scalars(srs.size), multiplier.scalars(srs.size)
         done = 0
         for block in srs.blocks(srs.size):
             _check_block(block, done, label)

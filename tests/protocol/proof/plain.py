@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from hashlib import sha256
 
+import numpy as np
+
 P = 0x30644E72E131A029B85045B68181585D97816A916871CA8D3C208C16D87CFD47
 R = 0x30644E72E131A029B85045B68181585D2833E84879B9709143E1F593F0000001
 
@@ -65,3 +67,13 @@ def quotient(a: list[int], b: list[int], exact: bool = True) -> list[int]:
         rest.pop()
     assert not exact or not any(rest)
     return result[::-1]
+
+
+def scalars(values: list[int]) -> np.ndarray:
+    """uint8[k, 32], little-endian."""
+    return np.frombuffer(b"".join(value.to_bytes(32, "little") for value in values), np.uint8).reshape(-1, 32)
+
+
+def numbers(data: np.ndarray) -> list[int]:
+    """The inverse of `scalars`."""
+    return [int.from_bytes(row.tobytes(), "little") for row in data]

@@ -14,7 +14,7 @@ from cohort_protocol.scoring.kernel import FileRow, StreamRow
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.protocol.proof.plain import at, tau_of, times
+from tests.protocol.proof.plain import at, scalars, tau_of, times
 from tests.protocol.proof.rounds import SEED, srs_of
 
 TAU = tau_of(SEED)
@@ -140,8 +140,6 @@ def test_openings_need_one_dimension_and_a_bound() -> None:
 @settings(deadline=None, max_examples=25)
 @given(st.lists(st.integers(0, 2**254), min_size=1, max_size=20))
 def test_sums_with_large_scalars(values: list[int]) -> None:
-    from tests.protocol.proof.test_field import scalars
-
     values = [value % (2**253) for value in values]
     assert multi_multiply(srs_of(64).points[: len(values)], scalars(values)) == Point(*times(at(values, TAU)))
 

@@ -14,17 +14,9 @@ from cohort_protocol.scoring.kernel import StreamRow
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.protocol.proof.plain import R, at
+from tests.protocol.proof.plain import R, at, numbers, scalars
 
 NUMBERS = st.lists(st.one_of(st.integers(0, R - 1), st.sampled_from([0, 1, R - 1, R - 2, 2**240])), min_size=1)
-
-
-def scalars(values: list[int]) -> np.ndarray:
-    return np.frombuffer(b"".join(value.to_bytes(32, "little") for value in values), np.uint8).reshape(-1, 32)
-
-
-def numbers(data: np.ndarray) -> list[int]:
-    return [int.from_bytes(row.tobytes(), "little") for row in data]
 
 
 @settings(deadline=None)
