@@ -16,8 +16,8 @@ from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
-from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme, StoredVector
-from cohort_protocol.scoring.kernel.sources import StreamRow
+from cohort_protocol.proof.scheme import BLOCK, KECCAK, CommitmentScheme, StoredVector
+from cohort_protocol.scoring.kernel.sources import StreamRow, blocks
 from cohort_protocol.update.codec import model_size, update_size
 from cohort_protocol.update.stream import model_stream, update_stream
 
@@ -57,6 +57,15 @@ def stored_model(
         raise wrong_model(cid, commitment, found)
 
     return scheme.row(("model", cid), chunks, dimension, np.int64, commitment, refuse)
+
+
+def read_model(
+    store: IpfsStore, cid: Cid, commitment: bytes, dimension: int, scheme: CommitmentScheme = KECCAK
+) -> None:
+    """Reads a model from its first byte to its last and checks that it opens its commitment. Raises as
+    `stored_model`."""
+    for _ in blocks(stored_model(store, cid, commitment, dimension, scheme), BLOCK):
+        pass
 
 
 def check_updates(

@@ -46,7 +46,7 @@ from cohort_protocol.update import encode_model, encode_update, model_commitment
 from cohort_worker.parts import WorkerParts, build_parts
 from cohort_worker.settings import WorkerSettings
 from cohort_worker.witness.history import ChainHistory
-from cohort_worker.witness.receipts import RevealChecker, check_set, make_receipt
+from cohort_worker.witness.receipts import RevealChecker, RevealRules, check_set, make_receipt
 from cohort_worker.witness.settlement import check_proposal, fetch_spec, gather_inputs, make_signature
 from eth_account.signers.local import LocalAccount
 
@@ -404,7 +404,7 @@ class Stage:
         """What these witnesses (default: two) find, through the API's intake."""
         found = self.history().round(self.project, self.round)
         assert found is not None
-        checker = RevealChecker(self.identity, self.terms.dimension, self.store)
+        checker = RevealChecker(RevealRules(self.identity, self.terms.dimension), self.store)
         digest = check_set(reveals, found[0].trainers)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
             findings = checker.check(self.key, reveals, found[1].commitments())

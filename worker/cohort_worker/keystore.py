@@ -22,7 +22,7 @@ class KeystoreUnreadable(InvalidInput):
 def load_account(keystore: Path, password_file: Path) -> LocalAccount:
     """Decrypts a Web3 Secret Storage file (version 3). A newline at the end of the password file is not part of the
     password. Raises `KeystoreUnreadable`."""
-    password = _read(password_file, MAX_PASSWORD_BYTES, "password file").decode("utf-8", "replace").rstrip("\r\n")
+    password = read_password(password_file)
     content = _read(keystore, MAX_KEYSTORE_BYTES, "keystore")
     try:
         return Account.from_key(Account.decrypt(json.loads(content), password))
@@ -30,6 +30,20 @@ def load_account(keystore: Path, password_file: Path) -> LocalAccount:
         raise KeystoreUnreadable(
             f"the keystore {keystore} does not open with the password in {password_file}: {error}"
         ) from error
+
+
+def read_password(path: Path) -> str:
+    """The content of a password file without the newline at its end. Raises `KeystoreUnreadable`."""
+    return _read(path, MAX_PASSWORD_BYTES, "password file").decode("utf-8", "replace").rstrip("\r\n")
+
+
+def read_key_file(path: Path) -> LocalAccount:
+    """The account of a file with a private key in hexadecimal digits. Raises `KeystoreUnreadable`."""
+    text = _read(path, MAX_PASSWORD_BYTES, "key file").decode("ascii", "replace").strip()
+    try:
+        return Account.from_key(bytes.fromhex(text.removeprefix("0x")))
+    except ValueError as error:
+        raise KeystoreUnreadable(f"the key file {path} does not hold 64 hexadecimal digits") from error
 
 
 def _read(path: Path, limit: int, what: str) -> bytes:

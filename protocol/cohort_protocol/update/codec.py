@@ -17,6 +17,9 @@ Format: https://huggingface.co/docs/safetensors.
 
 from __future__ import annotations
 
+import json
+import math
+
 import numpy as np
 from eth_utils import keccak
 
@@ -33,6 +36,9 @@ MIN_EXPONENT, MAX_EXPONENT = -40, 0
 _INT16 = np.dtype("<i2")
 _INT64 = np.dtype("<i8")
 _MAX_HEADER_SHOWN = 120
+_MAX_OTHER_HEADER = 4096
+_WIDE_TYPES = ("I32", "I64", "U16", "U32", "U64", "F16", "BF16", "F32", "F64")
+"""Of safetensors: what holds numbers that no int16 holds."""
 
 
 class CodecError(InvalidInput):
@@ -137,6 +143,28 @@ def wrong_header(start: bytes, header: bytes, malformed: type[CodecError], what:
         f"the file of {what} starts with {found!r}, its safetensors header must be {header[8:]!r}: "
         "one tensor, no metadata; write it with cohort_protocol.update",
     )
+
+
+def described_update(start: bytes, dimension: int) -> tuple[str, str]:
+    """What a file that is no update of this dimension holds instead, from its first bytes: (reason, words).
+
+    start: untrusted, at least the header if there is one. reason: `range` (numbers wider than int16), `length` (more
+    numbers than parameters), or empty, with no words, if the header does not say."""
+    length = int.from_bytes(start[:8], "little")
+    if not 2 <= length <= min(len(start) - 8, _MAX_OTHER_HEADER):
+        return "", ""
+    try:
+        tensor = json.loads(start[8 : 8 + length])["update"]
+        dtype, shape = tensor["dtype"], tensor["shape"]
+    except (ValueError, RecursionError, TypeError, KeyError):
+        return "", ""
+    if not isinstance(dtype, str) or not isinstance(shape, list) or not all(isinstance(n, int) for n in shape):
+        return "", ""
+    if dtype in _WIDE_TYPES:
+        return "range", f"the file holds {dtype} numbers, an update holds int16, -32768 .. 32767"
+    if dtype == "I16" and shape != [dimension] and math.prod(shape) > dimension:
+        return "length", f"the file holds {math.prod(shape)} numbers, an update of this project has {dimension}"
+    return "", ""
 
 
 def quantise(delta: np.ndarray, exponent: int) -> np.ndarray:

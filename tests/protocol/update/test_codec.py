@@ -201,3 +201,34 @@ def test_a_step_moves_a_model_from_one_to_the_next():
     step = np.array([-9, 3, -(2**31)], np.int64)
     after = codec.apply_step(before, step)
     assert np.array_equal(codec.step_between(before, after), step)
+
+
+def _file(text: str) -> bytes:
+    return len(text).to_bytes(8, "little") + text.encode()
+
+
+@pytest.mark.parametrize(
+    ("start", "reason"),
+    [
+        (_file('{"update":{"dtype":"I32","shape":[4],"data_offsets":[0,16]}}'), "range"),
+        (_file('{"update":{"dtype":"F64","shape":[4],"data_offsets":[0,32]}}'), "range"),
+        (_file('{"update":{"dtype":"I16","shape":[5],"data_offsets":[0,10]}}'), "length"),
+        (_file('{"update":{"dtype":"I16","shape":[2,3],"data_offsets":[0,12]}}'), "length"),
+        (_file('{"update":{"dtype":"I16","shape":[4],"data_offsets":[0,8]}}'), ""),
+        (_file('{"update":{"dtype":"I16","shape":["5"]}}'), ""),
+        (_file('{"update":{"dtype":["I32"],"shape":[5]}}'), ""),
+        (_file('{"update":7}'), ""),
+        (_file("[" * 4000), ""),
+        (b"\xff" * 40, ""),
+        (b"", ""),
+    ],
+)
+def test_what_another_file_holds_is_told_from_its_start(start: bytes, reason: str) -> None:
+    found, words = codec.described_update(start, 4)
+    assert found == reason
+    assert bool(words) == bool(reason)
+
+
+@given(st.binary(max_size=300))
+def test_the_start_of_any_file_can_be_looked_at(start: bytes) -> None:
+    assert codec.described_update(start, 4)[0] in ("", "range", "length")

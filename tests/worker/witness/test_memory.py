@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -10,9 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cohort_protocol.canonical import canonical_json
 from cohort_protocol.commitments import MarketId, SettlementStatement
-from cohort_worker.witness.memory import Equivocation, MemoryBroken, MemoryInUse, SigningMemory
-from hypothesis import given
+from cohort_protocol.identifiers import to_hex
+from cohort_worker.witness.memory import (
+    Equivocation,
+    MemoryBroken,
+    MemoryInUse,
+    SigningMemory,
+    evidence_path,
+    recorded,
+)
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
@@ -67,6 +77,7 @@ def test_other_rounds_are_other_rounds(path: Path) -> None:
     memory.close()
 
 
+@settings(deadline=None)
 @given(cut=st.integers(1, 400))
 def test_a_torn_last_line_was_never_signed(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     path = tmp_path_factory.mktemp("memory") / "signed.jsonl"
@@ -122,3 +133,35 @@ def test_a_killed_witness_leaves_its_record_and_no_lock(path: Path) -> None:
     with pytest.raises(Equivocation):
         memory.remember(MARKET, replace(STATEMENT, outcomes_hash=b"\x09" * 32))
     memory.close()
+
+
+def test_both_outcomes_are_kept_in_full(path: Path) -> None:
+    other = replace(STATEMENT, outcomes_hash=b"\x99" * 32, bundle_cid=b"\x98" * 36)
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    for _ in range(2):  # asked twice, kept once
+        with pytest.raises(Equivocation):
+            memory.remember(MARKET, other)
+    memory.close()
+    signed, evidence = recorded(path)
+    assert (signed["kind"], evidence["kind"]) == ("signed", "equivocation")
+    assert evidence["signed"]["outcomes_hash"] == to_hex(STATEMENT.outcomes_hash)
+    assert evidence["asked_for"]["outcomes_hash"] == to_hex(other.outcomes_hash)
+    assert evidence["asked_for"]["bundle_cid"] == to_hex(other.bundle_cid)
+    assert (evidence["project"], evidence["round"], evidence["market"]) == (1, 2, MARKET.market)
+    assert evidence_path(path).name == "equivocations.jsonl"
+
+
+def test_a_record_of_an_earlier_version_still_counts(path: Path) -> None:
+    memory = SigningMemory(path)
+    memory.remember(MARKET, STATEMENT)
+    memory.close()
+    line = json.loads(path.read_bytes())
+    del line["outcome"]
+    path.write_bytes(canonical_json(line) + b"\n")
+    again = SigningMemory(path)
+    again.remember(MARKET, STATEMENT)
+    with pytest.raises(Equivocation):
+        again.remember(MARKET, replace(STATEMENT, next_model=b"\x99" * 32))
+    again.close()
+    assert recorded(path)[1]["signed"] == {}

@@ -12,6 +12,7 @@ from cohort_backend.settlements import service as settlements_service
 from cohort_protocol.chain import ChainClient
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.phases import Phase
+from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.service.messages import (
     ProjectState,
     PublicRowsProposal,
@@ -72,8 +73,9 @@ def watch(stage: Stage, ears: Ears) -> Iterator[Callable[[LocalAccount], Project
         client: ChainClient = stage.devnet.client
         history = ChainHistory(client, stage.market, stage.devnet.deployment.block)
         memories.append(SigningMemory(stage.home / f"{account.address}.jsonl"))
-        parts = WitnessParts(account, ears, stage.market, history, stage.store, memories[-1])  # type: ignore[arg-type]
-        return ProjectWatch(parts, stage.project, stage.identity, stage.terms)
+        schemes = Schemes(client, None)
+        parts = WitnessParts(account, ears, stage.market, history, stage.store, memories[-1], schemes)  # type: ignore[arg-type]
+        return ProjectWatch(parts, stage.project, stage.identity, stage.terms, "attested")
 
     yield make
     for memory in memories:

@@ -14,14 +14,19 @@ from cohort_protocol.commitments import MarketId, check_signature, receipt_messa
 from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import DAG_PB, RAW, Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
+from cohort_protocol.proof.project_srs import scheme_of
+from cohort_protocol.proof.srs import Srs, make_insecure_srs
 from cohort_protocol.service.messages import RevealItem, RevealSet
-from cohort_protocol.update import encode_update, update_commitment, update_size
+from cohort_protocol.service.refusals import RefusalCode, advice
+from cohort_protocol.update import encode_update, update_size
 from cohort_worker.witness.receipts import (
     Answer,
     Finding,
     RevealChecker,
+    RevealRules,
     RevealSetInvalid,
     check_reveal,
+    check_reveals,
     check_set,
     make_receipt,
 )
@@ -49,10 +54,27 @@ def store(tmp_path: Path) -> EmbeddedStore:
     return EmbeddedStore(tmp_path / "ipfs")
 
 
+@pytest.fixture(scope="module")
+def srs(tmp_path_factory: pytest.TempPathFactory) -> Srs:
+    return make_insecure_srs(tmp_path_factory.mktemp("srs") / "small.srs", DIMENSION, "receipts")
+
+
+@pytest.fixture(params=["attested", "proven"], autouse=True)
+def rules(request: pytest.FixtureRequest, srs: Srs, monkeypatch: pytest.MonkeyPatch) -> RevealRules:
+    """Everything here holds for both kinds of projects."""
+    made = RevealRules(MARKET, DIMENSION, scheme_of(request.param, srs))
+    monkeypatch.setitem(globals(), "RULES", made)
+    return made
+
+
+RULES = RevealRules(MARKET, DIMENSION)
+"""Of the test that runs."""
+
+
 def _case(store: EmbeddedStore, member: int = 4, cid: Cid | None = None, **changes) -> Case:
     """cid: what the trainer has committed to, if it is not where its update is. changes: of the item alone."""
     values = np.arange(DIMENSION, dtype=np.int16) + member
-    update = update_commitment(values)
+    update = RULES.scheme.update(values)
     published = store.put(encode_update(values))
     cid = cid or published
     committed = commitments.commitment(MARKET, *KEY, member, update, bytes(cid), SALT)
@@ -68,7 +90,7 @@ def _case(store: EmbeddedStore, member: int = 4, cid: Cid | None = None, **chang
 
 
 def _check(case: Case, store: EmbeddedStore) -> Finding:
-    return check_reveal(case.item, case.committed, MARKET, KEY, DIMENSION, store)
+    return check_reveal(case.item, case.committed, RULES, KEY, store)
 
 
 def test_a_right_update_is_endorsed(store: EmbeddedStore) -> None:
@@ -85,6 +107,17 @@ def _other_update(store: EmbeddedStore) -> Cid:
 
 def _one_byte_more(store: EmbeddedStore) -> Cid:
     return store.put(encode_update(np.zeros(DIMENSION, np.int16)) + b"\x00")
+
+
+def _longer(store: EmbeddedStore) -> Cid:
+    return store.put(encode_update(np.zeros(DIMENSION + 1, np.int16)))
+
+
+def _wide(store: EmbeddedStore) -> Cid:
+    """Numbers that no int16 holds, in a safetensors file of their own type."""
+    values = np.full(DIMENSION, 40_000, "<i4")
+    header = f'{{"update":{{"dtype":"I32","shape":[{DIMENSION}],"data_offsets":[0,{4 * DIMENSION}]}}}}'.encode()
+    return store.put(len(header).to_bytes(8, "little") + header + values.tobytes())
 
 
 def _not_a_file(store: EmbeddedStore) -> Cid:
@@ -108,6 +141,8 @@ def _not_a_file(store: EmbeddedStore) -> Cid:
         (_not_a_file, "update-malformed"),
         (_one_byte_more, "update-too-large"),
         (lambda store: store.put(bytes(5_000_000)), "update-too-large"),
+        (_longer, "update-too-long"),
+        (_wide, "update-out-of-range"),
         (_other_update, "commitment-mismatch"),
     ],
 )
@@ -115,6 +150,8 @@ def test_wrong_bytes_are_refused_in_words(store: EmbeddedStore, make: Callable, 
     found = _check(_case(store, cid=make(store)), store)
     assert (found.answer, found.code) == (Answer.REFUSED, code)
     assert len(found.detail) > 20
+    assert RefusalCode(code).is_final
+    assert advice(code)
 
 
 def test_what_cannot_be_fetched_is_nobodys_fault(store: EmbeddedStore) -> None:
@@ -159,6 +196,30 @@ def test_what_the_service_says_of_the_commitment_does_not_count(store: EmbeddedS
     assert _check(lying, store).answer is Answer.ENDORSED
 
 
+def test_one_wrong_update_among_many_is_found(store: EmbeddedStore) -> None:
+    cases = [_case(store, 4), _case(store, 5, _other_update(store)), _case(store, 9)]
+    committed = {case.item.member: case.committed for case in cases if case.committed is not None}
+    found = check_reveals([case.item for case in cases], committed, RULES, KEY, store)
+    assert [one.answer for one in found] == [Answer.ENDORSED, Answer.REFUSED, Answer.ENDORSED]
+    assert (found[1].code, cases[1].item.cid in found[1].detail) == ("commitment-mismatch", True)
+
+
+def test_a_commitment_that_is_no_point_is_refused(store: EmbeddedStore) -> None:
+    """In a proven project such an update would make the round unprovable."""
+    update = b"\xff" * 32
+    cid = store.put(encode_update(np.zeros(DIMENSION, np.int16)))
+    committed = commitments.commitment(MARKET, *KEY, 4, update, bytes(cid), SALT)
+    item = _case(store, 4).item.model_copy(update={"update": to_hex(update), "cid": str(cid)})
+    found = check_reveal(item, committed, RULES, KEY, store)
+    assert (found.answer, found.code) == (Answer.REFUSED, "commitment-mismatch")
+
+
+@pytest.mark.parametrize("code", list(RefusalCode))
+def test_every_reason_says_what_a_trainer_can_do(code: RefusalCode) -> None:
+    assert len(advice(code.value)) > 40
+    assert advice("something-newer") == ""
+
+
 # --- sets and receipts ------------------------------------------------------------------------------------------------
 
 
@@ -179,7 +240,7 @@ def test_a_receipt_says_one_thing_of_each(store: EmbeddedStore) -> None:
         _case(store, 9, Cid(RAW, b"\x03" * 32)),
     ]
     reveals = _set([case.item for case in cases])
-    checker = RevealChecker(MARKET, DIMENSION, store)
+    checker = RevealChecker(RULES, store)
     committed = {case.item.member: case.committed for case in cases}
     findings = checker.check(KEY, reveals, committed)
     digest = check_set(reveals, MEMBERS)
@@ -200,7 +261,7 @@ def test_what_comes_back_is_endorsed_later(store: EmbeddedStore) -> None:
     hidden = block.with_suffix(".hidden")
     block.rename(hidden)
     reveals, committed = _set([case.item]), {case.item.member: case.committed}
-    checker = RevealChecker(MARKET, DIMENSION, store)
+    checker = RevealChecker(RULES, store)
     assert checker.check(KEY, reveals, committed)[0].answer is Answer.UNKNOWN
     hidden.rename(block)
     assert checker.check(KEY, reveals, committed)[0].answer is Answer.ENDORSED
@@ -237,7 +298,7 @@ def test_bits_count_from_the_lowest_number(store: EmbeddedStore) -> None:
 def test_findings_of_another_round_are_forgotten(store: EmbeddedStore) -> None:
     case = _case(store)
     reveals = _set([case.item])
-    checker = RevealChecker(MARKET, DIMENSION, store)
+    checker = RevealChecker(RULES, store)
     assert checker.check(KEY, reveals, {case.item.member: case.committed})[0].answer is Answer.ENDORSED
     other = RoundKey(3, 8)
     assert checker.check(other, reveals, {case.item.member: case.committed})[0].code == "opening-wrong"

@@ -33,8 +33,16 @@ from cohort_protocol.chain.events import (
 )
 from cohort_protocol.chain.transactions import Block
 from cohort_protocol.commitments import ZERO32
+from cohort_protocol.errors import Unavailable
 
 log = structlog.get_logger(__name__)
+
+
+class HistoryBehind(Unavailable):
+    """What we have read of the chain does not fit together yet: read on and look again."""
+
+    code = "history-behind"
+
 
 KEPT_ROUNDS = 2
 """Rounds of a project whose commitments and rows are kept: the running one and the one before."""
@@ -185,6 +193,11 @@ class ChainHistory:
             found = self._projects.get(project)
             current = found.rounds.get(number) if found is not None else None
             return (found, current) if found is not None and current is not None else None
+
+    def project(self, project: int) -> ProjectHistory | None:
+        """A project as read; None if it is not there (yet)."""
+        with self._lock:
+            return self._projects.get(project)
 
     def _is_reorganised(self, head: Block) -> bool:
         last = self._last

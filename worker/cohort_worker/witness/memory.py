@@ -3,6 +3,9 @@
 One line of JSON per signed settlement, appended and synced. "A round" is what the chain says of it: chain, market,
 project, round, admitted rows, starting model, validation batch and public rows. After a reorg that admitted other rows
 the round is another one, and a signature for the rows that are gone can never be used with those that came.
+
+Whoever asks for a second outcome of a round is asked why: both are kept in a file beside it (`equivocations.jsonl`, or
+the record's name with that ending), in full.
 """
 
 from __future__ import annotations
@@ -11,8 +14,9 @@ import fcntl
 import json
 import os
 import threading
+from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from cohort_protocol.canonical import canonical_json, parse_json
 from cohort_protocol.commitments import ZERO32, MarketId, SettlementStatement
@@ -84,13 +88,30 @@ class SigningMemory:
         with self._lock:
             before = self._signed.get(name)
             if before is not None and before != digest:
+                self._keep_evidence(name, statement)
                 raise Equivocation(
                     f"another outcome of round {statement.project}/{statement.round} with these rows was signed "
                     f"before (statement {before}, now {digest}): a witness signs one"
                 )
             if before is None:
-                self._append({**name._asdict(), "statement": digest, "bundle": to_hex(statement.bundle_cid)})
+                line = {**name._asdict(), "statement": digest, "bundle": to_hex(statement.bundle_cid)}
+                self._append({**line, "outcome": _outcome_of(statement)})
                 self._signed[name] = digest
+
+    def _keep_evidence(self, name: _RoundName, second: SettlementStatement) -> None:
+        """Both outcomes, once for each second one."""
+        path = evidence_path(self.path)
+        first = next((line for line in _lines(self.path) if _name_in(line) == name), {})
+        evidence = {**name._asdict(), "signed": first.get("outcome", {}), "asked_for": _outcome_of(second)}
+        try:
+            if evidence in _lines(path):
+                return
+            with path.open("ab") as file:
+                file.write(canonical_json(evidence) + b"\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise MemoryBroken(f"{path} cannot be written: {error}") from error
 
     def _append(self, line: dict[str, object]) -> None:
         try:
@@ -110,8 +131,7 @@ class SigningMemory:
         for number, line in enumerate(whole.splitlines(), start=1):
             try:
                 record = parse_json(line, MAX_LINE)
-                facts = {field: record[field] for field in _RoundName._fields if field in record}
-                name = _RoundName(**facts)
+                name = _name_in(record)
                 signed[name] = record["statement"]
             except (CohortError, KeyError, TypeError, json.JSONDecodeError) as error:
                 raise MemoryBroken(
@@ -119,6 +139,40 @@ class SigningMemory:
                     f"makes this witness forget what it signed"
                 ) from error
         return signed
+
+
+def evidence_path(signed: Path) -> Path:
+    """Where evidence of equivocation stands, beside the record of what was signed."""
+    return signed.with_name(signed.name.removesuffix("signed.jsonl") + "equivocations.jsonl")
+
+
+def recorded(signed: Path) -> list[dict[str, Any]]:
+    """What was signed, then who asked for two outcomes of one round; each with `kind`. Raises `MemoryBroken`."""
+    found = [{"kind": "signed", **line} for line in _lines(signed)]
+    return found + [{"kind": "equivocation", **line} for line in _lines(evidence_path(signed))]
+
+
+def _lines(path: Path) -> list[dict[str, Any]]:
+    try:
+        content = path.read_bytes() if path.is_file() else b""
+    except OSError as error:
+        raise MemoryBroken(f"{path} cannot be read: {error}") from error
+    lines: list[dict[str, Any]] = []
+    for number, line in enumerate(content.rpartition(b"\n")[0].splitlines(), start=1):
+        try:
+            lines.append(dict(parse_json(line, MAX_LINE)))
+        except (CohortError, TypeError, ValueError) as error:
+            raise MemoryBroken(f"line {number} of {path} cannot be read: {error}") from error
+    return lines
+
+
+def _name_in(record: Mapping[str, Any]) -> _RoundName:
+    return _RoundName(**{field: record[field] for field in _RoundName._fields if field in record})
+
+
+def _outcome_of(statement: SettlementStatement) -> dict[str, Any]:
+    """All of a statement, for people."""
+    return {name: to_hex(value) if isinstance(value, bytes) else value for name, value in vars(statement).items()}
 
 
 def _name_of(market: MarketId, statement: SettlementStatement) -> _RoundName:
@@ -135,5 +189,4 @@ def _name_of(market: MarketId, statement: SettlementStatement) -> _RoundName:
 
 
 def _digest_of(statement: SettlementStatement) -> str:
-    fields = {name: to_hex(value) if isinstance(value, bytes) else value for name, value in vars(statement).items()}
-    return to_hex(keccak(canonical_json(fields)))
+    return to_hex(keccak(canonical_json(_outcome_of(statement))))

@@ -7,7 +7,8 @@ looked at again until the time for reveals is over, and costs its trainer nothin
 
 A receipt speaks of (member, update, CID) and not of the salt. So a wrong opening is unknown too, never refused: else
 a service that garbles salts could collect refusals of good updates. The commitment binds the CID as well: what is
-fetched is what the trainer said would be there, so that wrong bytes are its own.
+fetched is what the trainer said would be there, so that wrong bytes are its own. What the codes mean and what a trainer
+can do is said in `cohort_protocol.service.refusals`.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from cohort_protocol.bundle import CommitmentMismatch, fetch_update
 from cohort_protocol.chain.packed import Opening
 from cohort_protocol.commitments import MarketId, commitment, openings_hash, receipt_message, sign
 from cohort_protocol.errors import InvalidInput, Unavailable
@@ -25,11 +25,17 @@ from cohort_protocol.identifiers import MAX_SLOTS, RoundKey, parse_bytes32, to_h
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.errors import ContentMalformed, ContentNotFound, ContentTooLarge
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.service.messages import ReceiptIntake, Refusal, RevealItem, RevealSet
-from cohort_protocol.update import UpdateMalformed, update_size
+from cohort_protocol.service.refusals import RefusalCode
+from cohort_protocol.stored_rows import check_updates, wrong_update
+from cohort_protocol.update import UpdateMalformed, described_update, update_size
+from cohort_protocol.update.stream import update_stream
 from eth_account.signers.local import LocalAccount
 
 MAX_DETAIL = 500
+LARGEST_LOOKED_INTO = 1 << 32
+"""Bytes of a file that is too large, of which the first chunk is read to say in words what it holds instead."""
 
 
 class RevealSetInvalid(InvalidInput):
@@ -58,32 +64,92 @@ class Finding:
 ENDORSED = Finding(Answer.ENDORSED)
 
 
+@dataclass(frozen=True)
+class RevealRules:
+    """What reveals of a project are checked against."""
+
+    market: MarketId
+    dimension: int
+    scheme: CommitmentScheme = KECCAK
+    """How the project commits to updates."""
+
+
+def check_reveals(
+    items: Sequence[RevealItem],
+    committed: Mapping[int, bytes],
+    rules: RevealRules,
+    key: RoundKey,
+    store: IpfsStore,
+) -> list[Finding]:
+    """Checks reveals of one round; one finding each. committed: commitments on chain by member.
+
+    Each file is read once for its form. Whether the well-formed ones open their commitments is then checked of all at
+    once: in a proven project a random combination of points costs little more than a single one."""
+    forms = [_check_form(item, committed.get(item.member), rules, key, store) for item in items]
+    formed = [index for index, finding in enumerate(forms) if finding is None]
+    files = [(Cid.parse(items[index].cid), parse_bytes32(items[index].update)) for index in formed]
+    found: dict[int, Finding] = {}
+    try:
+        wrong = {formed[index] for index in check_updates(store, files, rules.dimension, rules.scheme)}
+    except (ContentNotFound, Unavailable) as error:
+        found = {index: _finding(RefusalCode.NOT_FETCHABLE, str(error)) for index in formed}
+    else:
+        for index, (cid, update) in zip(formed, files, strict=True):
+            mismatch = _finding(RefusalCode.DOES_NOT_OPEN, str(wrong_update(cid, update)))
+            found[index] = mismatch if index in wrong else ENDORSED
+    return [finding or found[index] for index, finding in enumerate(forms)]
+
+
 def check_reveal(
-    item: RevealItem, committed: bytes | None, market: MarketId, key: RoundKey, dimension: int, store: IpfsStore
+    item: RevealItem, committed: bytes | None, rules: RevealRules, key: RoundKey, store: IpfsStore
 ) -> Finding:
     """Checks one reveal. committed: the trainer's commitment on chain, None if there is none."""
+    on_chain = {} if committed is None else {item.member: committed}
+    return check_reveals([item], on_chain, rules, key, store)[0]
+
+
+def _finding(code: RefusalCode, detail: str) -> Finding:
+    return Finding(Answer.REFUSED if code.is_final else Answer.UNKNOWN, code.value, detail)
+
+
+def _check_form(
+    item: RevealItem, committed: bytes | None, rules: RevealRules, key: RoundKey, store: IpfsStore
+) -> Finding | None:
+    """What is wrong with a reveal apart from the update's commitment; None: nothing."""
     if committed is None:
-        return Finding(Answer.UNKNOWN, "not-committed", f"no commitment of {item.trainer} on chain in round {key}")
+        words = f"no commitment of {item.trainer} on chain in round {key}"
+        return _finding(RefusalCode.NOT_COMMITTED, words)
     update, salt, cid = parse_bytes32(item.update), parse_bytes32(item.salt), Cid.parse(item.cid)
-    opened = commitment(market, key.project, key.round, item.member, update, bytes(cid), salt)
+    opened = commitment(rules.market, key.project, key.round, item.member, update, bytes(cid), salt)
     if opened != committed:
-        return Finding(
-            Answer.UNKNOWN,
-            "opening-wrong",
-            f"update, CID and salt give the commitment {to_hex(opened)}, on chain is {to_hex(committed)}",
-        )
+        words = f"update, CID and salt give the commitment {to_hex(opened)}, on chain is {to_hex(committed)}"
+        return _finding(RefusalCode.OPENING_WRONG, words)
+    size = update_size(rules.dimension)
     try:
-        fetch_update(store, cid, update, dimension)
+        for _ in update_stream(store.stream(cid, size), rules.dimension):
+            pass
     except ContentTooLarge as error:
-        size = update_size(dimension)
-        return Finding(Answer.REFUSED, "update-too-large", f"an update of this project has {size} bytes: {error}")
+        return _too_large(cid, rules.dimension, store, f"an update of this project has {size} bytes: {error}")
     except (UpdateMalformed, ContentMalformed) as error:
-        return Finding(Answer.REFUSED, "update-malformed", str(error))
-    except CommitmentMismatch as error:
-        return Finding(Answer.REFUSED, "commitment-mismatch", str(error))
+        return _finding(RefusalCode.MALFORMED, str(error))
     except (ContentNotFound, Unavailable) as error:
-        return Finding(Answer.UNKNOWN, "not-fetchable", str(error))
-    return ENDORSED
+        return _finding(RefusalCode.NOT_FETCHABLE, str(error))
+    return None
+
+
+def _too_large(cid: Cid, dimension: int, store: IpfsStore, words: str) -> Finding:
+    """The finding of a file that is larger than any update, as exactly as its first bytes tell."""
+    try:
+        start = next(store.stream(cid, LARGEST_LOOKED_INTO), b"")
+    except (ContentTooLarge, ContentMalformed):
+        start = b""
+    except (ContentNotFound, Unavailable) as error:
+        return _finding(RefusalCode.NOT_FETCHABLE, str(error))
+    reason, instead = described_update(start, dimension)
+    if not reason:
+        return _finding(RefusalCode.TOO_LARGE, words)
+    code = RefusalCode.OUT_OF_RANGE if reason == "range" else RefusalCode.TOO_LONG
+    return _finding(code, f"{instead}: {words}")
 
 
 def check_set(reveals: RevealSet, trainers: Mapping[int, str]) -> bytes:
@@ -116,25 +182,22 @@ def check_set(reveals: RevealSet, trainers: Mapping[int, str]) -> bytes:
 class RevealChecker:
     """Checks sets of reveals, and remembers what it found about bytes: content under a CID never changes."""
 
-    def __init__(self, market: MarketId, dimension: int, store: IpfsStore) -> None:
-        self._market = market
-        self._dimension = dimension
+    def __init__(self, rules: RevealRules, store: IpfsStore) -> None:
+        self._rules = rules
         self._store = store
         self._known: dict[tuple[RoundKey, int, str, str, str], Finding] = {}
 
     def check(self, key: RoundKey, reveals: RevealSet, committed: Mapping[int, bytes]) -> list[Finding]:
         """One finding per reveal of the set. committed: by member, from the chain."""
         self._known = {known: finding for known, finding in self._known.items() if known[0] == key}
-        return [self._check_one(key, item, committed.get(item.member)) for item in reveals.reveals]
-
-    def _check_one(self, key: RoundKey, item: RevealItem, committed: bytes | None) -> Finding:
-        name = (key, item.member, item.update, item.salt, item.cid)
-        found = self._known.get(name)
-        if found is None:
-            found = check_reveal(item, committed, self._market, key, self._dimension, self._store)
-            if found.answer is not Answer.UNKNOWN:
-                self._known[name] = found
-        return found
+        names = [(key, item.member, item.update, item.salt, item.cid) for item in reveals.reveals]
+        new = [index for index, name in enumerate(names) if name not in self._known]
+        items = [reveals.reveals[index] for index in new]
+        fresh = dict(zip(new, check_reveals(items, committed, self._rules, key, self._store), strict=True))
+        for index, finding in fresh.items():
+            if finding.answer is not Answer.UNKNOWN:
+                self._known[names[index]] = finding
+        return [fresh[index] if index in fresh else self._known[name] for index, name in enumerate(names)]
 
 
 def make_receipt(

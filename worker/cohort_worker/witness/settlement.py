@@ -20,17 +20,26 @@ from cohort_protocol.bundle import (
 )
 from cohort_protocol.canonical import canonical_json
 from cohort_protocol.chain.types import ProjectTerms
-from cohort_protocol.commitments import MarketId, SettlementStatement, settlement_message, sign
-from cohort_protocol.errors import InvalidInput, Unavailable
-from cohort_protocol.identifiers import RoundKey, to_hex
+from cohort_protocol.commitments import (
+    MarketId,
+    SettlementStatement,
+    model_bytes_message,
+    settlement_message,
+    sign,
+)
+from cohort_protocol.errors import InvalidInput
+from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentMalformed, ContentNotFound, ContentTooLarge
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.service.messages import SettlementProposal, SettlementRefusal, SettlementSignature
-from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec
-from eth_account.messages import encode_defunct
+from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
+from cohort_protocol.stored_rows import read_model
+from eth_account.messages import SignableMessage, encode_defunct
 from eth_account.signers.local import LocalAccount
 
+from cohort_worker.witness.history import HistoryBehind as HistoryBehind
 from cohort_worker.witness.history import ProjectHistory, RoundHistory
 
 log = structlog.get_logger(__name__)
@@ -44,20 +53,15 @@ class OutcomeRefused(InvalidInput):
     code = "outcome-refused"
 
 
-class HistoryBehind(Unavailable):
-    """What we have read of the chain does not fit together yet: read on and look again."""
-
-    code = "history-behind"
-
-
-def fetch_spec(store: IpfsStore, terms: ProjectTerms) -> tuple[ProjectSpec, Cid]:
-    """The project's spec by the digest on chain. Raises `OutcomeRefused` if spec and terms contradict each other, and
-    what the store raises."""
+def fetch_spec(store: IpfsStore, terms: ProjectTerms, settlement: Settlement = "attested") -> tuple[ProjectSpec, Cid]:
+    """The project's spec by the digest on chain. settlement: what the terms' verifier checks. Raises `OutcomeRefused`
+    if spec and terms contradict each other, and what the store raises."""
     cid = Cid(RAW, terms.spec_digest)
     spec = ProjectSpec.from_bytes(store.get(cid, MAX_SPEC_BYTES))
     for what, in_spec, on_chain in (
         ("dimension", spec.model.dimension, terms.dimension),
         ("initial model", spec.model.initial_commitment, to_hex(terms.initial_model)),
+        ("settlement", spec.settlement, settlement),
     ):
         if in_spec != on_chain:
             raise OutcomeRefused(f"the spec's {what} is {in_spec}, the terms on chain say {on_chain}")
@@ -96,14 +100,16 @@ def gather_inputs(
     return inputs
 
 
-def check_proposal(proposal: SettlementProposal, inputs: RoundInputs, store: IpfsStore) -> SettlementStatement:
-    """Computes the outcome and compares. Returns what to sign.
+def check_proposal(
+    proposal: SettlementProposal, inputs: RoundInputs, store: IpfsStore, scheme: CommitmentScheme = KECCAK
+) -> SettlementStatement:
+    """Computes the outcome and compares. Returns what to sign. scheme: the project's.
 
     Raises `OutcomeRefused` with the first difference in words; `ContentNotFound` or an `Unavailable` if that cannot be
     told now.
     """
     try:
-        done = recompute(inputs, store)
+        done = recompute(inputs, store, scheme=scheme)
     except InvalidInput as error:
         raise OutcomeRefused(f"no outcome follows from the admitted updates: {error}") from error
     if proposal.bundle_cid != str(done.bundle_cid):
@@ -116,6 +122,8 @@ def check_proposal(proposal: SettlementProposal, inputs: RoundInputs, store: Ipf
     ):
         if store.get(cid, len(expected)) != expected:
             raise OutcomeRefused(f"the {what} under {cid} has other bytes than were computed")
+    # What the next round starts from: opened here, and known to be right when that round is computed.
+    read_model(store, done.model_cid, parse_bytes32(done.bundle.next_model.commitment), inputs.dimension, scheme)
     return done.statement()
 
 
@@ -153,11 +161,26 @@ def _differing_claim(proposal: SettlementProposal, done: Recomputed) -> str | No
     return None
 
 
+def settlement_word(
+    market: MarketId, statement: SettlementStatement, settlement: Settlement = "attested"
+) -> SignableMessage:
+    """What a witness signs of an outcome with which it agrees: in an attested project the whole outcome; in a proven
+    one, where the chain checks the outcome, that the bytes of model and bundle can be had."""
+    if settlement == "attested":
+        return settlement_message(market, statement)
+    told = statement
+    return model_bytes_message(market, told.project, told.round, told.next_model, told.next_model_cid, told.bundle_cid)
+
+
 def make_signature(
-    account: LocalAccount, market: MarketId, statement: SettlementStatement, bundle_cid: str
+    account: LocalAccount,
+    market: MarketId,
+    statement: SettlementStatement,
+    bundle_cid: str,
+    settlement: Settlement = "attested",
 ) -> SettlementSignature:
     """The witness agrees. Record the statement before this leaves the process (`memory.py`)."""
-    signature = sign(settlement_message(market, statement), account)
+    signature = sign(settlement_word(market, statement, settlement), account)
     return SettlementSignature(witness=account.address, bundle_cid=bundle_cid, signature=to_hex(signature))
 
 
