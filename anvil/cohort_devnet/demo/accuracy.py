@@ -11,6 +11,7 @@ from cohort_protocol.errors import CohortError, Unavailable
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.service.messages import ModelRef
 
 from cohort_devnet.demo.task import EXPONENT, Task
@@ -24,8 +25,10 @@ class AccuracyMeter:
     torch is imported by that thread with the first model: by then the trainers have started.
     """
 
-    def __init__(self, ipfs_url: str, task: Task) -> None:
+    def __init__(self, ipfs_url: str, task: Task, scheme: CommitmentScheme = KECCAK) -> None:
+        """scheme: how the project commits to models."""
         self._ipfs_url = ipfs_url
+        self._scheme = scheme
         self._task = task
         self._queue: queue.Queue[tuple[int, ModelRef] | None] = queue.Queue()
         self._known: dict[int, float] = {}
@@ -67,9 +70,8 @@ class AccuracyMeter:
         task = self._task
         for attempt in range(ATTEMPTS):
             try:
-                vector = fetch_model(
-                    store, Cid.parse(model.cid), parse_bytes32(model.commitment), task.architecture.dimension
-                )
+                commitment, dimension = parse_bytes32(model.commitment), task.architecture.dimension
+                vector = fetch_model(store, Cid.parse(model.cid), commitment, dimension, self._scheme)
                 break
             except Unavailable:
                 if attempt == ATTEMPTS - 1:

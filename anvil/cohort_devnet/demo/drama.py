@@ -78,7 +78,8 @@ def damage_and_read(blocks: Path, ipfs_url: str, cid: Cid) -> str:
 
 @dataclass
 class Drama:
-    """Kills a trainer while it trains and the worker while it settles, in the middle round; then damages its bundle."""
+    """Kills a trainer while it trains and the worker while it settles or proves, in the middle round; then damages its
+    bundle."""
 
     supervisor: Supervisor
     service: ServiceClient
@@ -91,6 +92,8 @@ class Drama:
     blocks: Path | None
     """Blocks on this disk; None if the store is elsewhere."""
     tell: Callable[[str], None]
+    proven: bool = False
+    """Whether rounds prove themselves: then the worker is killed while it proves."""
     events: list[DramaEvent] = field(default_factory=list)
     _killed: set[str] = field(default_factory=set)
 
@@ -102,7 +105,9 @@ class Drama:
         if current.number == self.middle:
             if current.phase == Phase.COMMIT:
                 self._kill(self.trainer, "while it trained")
-            elif current.phase in (Phase.REVEAL, Phase.SETTLE):
+            elif self.proven and current.proof is not None and current.proof.state == "proving":
+                self._kill("worker", f"while it proved (part {current.proof.part} of {current.proof.parts})")
+            elif not self.proven and current.phase in (Phase.REVEAL, Phase.SETTLE):
                 self._kill("worker", f"in the {current.phase.name.lower()} phase")
         over = current.number > self.middle or (current.number == self.middle and current.phase.terminal)
         if over and "bundle" not in self._killed:

@@ -16,6 +16,9 @@ from cohort_protocol.chain.token import Token
 from cohort_protocol.errors import CohortError
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.learning.data import write_csv
+from cohort_protocol.proof.project_srs import scheme_of
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.proof.srs import open_srs
 from cohort_protocol.service.client import ServiceClient
 
 from cohort_devnet.demo.accuracy import AccuracyMeter
@@ -195,7 +198,7 @@ class DemoMarket:
             symbol=token.symbol(),
             decimals=token.decimals(),
         )
-        meter = AccuracyMeter(parts.ipfs_url, self.task)
+        meter = AccuracyMeter(parts.ipfs_url, self.task, self._scheme(self.task.architecture.dimension))
         watch = MarketWatch(service, self.project, settings.rounds, meter, self.display, view, self.supervisor)
         drama = self._drama(service) if settings.drama else None
         if drama is not None:
@@ -203,6 +206,11 @@ class DemoMarket:
         watch.run()
         self.clock.mark("rounds")
         return watch, drama
+
+    def _scheme(self, dimension: int) -> CommitmentScheme:
+        """How the run's project commits to models."""
+        file = self.parts.plan.srs
+        return scheme_of("attested", None) if file is None else scheme_of("proven", open_srs(file, dimension))
 
     def _drama(self, service: ServiceClient) -> Drama:
         honest = next((place.name for place in self.places if place.role == HONEST), self.places[0].name)
@@ -215,6 +223,7 @@ class DemoMarket:
             ipfs_url=self.parts.ipfs_url,
             blocks=self.parts.ipfs_blocks if self.settings.ipfs in ("embedded", "kubo") else None,
             tell=self.display.event,
+            proven=self.settings.settlement == "proven",
         )
 
     def _finish(self, watch: MarketWatch) -> None:
@@ -340,6 +349,8 @@ class DemoMarket:
             verifier=where.verifier,
             block=where.block,
             project=project,
+            proven_verifier=where.proven_verifier,
+            srs=parts.plan.srs,
         )
 
 

@@ -25,6 +25,9 @@ class OpenMarket:
     block: int
     project: int
     """A project that waits for one more trainer."""
+    proven_verifier: str | None = None
+    srs: Path | None = None
+    """Of proven projects."""
 
 
 def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[str, str]]:
@@ -55,6 +58,11 @@ def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str, cohort: s
             f"{cohort} trainer init --home {home} --api {kept.api_url} --chain {kept.chain_url}",
             f"--ipfs {shlex.quote(kept.ipfs_url)} --chain-id {kept.chain_id}",
             f"--market {kept.market} --verifier {kept.verifier} --start-block {kept.block}",
+            *(
+                [f"--proven-verifier {kept.proven_verifier} --srs {shlex.quote(shown_path(kept.srs))}"]
+                if kept.proven_verifier is not None and kept.srs is not None
+                else []
+            ),
         ]
     )
     return [
