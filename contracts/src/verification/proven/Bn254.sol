@@ -40,14 +40,12 @@ library Bn254 {
     /// @notice Whether (x, y) is a point of G1, infinity included, in the one form that it has.
     function isPoint(uint256 x, uint256 y) internal pure returns (bool valid) {
         assembly ("memory-safe") {
+            let p := FIELD
             // x < p and y < p and (y^2 = x^3 + 3 or x = y = 0)
             valid :=
                 and(
-                    and(lt(x, FIELD), lt(y, FIELD)),
-                    or(
-                        eq(mulmod(y, y, FIELD), addmod(mulmod(mulmod(x, x, FIELD), x, FIELD), 3, FIELD)),
-                        iszero(or(x, y))
-                    )
+                    and(lt(x, p), lt(y, p)),
+                    or(eq(mulmod(y, y, p), addmod(mulmod(mulmod(x, x, p), x, p), 3, p)), iszero(or(x, y)))
                 )
         }
     }

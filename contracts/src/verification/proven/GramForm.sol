@@ -16,7 +16,7 @@ struct Coefficients {
 /// @notice One pass over the packed triangle. x_a < 2^128 and |G_ab| < 2^87, so that the sum of a row, of at most 42
 /// products, stays below 2^221: inside of it nothing has to be reduced, and a sum is negative or not as a word says.
 ///
-/// Entries are taken four at a time. What is read beyond the end of a row meets a coefficient of zero.
+/// Entries are taken four or three at a time. What is read beyond the end of a row meets a coefficient of zero.
 library GramForm {
     // How far to shift a word for the entry in its first bytes: 256 - 8 * bytes of the entry.
     uint256 private constant UPDATE_SHIFT = 200;
@@ -26,64 +26,80 @@ library GramForm {
     /// @param gram where G lies in calldata.
     function valueOf(uint256 gram, Coefficients memory x) internal pure returns (uint256 sum) {
         uint256 publicGram;
-        (sum, publicGram) = _updates(gram, x);
-        return addmod(sum, _publics(publicGram, x), ORDER);
+        (sum, publicGram) = _updates(gram, x.updates, x.updatesEnd, x.publics, x.publicsEnd);
+        return addmod(sum, _publics(publicGram, x.publics, x.publicsEnd), ORDER);
     }
 
     /// @dev Sum over the rows of updates: x_a (G_aa x_a + 2 sum_{b > a} G_ab x_b). `next`: where the other rows lie.
-    function _updates(uint256 gram, Coefficients memory x) private pure returns (uint256 sum, uint256 next) {
+    function _updates(uint256 gram, uint256 a, uint256 end, uint256 publics, uint256 publicsEnd)
+        private
+        pure
+        returns (uint256 sum, uint256 next)
+    {
         assembly ("memory-safe") {
+            let r := ORDER // kept at hand: the optimizer puts a constant that is used often where it costs more to fetch
             next := gram
-            let end := mload(add(x, 32))
-            for { let a := mload(x) } lt(a, end) { a := add(a, 32) } {
-                let cross := 0
-                let own := sar(UPDATE_SHIFT, calldataload(next))
+            for {} lt(a, end) { a := add(a, 32) } {
+                let own := mul(sar(UPDATE_SHIFT, calldataload(next)), mload(a))
                 next := add(next, 7)
+                let cross := 0
                 let b := add(a, 32)
                 for {} lt(b, end) { b := add(b, 128) } {
-                    cross := add(cross, mul(mload(b), sar(UPDATE_SHIFT, calldataload(next))))
-                    cross := add(cross, mul(mload(add(b, 32)), sar(UPDATE_SHIFT, calldataload(add(next, 7)))))
-                    cross := add(cross, mul(mload(add(b, 64)), sar(UPDATE_SHIFT, calldataload(add(next, 14)))))
-                    cross := add(cross, mul(mload(add(b, 96)), sar(UPDATE_SHIFT, calldataload(add(next, 21)))))
+                    cross :=
+                        add(
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(next, 21))), mload(add(b, 96))),
+                                mul(sar(UPDATE_SHIFT, calldataload(add(next, 14))), mload(add(b, 64)))
+                            ),
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(next, 7))), mload(add(b, 32))),
+                                add(mul(sar(UPDATE_SHIFT, calldataload(next)), mload(b)), cross)
+                            )
+                        )
                     next := add(next, 28)
                 }
                 next := sub(next, mul(7, shr(5, sub(b, end))))
-                b := mload(add(x, 64))
-                for {} lt(b, mload(add(x, 96))) { b := add(b, 128) } {
-                    cross := add(cross, mul(mload(b), sar(MIXED_SHIFT, calldataload(next))))
-                    cross := add(cross, mul(mload(add(b, 32)), sar(MIXED_SHIFT, calldataload(add(next, 9)))))
-                    cross := add(cross, mul(mload(add(b, 64)), sar(MIXED_SHIFT, calldataload(add(next, 18)))))
-                    cross := add(cross, mul(mload(add(b, 96)), sar(MIXED_SHIFT, calldataload(add(next, 27)))))
-                    next := add(next, 36)
+                b := publics
+                for {} lt(b, publicsEnd) { b := add(b, 96) } {
+                    cross :=
+                        add(
+                            add(
+                                mul(sar(MIXED_SHIFT, calldataload(add(next, 18))), mload(add(b, 64))),
+                                mul(sar(MIXED_SHIFT, calldataload(add(next, 9))), mload(add(b, 32)))
+                            ),
+                            add(mul(sar(MIXED_SHIFT, calldataload(next)), mload(b)), cross)
+                        )
+                    next := add(next, 27)
                 }
-                next := sub(next, mul(9, shr(5, sub(b, mload(add(x, 96))))))
+                next := sub(next, mul(9, shr(5, sub(b, publicsEnd))))
                 // r more than the row's sum is positive, and the same mod r.
-                let row := add(ORDER, add(mul(own, mload(a)), shl(1, cross)))
-                sum := addmod(sum, mulmod(mload(a), row, ORDER), ORDER)
+                sum := addmod(sum, mulmod(mload(a), add(add(own, shl(1, cross)), r), r), r)
             }
         }
     }
 
     /// @dev The same over the public rows.
-    function _publics(uint256 gram, Coefficients memory x) private pure returns (uint256 sum) {
+    function _publics(uint256 next, uint256 a, uint256 end) private pure returns (uint256 sum) {
         assembly ("memory-safe") {
-            let next := gram
-            let end := mload(add(x, 96))
-            for { let a := mload(add(x, 64)) } lt(a, end) { a := add(a, 32) } {
-                let cross := 0
-                let own := sar(PUBLIC_SHIFT, calldataload(next))
+            let r := ORDER
+            for {} lt(a, end) { a := add(a, 32) } {
+                let own := mul(sar(PUBLIC_SHIFT, calldataload(next)), mload(a))
                 next := add(next, 11)
+                let cross := 0
                 let b := add(a, 32)
-                for {} lt(b, end) { b := add(b, 128) } {
-                    cross := add(cross, mul(mload(b), sar(PUBLIC_SHIFT, calldataload(next))))
-                    cross := add(cross, mul(mload(add(b, 32)), sar(PUBLIC_SHIFT, calldataload(add(next, 11)))))
-                    cross := add(cross, mul(mload(add(b, 64)), sar(PUBLIC_SHIFT, calldataload(add(next, 22)))))
-                    cross := add(cross, mul(mload(add(b, 96)), sar(PUBLIC_SHIFT, calldataload(add(next, 33)))))
-                    next := add(next, 44)
+                for {} lt(b, end) { b := add(b, 96) } {
+                    cross :=
+                        add(
+                            add(
+                                mul(sar(PUBLIC_SHIFT, calldataload(add(next, 22))), mload(add(b, 64))),
+                                mul(sar(PUBLIC_SHIFT, calldataload(add(next, 11))), mload(add(b, 32)))
+                            ),
+                            add(mul(sar(PUBLIC_SHIFT, calldataload(next)), mload(b)), cross)
+                        )
+                    next := add(next, 33)
                 }
                 next := sub(next, mul(11, shr(5, sub(b, end))))
-                let row := add(ORDER, add(mul(own, mload(a)), shl(1, cross)))
-                sum := addmod(sum, mulmod(mload(a), row, ORDER), ORDER)
+                sum := addmod(sum, mulmod(mload(a), add(add(own, shl(1, cross)), r), r), r)
             }
         }
     }

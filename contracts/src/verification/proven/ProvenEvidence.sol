@@ -72,46 +72,58 @@ library ProvenEvidence {
     function read(bytes calldata evidence, bool posted) internal pure returns (Evidence memory e) {
         _atLeast(evidence, COUNTS);
         uint256 at = _start(evidence);
-        e.receipts.count = _byteAt(at);
-        e.hintBytes = _byteAt(at + 1) << 8 | _byteAt(at + 2);
-        e.calls = _byteAt(at + 3);
-        e.callRows = at + COUNTS;
-        e.rows = e.callRows + e.calls;
-        _atLeast(evidence, COUNTS + e.calls);
-        for (uint256 i; i < e.calls; ++i) e.n += _byteAt(e.callRows + i);
-        if (e.n == 0 || e.n > MOST_ROWS) revert RowCountInvalid(e.n, MOST_ROWS);
-        uint256 next = e.rows + Rows.BYTES * e.n;
-        if (posted) {
-            _atLeast(evidence, next + CARD_BYTES - at);
-            _readLayout(e, next);
-            next += CARD_BYTES + 64 * e.p;
+        unchecked {
+            // Offsets of calldata, and counts of at most 255 each: nothing here comes near 2^256.
+            e.receipts.count = _byteAt(at);
+            e.hintBytes = _byteAt(at + 1) << 8 | _byteAt(at + 2);
+            e.calls = _byteAt(at + 3);
+            e.callRows = at + COUNTS;
+            e.rows = e.callRows + e.calls;
+            _atLeast(evidence, COUNTS + e.calls);
+            uint256 n;
+            for (uint256 i = e.callRows; i < e.rows; ++i) n += _byteAt(i);
+            if (n == 0 || n > MOST_ROWS) revert RowCountInvalid(n, MOST_ROWS);
+            e.n = n;
+            uint256 next = e.rows + Rows.BYTES * n;
+            if (posted) {
+                _atLeast(evidence, next + CARD_BYTES - at);
+                _readLayout(e, next);
+                next += CARD_BYTES + 64 * e.p;
+            }
+            _place(e, next);
+            uint256 length = e.hints + e.hintBytes - at;
+            if (evidence.length != length) revert IRoundVerifier.EvidenceInvalid(evidence.length, length);
         }
-        _place(e, next);
-        uint256 length = e.hints + e.hintBytes - at;
-        if (evidence.length != length) revert IRoundVerifier.EvidenceInvalid(evidence.length, length);
     }
 
     function _readLayout(Evidence memory e, uint256 card) private pure {
-        e.card = card;
-        (e.steps, e.trainable, e.values) = (_byteAt(card + 32), _byteAt(card + 33), _byteAt(card + 34));
-        e.p = e.steps + e.trainable + e.values;
-        if (e.p > MOST_PUBLIC || e.trainable > 1 || (e.values != 0 && e.values != 3)) {
-            revert LayoutInvalid(e.steps, e.trainable, e.values);
+        unchecked {
+            (uint256 steps, uint256 trainable) = (_byteAt(card + 32), _byteAt(card + 33));
+            uint256 values = _byteAt(card + 34);
+            uint256 p = steps + trainable + values;
+            if (p > MOST_PUBLIC || trainable > 1 || (values != 0 && values != 3)) {
+                revert LayoutInvalid(steps, trainable, values);
+            }
+            (e.card, e.p, e.steps, e.trainable, e.values) = (card, p, steps, trainable, values);
         }
     }
 
     /// @dev The parts behind rows and card.
     function _place(Evidence memory e, uint256 next) private pure {
         (uint256 n, uint256 p) = (e.n, e.p);
-        e.ordinates = next;
-        e.previousOrdinate = next + 32 * n;
-        e.step = e.previousOrdinate + 32;
-        e.proof = e.step + 64;
-        e.gram = e.proof + PROOF;
-        e.gramBytes =
-            (UPDATE_ENTRY * n * (n + 1) + PUBLIC_ENTRY * p * (p + 1)) / 2 + MIXED_ENTRY * n * p;
-        e.receipts.at = e.gram + e.gramBytes;
-        e.hints = e.receipts.at + 96 * e.receipts.count;
+        unchecked {
+            e.ordinates = next;
+            next += 32 * n;
+            e.previousOrdinate = next;
+            e.step = next + 32;
+            e.proof = next + 96;
+            next += 96 + PROOF;
+            e.gram = next;
+            e.gramBytes = (UPDATE_ENTRY * n * (n + 1) + PUBLIC_ENTRY * p * (p + 1)) / 2 + MIXED_ENTRY * n * p;
+            next += e.gramBytes;
+            e.receipts.at = next;
+            e.hints = next + 96 * e.receipts.count;
+        }
     }
 
     function gramOf(Evidence memory e) internal pure returns (bytes calldata gram) {
@@ -138,24 +150,26 @@ library ProvenEvidence {
     /// @notice The chain over the admitted rows, as the market made it (`Rows.link`).
     function admittedHashOf(Evidence memory e) internal pure returns (bytes32 chain) {
         uint256 row = e.rows;
-        for (uint256 i; i < e.calls; ++i) {
-            uint256 count = _byteAt(e.callRows + i);
+        uint256 until = e.rows; // of the bytes that say how many rows each call admitted
+        for (uint256 at = e.callRows; at < until; ++at) {
+            uint256 count = _byteAt(at);
             bytes32 members;
             bytes32 rows;
             assembly ("memory-safe") {
                 let free := mload(0x40) // nothing of this is kept
+                let end := add(free, shl(2, count))
                 // Members: the first 4 bytes of each row. A word is written for each, of which the next covers 28 bytes.
-                let to := free
-                for { let from := row } lt(to, add(free, mul(4, count))) { from := add(from, 69) } {
+                let from := row
+                for { let to := free } lt(to, end) { to := add(to, 4) } {
                     mstore(to, calldataload(from))
-                    to := add(to, 4)
+                    from := add(from, 69)
                 }
-                members := keccak256(free, mul(4, count))
-                calldatacopy(free, row, mul(69, count))
-                rows := keccak256(free, mul(69, count))
+                members := keccak256(free, sub(end, free))
+                calldatacopy(free, row, sub(from, row))
+                rows := keccak256(free, sub(from, row))
+                row := from
             }
             chain = Rows.link(chain, members, rows);
-            row += Rows.BYTES * count;
         }
     }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {Address} from "@openzeppelin/contracts/utils/Address.sol";
 import {MessageHashUtils} from "@openzeppelin/contracts/utils/cryptography/MessageHashUtils.sol";
-import {Words} from "../../hashing/Words.sol";
 import {IGramPolicy} from "../../interfaces/IGramPolicy.sol";
 import {IRoundVerifier} from "../../interfaces/IRoundVerifier.sol";
 import {ISettlement} from "../../interfaces/ISettlement.sol";
@@ -42,8 +42,8 @@ contract ProvenVerifier is IRoundVerifier {
     bytes32 private constant VERSION_HASH = keccak256("1");
 
     uint256 private constant WEIGHTS = 1 << 16; // the most that they may add up to
-    uint256 private constant OUTCOME = (1 << 72) - 1; // bits of an outcome in a word of the policy
-    uint256 private constant WEIGHT_AT = 72;
+    uint256 private constant WEIGHT_AT = 72; // lowest bit of the weight in a word of the policy; below it, the outcome
+    uint256 private constant NOT_OUTCOME = 184; // bits above an outcome
     uint256 private constant MOST_WITNESSES = 7;
 
     /// @notice [tau]_2 is no point of G2, or says nothing: zero or the generator.
@@ -54,8 +54,8 @@ contract ProvenVerifier is IRoundVerifier {
     error PublicRowsMissing(uint256 round);
     /// @notice The card is not what the witnesses signed.
     error PublicRowsMismatch(bytes32 found, bytes32 stored);
-    /// @notice The policy gave another number of words than there are updates.
-    error WordsMismatch(uint256 found, uint256 rows);
+    /// @notice The policy's answer of `length` bytes is not a list of a word for each update.
+    error AnswerMalformed(uint256 length, uint256 rows);
     /// @notice Weights that add up to more than 2^16: models would outgrow their integers.
     error WeightsTooLarge(uint256 found, uint256 most);
     /// @notice The policy gives other scores.
@@ -154,18 +154,40 @@ contract ProvenVerifier is IRoundVerifier {
 
     /// @dev The policy's words; the market was given the scores in them.
     function _judge(Statement calldata statement, Evidence memory e) private view returns (uint256[] memory words) {
-        words = IGramPolicy(POLICY).judge(
-            e.n, e.steps, e.trainable, e.values, ProvenEvidence.gramOf(e), ProvenEvidence.hintsOf(e)
-        );
-        if (words.length != e.n) revert WordsMismatch(words.length, e.n);
-        uint256[] memory outcomes = new uint256[](e.n);
+        words = _wordsOf(e);
         uint256 weights;
-        for (uint256 i; i < e.n; ++i) {
-            outcomes[i] = words[i] & OUTCOME;
-            weights += words[i] >> WEIGHT_AT;
+        bytes32 found;
+        assembly ("memory-safe") {
+            // keccak256 of the outcomes, the low bits of each word, and the sum of the weights above them
+            let free := mload(0x40) // nothing of this is kept
+            let to := free
+            let end := add(free, shl(5, mload(words)))
+            for { let at := add(words, 32) } lt(to, end) { at := add(at, 32) } {
+                let word := mload(at)
+                mstore(to, shr(NOT_OUTCOME, shl(NOT_OUTCOME, word)))
+                weights := add(weights, shr(WEIGHT_AT, word))
+                to := add(to, 32)
+            }
+            found := keccak256(free, sub(end, free))
         }
         if (weights > WEIGHTS) revert WeightsTooLarge(weights, WEIGHTS);
-        bytes32 found = Words.hashOf(outcomes);
         if (found != statement.outcomesHash) revert ScoresMismatch(found, statement.outcomesHash);
+    }
+
+    /// @dev IGramPolicy(POLICY).judge(..), with the answer taken where it lies: the decoder would copy it word by word.
+    function _wordsOf(Evidence memory e) private view returns (uint256[] memory words) {
+        bytes memory question = abi.encodeCall(
+            IGramPolicy.judge,
+            (e.n, e.steps, e.trainable, e.values, ProvenEvidence.gramOf(e), ProvenEvidence.hintsOf(e))
+        );
+        bytes memory answer = Address.functionStaticCall(POLICY, question);
+        uint256 n = e.n;
+        bool whole = answer.length == 64 + 32 * n;
+        assembly ("memory-safe") {
+            // The offset of the list (32), its length, its words.
+            whole := and(whole, and(eq(mload(add(answer, 32)), 32), eq(mload(add(answer, 64)), n)))
+            words := add(answer, 64)
+        }
+        if (!whole) revert AnswerMalformed(answer.length, n);
     }
 }

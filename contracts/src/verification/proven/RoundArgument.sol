@@ -132,38 +132,60 @@ library RoundArgument {
     function _placeUpdates(Evidence memory e, uint256 at) private pure {
         uint256 row = e.rows + 5; // behind member and codec
         uint256 ordinate = e.ordinates;
-        uint256 n = e.n;
-        for (uint256 i; i < n; ++i) {
-            uint256 x;
-            uint256 y;
-            bool same;
-            assembly ("memory-safe") {
-                let word := calldataload(add(row, mul(69, i)))
-                x := shr(1, shl(1, word))
-                y := calldataload(add(ordinate, shl(5, i)))
-                same := eq(shr(255, word), and(y, 1))
-                let to := add(at, shl(6, i))
+        uint256 end = at + 64 * e.n;
+        uint256 wrong; // the first that is no point, plus one
+        assembly ("memory-safe") {
+            let p := FIELD
+            for { let to := at } lt(to, end) { to := add(to, 64) } {
+                let word := calldataload(row)
+                let x := shr(1, shl(1, word))
+                let y := calldataload(ordinate)
                 mstore(to, x)
                 mstore(add(to, 32), y)
+                row := add(row, 69)
+                ordinate := add(ordinate, 32)
+                // Bn254.isPoint and the parity, which is the top bit of the word.
+                let curve := addmod(mulmod(mulmod(x, x, p), x, p), 3, p)
+                let valid := or(eq(mulmod(y, y, p), curve), iszero(or(x, y)))
+                if iszero(and(and(valid, eq(shr(255, word), and(y, 1))), and(lt(x, p), lt(y, p)))) {
+                    wrong := add(to, 1)
+                    break
+                }
             }
-            if (!same || !Bn254.isPoint(x, y)) revert CommitmentInvalid(i, x, y);
         }
+        if (wrong != 0) _refuse((wrong - 1 - at) / 64, wrong - 1);
     }
 
     function _placePublics(Evidence memory e, uint256 at) private pure {
         uint256 from = e.card + 35;
-        uint256 p = e.p;
-        for (uint256 i; i < p; ++i) {
-            uint256 x;
-            uint256 y;
-            assembly ("memory-safe") {
-                let to := add(at, shl(6, i))
-                calldatacopy(to, add(from, shl(6, i)), 64)
-                x := mload(to)
-                y := mload(add(to, 32))
+        uint256 end = at + 64 * e.p;
+        uint256 wrong; // as above
+        assembly ("memory-safe") {
+            let p := FIELD
+            calldatacopy(at, from, sub(end, at))
+            for { let to := at } lt(to, end) { to := add(to, 64) } {
+                let x := mload(to)
+                let y := mload(add(to, 32))
+                let curve := addmod(mulmod(mulmod(x, x, p), x, p), 3, p)
+                let valid := or(eq(mulmod(y, y, p), curve), iszero(or(x, y)))
+                if iszero(and(valid, and(lt(x, p), lt(y, p)))) {
+                    wrong := add(to, 1)
+                    break
+                }
             }
-            if (!Bn254.isPoint(x, y)) revert CommitmentInvalid(e.n + i, x, y);
         }
+        if (wrong != 0) _refuse(e.n + (wrong - 1 - at) / 64, wrong - 1);
+    }
+
+    /// @param at where the coordinates lie in memory.
+    function _refuse(uint256 row, uint256 at) private pure {
+        uint256 x;
+        uint256 y;
+        assembly ("memory-safe") {
+            x := mload(at)
+            y := mload(add(at, 32))
+        }
+        revert CommitmentInvalid(row, x, y);
     }
 
     /// @dev Challenges, and the value that F has to have at y as far as the prover's words go.

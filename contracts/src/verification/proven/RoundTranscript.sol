@@ -21,16 +21,25 @@ library RoundTranscript {
     bytes32 private constant TYPE = keccak256("Cohort round proof 1");
     uint256 private constant LOW_HALF = 0xffffffffffffffffffffffffffffffff;
 
-    /// @notice Hash of what is to be shown, with the contract that is to be convinced.
-    function headOf(IRoundVerifier.Statement calldata s, Evidence memory e) internal view returns (bytes32) {
-        return keccak256(
-            bytes.concat(
-                abi.encode(TYPE, block.chainid, address(this), s.market, s.project, s.round, s.dimension),
-                abi.encode(e.n, e.steps, e.trainable, e.values),
-                abi.encode(s.admittedHash, s.validation, s.publicRows, s.policyHash, s.outcomesHash),
-                abi.encode(s.previousModel, s.nextModel)
-            )
-        );
+    /// @notice Hash of what is to be shown, with the contract that is to be convinced: keccak256(abi.encode(TYPE, chain id, this
+    /// contract, market, project, round, dimension, n, steps, trainable, values, admittedHash, validation, publicRows,
+    /// policyHash, outcomesHash, previousModel, nextModel)).
+    function headOf(IRoundVerifier.Statement calldata s, Evidence memory e) internal view returns (bytes32 head) {
+        (bytes32 kind, uint256 n, uint256 steps) = (TYPE, e.n, e.steps);
+        (uint256 trainable, uint256 values) = (e.trainable, e.values);
+        assembly ("memory-safe") {
+            let free := mload(0x40) // nothing of this is kept
+            mstore(free, kind)
+            mstore(add(free, 32), chainid())
+            mstore(add(free, 64), address())
+            calldatacopy(add(free, 96), s, 128) // market .. dimension: the first four words of a statement
+            mstore(add(free, 224), n)
+            mstore(add(free, 256), steps)
+            mstore(add(free, 288), trainable)
+            mstore(add(free, 320), values)
+            calldatacopy(add(free, 352), add(s, 128), 224) // admittedHash .. nextModel: the next seven
+            head := keccak256(free, 576)
+        }
     }
 
     /// @notice x_a of every row: 128 bits are enough for a sum of them to hit a given value with probability 2^-128, and

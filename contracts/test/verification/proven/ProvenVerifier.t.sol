@@ -277,9 +277,9 @@ contract ProvenVerifierTest is ProvenRounds {
     function test_Verify_RevertWhen_ThePolicyGivesAnotherNumberOfWords() public {
         ProvenRound memory r = _round(12, Shape(2, 1, 0, 0), 3);
         r.hints = bytes.concat(r.hints, new bytes(32));
-        _refused(r, ProvenVerifier.WordsMismatch.selector);
+        _refused(r, ProvenVerifier.AnswerMalformed.selector);
         r.hints = abi.encode(r.words[0]);
-        _refused(r, ProvenVerifier.WordsMismatch.selector);
+        _refused(r, ProvenVerifier.AnswerMalformed.selector);
     }
 
     // ---- form of points and scalars
