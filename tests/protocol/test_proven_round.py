@@ -17,10 +17,13 @@ from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.proof.curve import Point, add, compress, decompress, multiply
-from cohort_protocol.proof.errors import ProofError
+from cohort_protocol.proof.errors import ProofError, ProofInvalid
 from cohort_protocol.proof.kzg_scheme import KzgScheme
+from cohort_protocol.proof.proven_round import round_card, round_statement, round_vectors
+from cohort_protocol.proof.prover import prove
 from cohort_protocol.proof.rows_card import RowsCard
 from cohort_protocol.proof.srs import Srs, make_insecure_srs
+from cohort_protocol.proof.verifier import verify
 from cohort_protocol.round_inputs import (
     InputModel,
     InputRow,
@@ -47,7 +50,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 D = 120
-MARKET = "0x" + "11" * 20
+MARKET, VERIFIER = "0x" + "11" * 20, "0x" + "22" * 20
 BATCH = b"\x22" * 32
 LAYOUT = RowLayout(trainable=True, gradients=False, halves=False, values=3, classes=0)
 
@@ -223,6 +226,27 @@ def test_a_bundle_has_the_parts_of_its_version(store: EmbeddedStore, scheme: Kzg
     for change in ({"version": 1}, {"proof": None}, {"proof": {**fields["proof"], "points": [to_hex(ZERO32)]}}):
         with pytest.raises(BundleMalformed):
             RoundBundle.from_bytes(canonical_json({**fields, **change}))
+
+
+def test_what_the_bundle_says_can_be_proven_and_nothing_else(store: EmbeddedStore, scheme: KzgScheme) -> None:
+    inputs, _ = _posted(store, scheme, _inputs(store, scheme, past=3))
+    bundle = recompute(inputs, store, scheme=scheme).bundle
+    statement = round_statement(bundle, VERIFIER)
+    proof = prove(scheme.srs, statement, round_vectors(bundle, store, scheme))
+    verify(statement, proof, scheme.srs.tau_g2)
+    assert round_card(bundle, store) == fetch_card(store, inputs.public_rows)
+    gram = [list(line) for line in statement.gram]
+    gram[0][1] += 1
+    gram[1][0] += 1
+    for other in (
+        replace(statement, gram=tuple(map(tuple, gram))),
+        replace(statement, weights=statement.weights[::-1]),
+        replace(statement, round=statement.round + 1),
+        replace(statement, next_model=statement.previous_model),
+        replace(statement, commitments=statement.commitments[1:2] * 2 + statement.commitments[2:]),
+    ):
+        with pytest.raises(ProofInvalid):
+            verify(other, proof, scheme.srs.tau_g2)
 
 
 # --- public rows ------------------------------------------------------------------------------------------------------
