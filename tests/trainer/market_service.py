@@ -30,6 +30,7 @@ from cohort_protocol.service.messages import (
     MarketInfo,
     ModelRef,
     ProjectState,
+    RefusalView,
     RevealIntake,
     RewardItem,
     Rewards,
@@ -62,6 +63,8 @@ class MarketService:
         self.paid: dict[int, list[PaidRow]] = {}
         self.intercept: Callable[[str, str, bytes], tuple[int, object] | None] = lambda *_: None
         self.requests: list[tuple[str, str]] = []
+        self.refusals: list[RefusalView] = []
+        """What witnesses have against updates, shown with every round."""
         self.changed = threading.Condition()
         self.version = 1
         self.automatic = False
@@ -200,7 +203,7 @@ class MarketService:
             committed=[trainer for round, trainer in self.commits if round == number],
             revealed=[trainer for round, trainer in self.reveals if round == number],
             rows=[],
-            refusals=[],
+            refusals=self.refusals,
         )
 
     def _reference(self, commitment: bytes) -> ModelRef:

@@ -15,6 +15,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
+from cohort_protocol.service.messages import RefusalView
 from cohort_protocol.update import decode_update, update_commitment
 from cohort_trainer.chain_events import find_events
 from cohort_trainer.errors import HomeBusy, NotAMember, RecordBroken
@@ -24,6 +25,7 @@ from cohort_trainer.rounds import loop
 from cohort_trainer.rounds.facts import look
 from cohort_trainer.rounds.steps import ServiceHints, Step
 from cohort_trainer.sdk import Trainer
+from structlog.testing import capture_logs
 
 from tests.trainer.conftest import Background, Stage, until, write_data
 from tests.trainer.market_service import problem
@@ -81,6 +83,20 @@ def test_what_is_sent_opens_what_was_committed_to(stage):
     file = RoundJournal(trainer.home.project_folder(project), project).update_file(1, 1 << 20)
     assert update_commitment(decode_update(file, stage.plan.terms.dimension)) == update
     assert bytes(cid_of(file)) == cid
+
+
+def test_what_witnesses_have_against_an_update_is_said_once_with_a_way_out(stage):
+    with stage.joined() as trainer:
+        stage.service.refusals = [
+            RefusalView(trainer=who, witness="0x" + "aa" * 20, code="not-fetchable", detail="no block of it")
+            for who in (trainer.address, "0x" + "bb" * 20)
+        ]
+        stage.service.run_automatically(1)
+        with capture_logs() as lines:
+            trainer.run(stage.scene.project, stage.data, rounds=1)
+    (said,) = [line for line in lines if line["event"] == "witness-does-not-sign"]
+    assert (said["code"], said["why"], said["round"]) == ("not-fetchable", "no block of it", 1)
+    assert "Keep the IPFS node" in said["next"]
 
 
 def test_two_trainers_in_one_round(make_stage):

@@ -18,7 +18,8 @@ from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.learning.errors import TrainingFailed
 from cohort_protocol.service.errors import ServiceError
-from cohort_protocol.service.messages import ProjectState
+from cohort_protocol.service.messages import ProjectState, RoundView
+from cohort_protocol.service.refusals import advice
 from cohort_protocol.update import CodecError
 
 from cohort_trainer.errors import NotADelegate, NotAMember, RecordBroken
@@ -57,6 +58,8 @@ class RoundLoop:
     _sat_out: int = field(default=0, init=False)
     """The round that is given up for a reason of this trainer's own."""
     _trained: bool = field(default=False, init=False)
+    _heard: set[tuple[int, str, str]] = field(default_factory=set, init=False)
+    """Round, witness and code of what witnesses have against our updates and was said."""
     _outage: str | None = field(default=None, init=False)
     """The part that does not answer, so that an outage is logged once and not with every attempt."""
 
@@ -128,6 +131,7 @@ class RoundLoop:
         self._recovered("service")
         self._version = state.version
         if state.round is not None:
+            self._hear(state.round)
             references = [state.round.model, *state.round.past_models]
             trainer = self.steps.trainer
             self._hints = ServiceHints(
@@ -137,6 +141,23 @@ class RoundLoop:
                 forgot_reveal=trainer not in state.round.revealed,
             )
         return state
+
+    def _hear(self, round: RoundView) -> None:
+        """Says once what each witness has against this trainer's update, and what can be done about it: some of it in
+        time for the round."""
+        for refusal in round.refusals:
+            words = (round.number, refusal.witness or "", refusal.code)
+            if refusal.trainer == self.steps.trainer and words not in self._heard:
+                self._heard.add(words)
+                log.warning(
+                    "witness-does-not-sign",
+                    project=self.steps.project.id,
+                    round=round.number,
+                    witness=refusal.witness,
+                    code=refusal.code,
+                    why=refusal.detail,
+                    next=advice(refusal.code),
+                )
 
     def _waiting_for(self, part: str, error: Exception) -> None:
         if self._outage != part:
