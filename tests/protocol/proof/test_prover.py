@@ -147,9 +147,11 @@ def test_another_entry_of_the_gram_matrix_cannot_be_proved(position: str, by: in
 
 def test_errors_of_the_gram_matrix_that_cancel_in_a_sum_do_not_cancel() -> None:
     found = make_round(4, 9, 16)
-    wrong = changed_entry(changed_entry(found.statement, 0, 1, 5), 2, 3, -5)
-    with pytest.raises(WitnessInvalid, match="inner products"):
-        prove(srs_for(found), wrong, found.rows)
+    in_the_plain_sum = changed_entry(changed_entry(found.statement, 0, 1, 5), 2, 3, -5)
+    in_powers_of_one_number = changed_entry(changed_entry(found.statement, 0, 2, 1), 1, 1, -2)
+    for wrong in (in_the_plain_sum, in_powers_of_one_number):
+        with pytest.raises(WitnessInvalid, match="inner products"):
+            prove(srs_for(found), wrong, found.rows)
 
 
 def recommitted(statement: RoundStatement, order: Callable[[list[Point]], list[Point]]) -> RoundStatement:
