@@ -25,8 +25,8 @@ class Transcript:
     state: bytes
     """Of the statement."""
     x: tuple[int, ...]
-    """One coefficient a row, 128 bits, independent: powers x^a of one number would only show the sums of the matrix along
-    a + b = const."""
+    """One coefficient a row, 128 bits, independent: powers x^a of one number would only show the sums of the matrix
+    along a + b = const."""
     state1: bytes = b""
     z: int = 0
     state2: bytes = b""
