@@ -37,6 +37,10 @@ def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[st
     report = shlex.quote(shown_path(settings.report))
     steps = [
         (
+            "Check everything again as an outsider, from the kept chain and files alone:",
+            f"{cohort} audit 1 --run {report} --report {report}/audit.html",
+        ),
+        (
             "Re-add all money from the kept chain, without our service:",
             f"{cohort} devnet balances --state {report}/chain-state.json",
         ),

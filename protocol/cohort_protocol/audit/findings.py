@@ -79,6 +79,8 @@ class Check(Generic[Subject]):
     about: str
     """What is compared with what, in a sentence."""
     run: Callable[[Subject], Result]
+    decides: bool = True
+    """Not: it only shows a figure, and where that cannot be had nothing is unknown."""
 
 
 @dataclass(frozen=True)
@@ -119,5 +121,7 @@ def find(check: Check[Subject], subject: Subject, round: int | None) -> Finding:
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
         # Whatever is read may be hostile. What nobody foresaw is on record here, and no other check is lost to it.
         result = unknown(f"unforeseen {type(error).__name__}: {error}; please report it")
+    if not check.decides and result.state in (State.FALSE, State.UNKNOWN):
+        result = absent(f"cannot be measured here: {result.text}")
     text = result.text if len(result.text) <= MAX_TEXT else result.text[: MAX_TEXT - 3] + "..."
     return Finding(check.name, check.about, round, result.state, text, result.figures)
