@@ -46,6 +46,7 @@ CONTRACTS: Mapping[str, tuple[str, ...]] = {
     "MarketLens": ("src/lens/MarketLens.sol:MarketLens",),
     "AttestedVerifier": ("src/verification/AttestedVerifier.sol:AttestedVerifier",),
     "ProvenVerifier": ("src/verification/proven/ProvenVerifier.sol:ProvenVerifier",),
+    "DefaultPolicy": ("src/policies/DefaultPolicy.sol:DefaultPolicy",),
     "SuppliedScores": ("src/verification/SuppliedScores.sol:SuppliedScores",),
     "TestToken": ("src/devnet/TestToken.sol:TestToken",),
     **{name: (part,) for name, part in _PARTS.items()},

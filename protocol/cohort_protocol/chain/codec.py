@@ -22,7 +22,10 @@ from cohort_protocol.chain.structs import AbiStruct, snake_case
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 
-CONTRACTS = ("CohortMarket", "AttestedVerifier", "ProvenVerifier", "SuppliedScores", "MarketLens", "TestToken")
+CONTRACTS = (
+    *("CohortMarket", "AttestedVerifier", "ProvenVerifier", "SuppliedScores", "DefaultPolicy"),
+    *("MarketLens", "TestToken"),
+)
 """Contracts whose ABI travels with this package (`abi/<name>.json`)."""
 
 

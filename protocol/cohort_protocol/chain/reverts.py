@@ -163,6 +163,21 @@ TEXTS = {
     "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
     "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
     "ArgumentInvalid": "the proof does not prove this outcome of the round",
+    "CompanyWrong": (
+        "the hint {hint} does not name the middle of the cosines of player {player} with the others: make hints anew "
+        "with cohort_protocol.scoring.hints"
+    ),
+    "GramLengthWrong": "the Gram matrix has {found} bytes, {needed} are needed",
+    "HintsLengthWrong": "the policy's hints have {found} bytes, {needed} are needed",
+    "LayoutUnsupported": (
+        "{n} updates, {steps} past steps, {trainable} u0 and {values} value rows: the policy takes 1 .. 32, 0 .. 5, "
+        "0 or 1, and 0 or 3"
+    ),
+    "MedianWrong": (
+        "the hint {hint} does not name the middle of figure {what} (0 length, 1 novelty, 2 company, 3 score): make "
+        "hints anew with cohort_protocol.scoring.hints"
+    ),
+    "SquareNegative": "row {row} of the Gram matrix has a negative square, which no vector has",
     "CommitmentInvalid": "the commitment of row {row} is no point of the curve, or not ({x}, {y})",
     "InverseInvalid": "the inverse {h} that comes with the proof is not that of its challenge",
     "LayoutInvalid": (

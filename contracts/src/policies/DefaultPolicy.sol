@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IDefaultPolicy} from "../interfaces/IDefaultPolicy.sol";
+import {IGramPolicy} from "../interfaces/IGramPolicy.sol";
+import {Clones} from "./Clones.sol";
+import {Company} from "./Company.sol";
+import {Coordinates} from "./Coordinates.sol";
+import {Cosines} from "./Cosines.sol";
+import {Kinship} from "./Kinship.sol";
+import {Merit} from "./Merit.sol";
+import {Opposition} from "./Opposition.sol";
+import {Round} from "./Table.sol";
+import {Values} from "./Values.sol";
+
+/// @title DefaultPolicy: the default scoring policy, integer for integer the one of cohort_protocol/scoring/default.py
+/// @notice With the default parameters, which are constants of the libraries. docs/scoring.md says in words what it does and
+/// why; the ranges of all numbers are argued beside them, so that unchecked arithmetic never wraps, whatever the matrix says.
+/// What only verdicts show (uncertainty, words) is not here.
+contract DefaultPolicy is IDefaultPolicy {
+    /// @inheritdoc IGramPolicy
+    bytes32 public constant POLICY_HASH = 0x689ff659ae694186139a1404298f4e5e577fb7fd8f5f0b4afb98c82d6c237657;
+
+    uint256 private constant MOST_UPDATES = 32;
+    uint256 private constant MOST_STEPS = 5;
+    uint256 private constant VALUE_ROWS = 3;
+    uint256 private constant TOO_SMALL = 1; // reasons
+    uint256 private constant OPPOSES_OTHERS = 2;
+    uint256 private constant MIDDLES = 6; // bytes of hints: places of the middle lengths, novelties and companies
+    uint256 private constant MIDDLE_SCORES = 2; // bytes, only without value rows
+    uint256 private constant MIDDLE_COSINES = 4; // bytes for each of two or more players
+
+    /// @inheritdoc IGramPolicy
+    /// @dev Hints as in cohort_protocol/scoring/hints.py.
+    function judge(
+        uint256 n,
+        uint256 steps,
+        uint256 trainable,
+        uint256 values,
+        bytes calldata gram,
+        bytes calldata hints
+    ) external pure returns (uint256[] memory words) {
+        if (
+            n == 0 || n > MOST_UPDATES || steps > MOST_STEPS || trainable > 1
+                || (values != 0 && values != VALUE_ROWS)
+        ) revert LayoutUnsupported(n, steps, trainable, values);
+        Round memory round = _open(n, steps + trainable, values, gram, hints);
+        uint256 playing = Cosines.clip(round, _hint(hints, 0));
+        bool near = Cosines.fill(round);
+        Coordinates.fill(round);
+        Values.fill(round);
+        Clones.join(round, playing, near);
+        Opposition.reject(round);
+        words = _unscored(n, playing);
+        _score(round, hints, words);
+    }
+
+    /// @dev The round with the lengths of its rows.
+    function _open(uint256 n, uint256 basis, uint256 values, bytes calldata gram, bytes calldata hints)
+        private
+        pure
+        returns (Round memory round)
+    {
+        uint256 needed = Cosines.bytesOf(n, basis + values);
+        if (gram.length != needed) revert GramLengthWrong(gram.length, needed);
+        (round.n, round.basis, round.publicRows, round.values) = (n, basis, basis + values, values);
+        assembly ("memory-safe") {
+            mstore(add(round, 0x80), gram.offset)
+            mstore(add(round, 0xa0), hints.offset)
+        }
+        if (hints.length < MIDDLES) revert HintsLengthWrong(hints.length, MIDDLES);
+        Cosines.begin(round);
+    }
+
+    /// @dev Scores and weights of whom nobody rejected.
+    function _score(Round memory round, bytes calldata hints, uint256[] memory words) private pure {
+        uint256 count = round.players;
+        uint256 cosines = MIDDLES + (round.values == 0 ? MIDDLE_SCORES : 0);
+        uint256 needed = cosines + (count > 1 ? MIDDLE_COSINES * count : 0);
+        if (hints.length != needed) revert HintsLengthWrong(hints.length, needed);
+        if (count == 0) return;
+        Opposition.agree(round);
+        Kinship.fill(round);
+        Company.fill(round, round.hints + cosines);
+        Merit.Facts memory facts = Merit.score(round, _hint(hints, 2) << 16 | _hint(hints, 4));
+        Merit.weigh(round, facts, round.values == 0 ? _hint(hints, MIDDLES) : 0, words);
+    }
+
+    /// @dev What rows are without a score: too short, or rejected.
+    function _unscored(uint256 n, uint256 playing) private pure returns (uint256[] memory words) {
+        words = new uint256[](n);
+        unchecked {
+            for (uint256 row; row < n; ++row) {
+                words[row] = playing >> row & 1 == 1 ? OPPOSES_OTHERS : TOO_SMALL;
+            }
+        }
+    }
+
+    /// @dev Two bytes.
+    function _hint(bytes calldata hints, uint256 at) private pure returns (uint256) {
+        return uint256(uint8(hints[at])) << 8 | uint8(hints[at + 1]);
+    }
+}

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {IDefaultPolicy} from "../interfaces/IDefaultPolicy.sol";
+import {STRIDE} from "./Table.sol";
+
+/// @title Medians: the middle of some values, named by a hint and found true by counting
+/// @notice The k-th value in increasing order, from 0, of N is the one of them of which at most k are less and at most N - 1 - k
+/// more.
+library Medians {
+    uint256 internal constant LENGTHS = 0;
+    uint256 internal constant NOVELTIES = 1;
+    uint256 internal constant COMPANIES = 2;
+    uint256 internal constant SCORES = 3;
+
+    // 16 lanes of 16 bits: the lowest bit of each, and the highest.
+    uint256 private constant LOW = 0x0001000100010001000100010001000100010001000100010001000100010001;
+    uint256 private constant HIGH = 0x8000800080008000800080008000800080008000800080008000800080008000;
+    uint256 private constant LANE_LIMIT = 0x8000; // lanes hold 15 bits
+
+    /// @notice Floor of the mean of the two middle values, which are one if their number is odd; 0 if there are none. Reverts with
+    /// MedianWrong if the hint names others.
+    /// @param first where the first value stands in memory; the others follow STRIDE bytes apart.
+    /// @param positive only values above 0 count.
+    /// @param hint places of the lower and of the upper middle, a byte each.
+    function middle(uint256 what, uint256 first, uint256 count, bool positive, uint256 hint)
+        internal
+        pure
+        returns (uint256)
+    {
+        uint256 zeros = positive ? _zeros(first, count) : 0;
+        if (zeros == count) return 0;
+        unchecked {
+            uint256 low = _at(what, first, count, hint >> 8, hint);
+            uint256 high = _at(what, first, count, hint & 0xff, hint);
+            // Zeros are the lowest ranks.
+            uint256 rank = zeros + (count - zeros - 1) / 2;
+            _check(what, first, count, low, rank, hint);
+            rank = zeros + (count - zeros) / 2;
+            if (high != low || (count - zeros) & 1 == 0) _check(what, first, count, high, rank, hint);
+            return (low + high) / 2; // below 2^77
+        }
+    }
+
+    function _zeros(uint256 first, uint256 count) private pure returns (uint256 zeros) {
+        assembly ("memory-safe") {
+            for { let end := add(first, mul(count, STRIDE)) } lt(first, end) { first := add(first, STRIDE) } {
+                zeros := add(zeros, iszero(mload(first)))
+            }
+        }
+    }
+
+    function _at(uint256 what, uint256 first, uint256 count, uint256 place, uint256 hint)
+        private
+        pure
+        returns (uint256 value)
+    {
+        if (place >= count) revert IDefaultPolicy.MedianWrong(what, hint);
+        assembly ("memory-safe") {
+            value := mload(add(first, mul(place, STRIDE)))
+        }
+    }
+
+    /// @dev That a value of the list has this rank. Two at a time, the first one alone if their number is odd.
+    function _check(uint256 what, uint256 first, uint256 count, uint256 value, uint256 rank, uint256 hint) private pure {
+        uint256 less;
+        uint256 more;
+        assembly ("memory-safe") {
+            let end := add(first, mul(count, STRIDE))
+            if and(count, 1) {
+                let x := mload(first)
+                less := lt(x, value)
+                more := gt(x, value)
+                first := add(first, STRIDE)
+            }
+            for {} lt(first, end) {} {
+                let x := mload(first)
+                less := add(less, lt(x, value))
+                more := add(more, gt(x, value))
+                x := mload(add(first, STRIDE))
+                less := add(less, lt(x, value))
+                more := add(more, gt(x, value))
+                first := add(first, mul(2, STRIDE))
+            }
+        }
+        unchecked {
+            if (less > rank || more > count - 1 - rank) revert IDefaultPolicy.MedianWrong(what, hint);
+        }
+    }
+
+    /// @notice Whether `low` and `high` are the lower and the upper middle of `count` lanes that stand, with zeros around them, in
+    /// two words. The k-th of N in increasing order is the v that N - k or more reach, and v + 1 no more than N - 1 - k.
+    /// @param count at least 1.
+    function areMiddles(uint256 lanes, uint256 others, uint256 count, uint256 low, uint256 high)
+        internal
+        pure
+        returns (bool)
+    {
+        if (low >= LANE_LIMIT || high >= LANE_LIMIT) return false;
+        unchecked {
+            uint256 above = count / 2; // lanes above the lower middle, in order
+            if (reach(lanes, others, low) <= above || reach(lanes, others, low + 1) > above) return false;
+            if (count & 1 == 1) return high == low;
+            return reach(lanes, others, high) >= above && reach(lanes, others, high + 1) < above;
+        }
+    }
+
+    /// @notice How many of the 32 lanes are at least `value`, at most 2^15. With its highest bit set, a lane stays above what is
+    /// subtracted, so that nothing is borrowed from the next one, and keeps that bit if it was at least as much.
+    function reach(uint256 lanes, uint256 others, uint256 value) internal pure returns (uint256 count) {
+        assembly ("memory-safe") {
+            let all := mul(value, LOW)
+            count := shr(15, and(sub(or(lanes, HIGH), all), HIGH))
+            count := add(count, shr(15, and(sub(or(others, HIGH), all), HIGH)))
+            count := shr(240, mul(count, LOW)) // the sum of all lanes, at most 32
+        }
+    }
+}

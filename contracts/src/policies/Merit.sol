@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Medians} from "./Medians.sol";
+import {
+    AGREED, BASIS, COMPANY, COUNT, HALF, KIN, NOVELTY, ONE, ROWS, Round, SCORE, STRIDE, Table, VALUE, VOTE
+} from "./Table.sol";
+
+/// @title Merit: from what is known of each player to its score and its weight
+/// @notice Numbers are in units of 2^-30 where nothing else is said. Values are below 2^106, relative ones clamped to 2^40.
+library Merit {
+    using Table for Round;
+
+    int256 private constant MOST_RELATIVE = 1 << 40;
+    int256 private constant VALUE_CAP = 5368709120; // 5
+    uint256 private constant PEER_CAP = 1610612736; // 1.5
+    uint256 private constant AGREEMENT_FLOOR = 21474836; // 0.02
+    uint256 private constant BELIEF_BPS = 9_000;
+    uint256 private constant DOUBT_BPS = 20_000;
+    int256 private constant WIDTH = 805306368; // 0.75
+    uint256 private constant GROUP = 912680550; // 0.85
+    uint256 private constant NOVELTY_FROM_BPS = 3_500;
+    uint256 private constant NOVELTY_FULL_BPS = 6_000;
+    uint256 private constant COMPANY_FROM_BPS = 500;
+    uint256 private constant COMPANY_FULL_BPS = 2_000;
+    uint256 private constant SHARES = 4; // equal ones that a player gets at most
+    uint256 private constant TRUST_GAIN = 2;
+
+    /// @notice What all players have in common. The assembly below reads the members at these places.
+    struct Facts {
+        uint256 belief; // 0x00
+        uint256 average; // 0x20; agreement
+        uint256 novelty; // 0x40; BASIS times the value from which the gate opens
+        uint256 noveltySpan; // 0x60; BASIS times what is from there to where it is open; 0 if the median is 0
+        uint256 company; // 0x80; the same
+        uint256 companySpan; // 0xa0
+        bool measured; // 0xc0; whether there are value rows
+    }
+
+    /// @notice Scores of all players. hint: places of the two middle ones for novelty, then for company, a byte each.
+    function score(Round memory round, uint256 hint) internal pure returns (Facts memory facts) {
+        uint256 count = round.players;
+        uint256 table = round.table;
+        facts.measured = round.values != 0;
+        facts.average = _average(table, count);
+        if (facts.measured) facts.belief = _belief(table, count);
+        unchecked {
+            uint256 median = Medians.middle(Medians.NOVELTIES, table + NOVELTY, count, false, hint >> 16);
+            facts.novelty = NOVELTY_FROM_BPS * median;
+            facts.noveltySpan = (NOVELTY_FULL_BPS - NOVELTY_FROM_BPS) * median;
+            median = Medians.middle(Medians.COMPANIES, table + COMPANY, count, false, hint & 0xffff);
+            facts.company = COMPANY_FROM_BPS * median;
+            facts.companySpan = (COMPANY_FULL_BPS - COMPANY_FROM_BPS) * median;
+            uint256 total = _scoreAll(facts, table, table + count * STRIDE);
+            _cap(table, count, total * SHARES / round.n);
+        }
+    }
+
+    /// @dev Every score: agreement in parts of the average, or with values
+    ///     f(z), z = belief value + (1 - belief) agreement, both capped; f(z) = 0 for z <= -w, (z + w)^2 / 4 w for |z| < w, else z
+    /// times both gates, kinship, and what a group keeps, rounded down after each. |z| is below 2^34, no product reaches 2^128.
+    function _scoreAll(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
+        assembly ("memory-safe") {
+            // 0 up to `from`, in full from there on by `span`. Of a median of 0 the limit: in full for what is above it.
+            function gate(value, from, span) -> factor {
+                value := sub(mul(BASIS, value), from)
+                if sgt(value, 0) {
+                    factor := div(mul(value, ONE), span)
+                    if or(iszero(span), gt(factor, ONE)) { factor := ONE }
+                }
+            }
+            for {} lt(record, end) { record := add(record, STRIDE) } {
+                let points := mload(add(record, AGREED))
+                points := div(mul(mul(points, sgt(points, 0)), ONE), mload(add(facts, 0x20)))
+                if mload(add(facts, 0xc0)) {
+                    if gt(points, PEER_CAP) { points := PEER_CAP }
+                    let z := mload(add(record, HALF))
+                    if sgt(z, VALUE_CAP) { z := VALUE_CAP }
+                    if slt(z, sub(0, mul(3, VALUE_CAP))) { z := sub(0, mul(3, VALUE_CAP)) }
+                    let belief := mload(facts)
+                    z := sdiv(add(mul(belief, z), mul(sub(ONE, belief), points)), ONE)
+                    points := mul(z, sgt(z, 0))
+                    if slt(z, WIDTH) {
+                        z := add(z, WIDTH)
+                        points := mul(div(mul(z, z), mul(4, WIDTH)), sgt(z, 0))
+                    }
+                }
+                let factor := gate(mload(add(record, NOVELTY)), mload(add(facts, 0x40)), mload(add(facts, 0x60)))
+                points := shr(30, mul(points, factor))
+                factor := gate(mload(add(record, COMPANY)), mload(add(facts, 0x80)), mload(add(facts, 0xa0)))
+                points := shr(30, mul(points, factor))
+                points := shr(30, mul(points, div(shl(60, 1), add(ONE, mload(add(record, KIN))))))
+                if gt(mload(add(record, COUNT)), 1) { points := shr(30, mul(points, GROUP)) }
+                mstore(add(record, SCORE), points)
+                total := add(total, points)
+            }
+        }
+    }
+
+    /// @dev What an average agreement is: the mean of the positive ones, but at least the floor.
+    function _average(uint256 record, uint256 count) private pure returns (uint256 average) {
+        assembly ("memory-safe") {
+            for { let end := add(record, mul(count, STRIDE)) } lt(record, end) { record := add(record, STRIDE) } {
+                let agreement := mload(add(record, AGREED))
+                if sgt(agreement, 0) { average := add(average, agreement) }
+            }
+            average := div(average, count)
+            if lt(average, AGREEMENT_FLOOR) { average := AGREEMENT_FLOOR }
+        }
+    }
+
+    /// @dev Puts values in parts of their mean size, x n / sum |x|, towards zero and clamped, in the place of those on half the
+    /// examples; zeros if all are zero.
+    /// @return belief max(0, 0.9 - 2 sum D^2 / sum x^2), with D what half the examples say less x, in the same parts.
+    function _belief(uint256 table, uint256 count) private pure returns (uint256 belief) {
+        uint256 own;
+        uint256 noise;
+        assembly ("memory-safe") {
+            function part(value, scale, size) -> result {
+                result := sdiv(mul(value, scale), size) // below 2^(107 + 35)
+                if sgt(result, MOST_RELATIVE) { result := MOST_RELATIVE }
+                if slt(result, sub(0, MOST_RELATIVE)) { result := sub(0, MOST_RELATIVE) }
+            }
+            let end := add(table, mul(count, STRIDE))
+            let size := 0
+            for { let record := table } lt(record, end) { record := add(record, STRIDE) } {
+                let value := mload(add(record, VALUE))
+                let sign := sar(255, value)
+                size := add(size, xor(add(value, sign), sign))
+            }
+            let scale := mul(ONE, count)
+            for { let record := table } lt(record, end) { record := add(record, STRIDE) } {
+                let at := add(record, HALF)
+                let value := mload(add(record, VALUE))
+                let x := part(sub(mload(at), value), scale, size)
+                noise := add(noise, mul(x, x)) // below 2^85
+                x := part(value, scale, size)
+                own := add(own, mul(x, x))
+                mstore(at, x)
+            }
+        }
+        unchecked {
+            if (own == 0 || BELIEF_BPS * own <= DOUBT_BPS * noise) return 0;
+            return (BELIEF_BPS * own - DOUBT_BPS * noise) * ONE / (BASIS * own);
+        }
+    }
+
+    function _cap(uint256 record, uint256 count, uint256 most) private pure {
+        assembly ("memory-safe") {
+            record := add(record, SCORE)
+            for { let end := add(record, mul(count, STRIDE)) } lt(record, end) { record := add(record, STRIDE) } {
+                if gt(mload(record), most) { mstore(record, most) }
+            }
+        }
+    }
+
+    /// @notice Puts the outcome of every player's rows into `words`: score, reason 0, weight.
+    /// @param hint places of the two middle scores above 0, a byte each; read without value rows only.
+    function weigh(Round memory round, Facts memory facts, uint256 hint, uint256[] memory words) internal pure {
+        uint256 count = round.players;
+        uint256 total = facts.measured
+            ? _follow(facts, round.table, round.at(count))
+            : _trust(round, count, hint);
+        uint256 clips = round.clips;
+        uint256 record = round.table;
+        unchecked {
+            for (uint256 place; place < count; ++place) {
+                _write(record, place, total, clips, words);
+                record += STRIDE;
+            }
+        }
+    }
+
+    /// @dev Without votes: trust in proportion to the score, in full from half the median on. The step is shorter if it adds up to
+    /// less than three quarters of the players. In the place of votes.
+    function _trust(Round memory round, uint256 count, uint256 hint) private pure returns (uint256 total) {
+        uint256 record = round.table;
+        uint256 middle = Medians.middle(Medians.SCORES, record + SCORE, count, true, hint);
+        unchecked {
+            for (uint256 place; place < count; ++place) {
+                uint256 trust = middle == 0 ? 0 : TRUST_GAIN * Table.get(record, SCORE) * ONE / middle;
+                if (trust > ONE) trust = ONE;
+                Table.set(record, VOTE, trust);
+                total += trust;
+                record += STRIDE;
+            }
+            if (total < ONE * count * 3 / 4) return ONE * count * 3 / 4;
+        }
+    }
+
+    /// @dev In full for whom the votes are, unless it has no value and the gate of company is shut: noise harms too little to be voted
+    /// out, and shortens the step. In the place of votes.
+    function _follow(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
+        assembly ("memory-safe") {
+            for {} lt(record, end) { record := add(record, STRIDE) } {
+                let beyond := sub(mul(BASIS, mload(add(record, COMPANY))), mload(add(facts, 0x80)))
+                // Open by 2^-30 or more, which is what its factor has.
+                let useful := and(sgt(beyond, 0), iszero(lt(mul(beyond, ONE), mload(add(facts, 0xa0)))))
+                useful := or(useful, sgt(mload(add(record, VALUE)), 0))
+                let at := add(record, VOTE)
+                let trust := mul(ONE, and(sgt(mload(at), 0), useful))
+                mstore(at, trust)
+                total := add(total, trust)
+            }
+            total := add(total, iszero(total))
+        }
+    }
+
+    /// @dev Weight = floor(2^16 trust clip / (total rows)), below 2^(16 + 60) before the division. The first row of a player is not
+    /// before its place.
+    function _write(uint256 record, uint256 place, uint256 total, uint256 clips, uint256[] memory words) private pure {
+        assembly ("memory-safe") {
+            let count := mload(add(record, COUNT))
+            let word := shl(8, div(mload(add(record, SCORE)), count))
+            let trust := shl(16, mload(add(record, VOTE)))
+            let parts := mul(mul(ONE, total), count)
+            let at := add(add(words, 32), shl(5, place))
+            clips := add(clips, shl(5, place))
+            for { let rows := shr(place, mload(add(record, ROWS))) } rows { rows := shr(1, rows) } {
+                if and(rows, 1) { mstore(at, or(word, shl(72, div(mul(trust, mload(clips)), parts)))) }
+                at := add(at, 32)
+                clips := add(clips, 32)
+            }
+        }
+    }
+}
