@@ -10,6 +10,7 @@ contract HintedPolicy is IGramPolicy {
     function judge(uint256, uint256, uint256, uint256, bytes calldata, bytes calldata hints)
         external
         pure
+        virtual
         returns (uint256[] memory words)
     {
         words = new uint256[](hints.length / 32);

@@ -80,6 +80,7 @@ library ProvenEvidence {
             e.callRows = at + COUNTS;
             e.rows = e.callRows + e.calls;
             _atLeast(evidence, COUNTS + e.calls);
+            // slither-disable-next-line uninitialized-local (a sum begins at zero)
             uint256 n;
             for (uint256 i = e.callRows; i < e.rows; ++i) n += _byteAt(i);
             if (n == 0 || n > MOST_ROWS) revert RowCountInvalid(n, MOST_ROWS);
@@ -189,6 +190,7 @@ library ProvenEvidence {
         }
     }
 
+    // slither-disable-next-line write-after-write (offset and length are two things)
     function _slice(uint256 at, uint256 length) private pure returns (bytes calldata data) {
         assembly ("memory-safe") {
             data.offset := at

@@ -65,6 +65,7 @@ contract ProvenVerifier is IRoundVerifier {
 
     /// @param tau_ [tau]_2 of the structured reference string in EVM order: x imaginary, x real, y imaginary, y real.
     constructor(address policy, uint256[4] memory tau_) {
+        // slither-disable-next-line missing-zero-check (the next line calls it)
         POLICY = policy;
         POLICY_HASH = IGramPolicy(policy).POLICY_HASH();
         (TAU_X_IM, TAU_X_RE, TAU_Y_IM, TAU_Y_RE) = (tau_[0], tau_[1], tau_[2], tau_[3]);
@@ -133,6 +134,7 @@ contract ProvenVerifier is IRoundVerifier {
     ) private view returns (bool) {
         WitnessSignature[] calldata receipts = ProvenEvidence.receiptsOf(e);
         if (receipts.length == 0) return false;
+        // slither-disable-next-line uninitialized-local (zeros, of which as many are overwritten as there are witnesses)
         address[MOST_WITNESSES] memory list;
         for (uint256 i; i < witnesses.length; ++i) list[i] = witnesses[i];
         bytes32 digest = modelBytesDigest(s.market, s.project, s.round, s.nextModel, s.nextModelCid, s.bundleCid);

@@ -217,6 +217,7 @@ library RoundArgument {
         view
         returns (Point memory sum)
     {
+        // slither-disable-next-line uninitialized-local (infinity, to begin with)
         uint256[4] memory pair; // the sum so far, and what is added to it: input of ECADD
         _addRows(pair, board, x, words, o.rho);
         _addTerm(pair, board + 32, ORDER - o.rho); // C_m; rho < 2^128 is below r

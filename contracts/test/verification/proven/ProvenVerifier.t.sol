@@ -8,9 +8,34 @@ import {WitnessSignature} from "../../../src/types/Types.sol";
 import {Bn254, FIELD, ORDER, Point} from "../../../src/verification/proven/Bn254.sol";
 import {ProvenVerifier} from "../../../src/verification/proven/ProvenVerifier.sol";
 import {RoundArgument} from "../../../src/verification/proven/RoundArgument.sol";
+import {HintedPolicy} from "../../support/HintedPolicy.sol";
 import {PlainArgument, PlainCurve, Shape} from "../../support/PlainArgument.sol";
 import {PlainProver} from "../../support/PlainProver.sol";
 import {ProvenRound, ProvenRounds} from "../../support/ProvenRounds.sol";
+
+/// @notice A policy whose answer is its hints, byte for byte, whatever that means.
+contract RawPolicy is HintedPolicy {
+    function judge(uint256, uint256, uint256, uint256, bytes calldata, bytes calldata hints)
+        external
+        pure
+        override
+        returns (uint256[] memory)
+    {
+        bytes memory answer = hints;
+        assembly ("memory-safe") {
+            return(add(answer, 32), mload(answer))
+        }
+    }
+}
+
+/// @notice A policy that refuses everything.
+contract RefusingPolicy {
+    error HintsWrong();
+
+    fallback() external {
+        revert HintsWrong();
+    }
+}
 
 contract ProvenVerifierTest is ProvenRounds {
     // ---- what is accepted
@@ -280,6 +305,36 @@ contract ProvenVerifierTest is ProvenRounds {
         _refused(r, ProvenVerifier.AnswerMalformed.selector);
         r.hints = abi.encode(r.words[0]);
         _refused(r, ProvenVerifier.AnswerMalformed.selector);
+    }
+
+    /// @dev An answer that is no list of words, byte for byte; and one that is.
+    function test_Verify_RevertWhen_ThePolicysAnswerIsMalformed() public {
+        RawPolicy raw = new RawPolicy();
+        proven = new ProvenVerifier(address(raw), PlainProver.second());
+        ProvenRound memory r = _round(12, Shape(2, 1, 0, 0), 3);
+        r.hints = abi.encode(r.words);
+        _verify(r);
+        bytes[5] memory wrong = [
+            bytes(""),
+            bytes.concat(r.hints, bytes32(0)),
+            abi.encode(uint256(64), uint256(2), r.words[0], r.words[1]),
+            abi.encode(uint256(32), uint256(1), r.words[0], r.words[1]),
+            abi.encode(uint256(32), uint256(2), r.words[0])
+        ];
+        for (uint256 i; i < wrong.length; ++i) {
+            r.hints = wrong[i];
+            vm.expectRevert(
+                abi.encodeWithSelector(ProvenVerifier.AnswerMalformed.selector, wrong[i].length, 2)
+            );
+            proven.verify(r.statement, five, QUORUM, _evidence(r));
+        }
+    }
+
+    /// @dev What the policy says when it refuses reaches the caller.
+    function test_Verify_RevertWhen_ThePolicyRefuses() public {
+        ProvenRound memory r = _round(12, Shape(2, 1, 0, 0), 3);
+        vm.etch(address(hinted), address(new RefusingPolicy()).code);
+        _refused(r, RefusingPolicy.HintsWrong.selector);
     }
 
     // ---- form of points and scalars
