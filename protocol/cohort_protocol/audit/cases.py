@@ -117,7 +117,7 @@ class ProjectCase:
         self.calls = Calls(sources.client, sources.market.address)
         self.spec: Once[ProjectSpec] = Once("spec", self._fetch_spec)
         self.settlement: Settlement = self._settlement()
-        self._scheme: Once[CommitmentScheme] = Once("files", self._find_scheme)
+        self._scheme: Once[CommitmentScheme] = Once("first-model", self._find_scheme)
 
     @property
     def terms(self) -> ProjectTerms:

@@ -77,7 +77,7 @@ def proof(case: RoundCase) -> Result:
     """The proof of the settlement holds for these rows, this Gram matrix and the weights of the policy."""
     evidence = _evidence(case)
     problems = []
-    if evidence.admitted_hash != admitted_hash(case.record.admissions):
+    if admitted_hash(evidence.admissions) != admitted_hash(case.record.admissions):
         problems.append("the evidence speaks of other rows than were admitted")
     posted = evidence.card.digest if evidence.card is not None else ZERO32
     if posted != case.record.public_rows:
