@@ -19,6 +19,7 @@ from __future__ import annotations
 import ctypes
 import platform
 import sys
+import threading
 from functools import cache
 
 from cohort_protocol.proof.errors import CurveLibraryMissing
@@ -85,9 +86,18 @@ class CurveLibrary:
         raise AttributeError(f"the curve library declares no {name}")
 
 
-@cache
+_LOADING = threading.Lock()
+
+
 def library() -> CurveLibrary:
     """The library, loaded on first use. Raises `CurveLibraryMissing`."""
+    # Only one thread may set the curve, and none compute meanwhile.
+    with _LOADING:
+        return _load()
+
+
+@cache
+def _load() -> CurveLibrary:
     if sys.byteorder != "little":
         raise CurveLibraryMissing(f"the curve library is used on little-endian machines only. {_ALTERNATIVES}")
     try:
