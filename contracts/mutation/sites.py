@@ -14,7 +14,7 @@ from pathlib import Path
 
 SKIPPED_FOLDERS = {"interfaces", "types", "devnet"}
 CHECK_CALL = re.compile(
-    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Deposits\.pull"
+    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Bn254\.check|RoundArgument\.check|Deposits\.pull"
     r"|_closeNewestRound)"
     r"\([^;{}]*\);)[ \t]*(?=//|\n)",
     re.M,

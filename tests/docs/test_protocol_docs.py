@@ -26,7 +26,7 @@ CHANGING = {
     for entry in _ENTRIES
     if entry["type"] == "function" and entry["stateMutability"] not in ("view", "pure")
 }
-OTHERS = ("AttestedVerifier", "SuppliedScores", "MarketLens")
+OTHERS = ("ProvenVerifier", "DefaultPolicy", "AttestedVerifier", "SuppliedScores", "MarketLens")
 
 
 def _signature(item: Any) -> str:

@@ -158,7 +158,10 @@ TEXTS = {
     "ClaimExpired": "the signature of this claim expired at {expiry}, it is {time} now (unix seconds)",
     "ReceiverIsZero": "the receiver is the zero address",
     # verification
-    "EvidenceInvalid": "the evidence holds {found} valid witness signatures and the project needs {needed}",
+    "EvidenceInvalid": (
+        "the evidence has {found} and should have {needed}: witness signatures in an attested project, bytes in a proven "
+        "one"
+    ),
     "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
     "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",
     "AttestationInvalid": "attestation {index} is signed by {recovered}, expected was witness {expected}",
@@ -195,7 +198,7 @@ TEXTS = {
     "ScoresMismatch": "the policy gives scores with the hash {found}, the settlement claims {claimed}",
     "TauInvalid": "[tau]_2 is no point of the curve's second group, or says nothing",
     "WeightsTooLarge": "the weights add up to {found}, at most {most} is possible",
-    "WordsMismatch": "the policy gave {found} scores for {rows} rows",
+    "AnswerMalformed": "the policy's answer of {length} bytes is not a list of a word for each of {rows} rows",
     # OpenZeppelin
     "ERC20InsufficientAllowance": "the allowance for {spender} is {allowance} and {needed} is needed: approve first",
     "ERC20InsufficientBalance": "{sender} holds {balance} base units and {needed} are needed",
