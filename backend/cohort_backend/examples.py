@@ -230,6 +230,7 @@ RECEIPTED_SETS = m.ReceiptedSets(
     ]
 )
 SETTLEMENT_SIGNATURE = m.SettlementSignature(witness=WITNESSES[0], bundle_cid=_cid(0x24), signature=SIGNATURE)
+SETTLEMENT_SIGNATURES = m.SettlementSignatures(items=[SETTLEMENT_SIGNATURE])
 SETTLEMENT_REFUSAL = m.SettlementRefusal(
     witness=WITNESSES[0], bundle_cid=_cid(0x24), detail="row 2: I get score 0, the proposal says 1", signature=SIGNATURE
 )

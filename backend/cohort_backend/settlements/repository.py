@@ -36,6 +36,13 @@ def signatures(session: Session, project: int, round: int, bundle_cid: str) -> l
     return list(session.scalars(query.order_by(ProposalSignature.witness)))
 
 
+def all_signatures(session: Session, project: int, round: int) -> list[ProposalSignature]:
+    """Of every outcome that was ever proposed for the round, by witness, in order of arrival."""
+    query = select(ProposalSignature).where(ProposalSignature.project == project, ProposalSignature.round == round)
+    order = (ProposalSignature.witness, ProposalSignature.received_at, ProposalSignature.bundle_cid)
+    return list(session.scalars(query.order_by(*order)))
+
+
 def settlement_refusals(session: Session, project: int, round: int, bundle_cid: str) -> list[ProposalRefusal]:
     """Witnesses who do not, by address."""
     query = select(ProposalRefusal).where(

@@ -12,9 +12,10 @@ from cohort_protocol.commitments import (
     outcomes_hash,
     settlement_message,
 )
+from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
-from cohort_protocol.service.messages import SettlementRefusal, SettlementSignature
+from cohort_protocol.service.messages import SettlementRefusal, SettlementSignature, SettlementSignatures
 from cohort_protocol.service.words import refusal_message
 from eth_account.messages import SignableMessage
 from sqlalchemy.orm import Session
@@ -85,6 +86,17 @@ def _message(session: Session, market: MarketId, proposed: Proposal, dimension: 
         return settlement_message(market, statement_of(proposed, dimension))
     model_cid, bundle_cid = bytes(Cid.parse(proposed.next_model_cid)), bytes(Cid.parse(proposed.bundle_cid))
     return model_bytes_message(market, proposed.project, proposed.round, proposed.next_model, model_cid, bundle_cid)
+
+
+def signatures_of(session: Session, project: int, round: int) -> SettlementSignatures:
+    """Every word on an outcome of the round. Raises `UnknownProject`, `UnknownRound`."""
+    find_round(session, project, round)
+    return SettlementSignatures(
+        items=[
+            SettlementSignature(witness=one.witness, bundle_cid=one.bundle_cid, signature=to_hex(one.signature))
+            for one in repository.all_signatures(session, project, round)
+        ]
+    )
 
 
 def record_refusal(database: Database, market: MarketId, project: int, round: int, intake: SettlementRefusal) -> Status:

@@ -46,6 +46,7 @@ from cohort_protocol.service.messages import (
     RoundView,
     SettlementRefusal,
     SettlementSignature,
+    SettlementSignatures,
     TrainerList,
     TrainerView,
     TransactionsToSign,
@@ -230,6 +231,10 @@ class ServiceClient:
     def post_settlement_signature(self, project: int, round: int, intake: SettlementSignature) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/settlement/signatures."""
         return self._post(f"/v1/projects/{project}/rounds/{round}/settlement/signatures", intake, Accepted)
+
+    def settlement_signatures(self, project: int, round: int) -> SettlementSignatures:
+        """GET /v1/projects/{p}/rounds/{r}/settlement/signatures: of every outcome that was ever proposed."""
+        return self._get(f"/v1/projects/{project}/rounds/{round}/settlement/signatures", SettlementSignatures)
 
     def post_settlement_refusal(self, project: int, round: int, intake: SettlementRefusal) -> Accepted:
         """POST /v1/projects/{p}/rounds/{r}/settlement/refusals."""

@@ -423,6 +423,14 @@ class SettlementSignature(Message):
     signature: Signature
 
 
+class SettlementSignatures(Message):
+    """GET /v1/projects/{p}/rounds/{r}/settlement/signatures: every word that witnesses ever gave on an outcome of the
+    round, by witness. Two of one witness are evidence against it, unless updates were admitted anew between them
+    (`cohort_protocol.equivocation`)."""
+
+    items: list[SettlementSignature]
+
+
 class SettlementRefusal(Message):
     """POST /v1/projects/{p}/rounds/{r}/settlement/refusals: a witness recomputed something else (signed as a reason
     on record, EIP-191 over the canonical JSON of this message without the signature)."""

@@ -20,6 +20,7 @@ ENDPOINTS = {
     "GET /v1/projects/{project}/rounds/{round}",
     "GET /v1/projects/{project}/rounds/{round}/bundle",
     "GET /v1/projects/{project}/rounds/{round}/receipts",
+    "GET /v1/projects/{project}/rounds/{round}/settlement/signatures",
     "GET /v1/projects/{project}/state",
     "GET /v1/projects/{project}/trainers",
     "GET /v1/projects/{project}/trainers/{address}",

@@ -6,12 +6,12 @@ import threading
 
 import pytest
 from cohort_backend.database import Database, JobMessage
-from cohort_backend.errors import PhaseNotAllowed
+from cohort_backend.errors import PhaseNotAllowed, UnknownRound
 from cohort_backend.projects.repository import version
 from cohort_backend.settlements import repository
 from cohort_backend.settlements.errors import ProposalChanged, WordChanged
 from cohort_backend.settlements.models import Proposal
-from cohort_backend.settlements.service import record_refusal, record_signature, statement_of
+from cohort_backend.settlements.service import record_refusal, record_signature, signatures_of, statement_of
 from cohort_backend.updates.errors import NotAWitness
 from cohort_protocol.commitments import ZERO32, settlement_message, sign
 from cohort_protocol.errors import SignatureInvalid
@@ -197,3 +197,22 @@ def test_words_at_the_same_moment_are_recorded_once(database: Database, stages_m
     assert answers.count("recorded") == 1
     assert answers.count("word-changed") == (3 if word == "both" else 0)
     assert len(answers) == 6
+
+
+def test_words_on_earlier_proposals_stay_for_everybody_to_see(database: Database, stages_made: Stages) -> None:
+    stages_made.fill(database, ADMITTED)
+    first, second, _ = stages_made.scene.witnesses
+    proposed = propose(database, stages_made)
+    _sign(database, stages_made, agree(stages_made, proposed, first))
+    later = propose(database, stages_made, b"another bundle")
+    for witness in (first, second):
+        _sign(database, stages_made, agree(stages_made, later, witness))
+    with database.read() as session:
+        found = signatures_of(session, stages_made.project, 1).items
+        with pytest.raises(UnknownRound):
+            signatures_of(session, stages_made.project, 2)
+    assert {(one.witness, one.bundle_cid) for one in found} == {
+        (first.address, proposed.bundle_cid),
+        (first.address, later.bundle_cid),
+        (second.address, later.bundle_cid),
+    }

@@ -11,6 +11,7 @@ from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.service.messages import (
     CommitIntake,
+    ModelReceiptIntake,
     ProjectRequest,
     PublicRowsRefusal,
     PublicRowsSignature,
@@ -51,6 +52,7 @@ def call_everything(client: ServiceClient) -> None:
     other_rows = PublicRowsRefusal(witness=ADDRESS, rows=HASH, detail="no", signature=SIGNATURE)
     agreed = SettlementSignature(witness=ADDRESS, bundle_cid=CID, signature=SIGNATURE)
     refused = SettlementRefusal(witness=ADDRESS, bundle_cid=CID, detail="no", signature=SIGNATURE)
+    model = ModelReceiptIntake(witness=ADDRESS, model=HASH, signature=SIGNATURE)
     calls = [
         lambda: client.market(),
         lambda: client.trainer(ADDRESS),
@@ -71,10 +73,12 @@ def call_everything(client: ServiceClient) -> None:
         lambda: client.post_reveal(1, 2, reveal),
         lambda: client.post_receipt(1, 2, receipt),
         lambda: client.receipts(1, 2),
+        lambda: client.settlement_signatures(1, 2),
         lambda: client.post_rows_signature(1, 2, rows),
         lambda: client.post_rows_refusal(1, 2, other_rows),
         lambda: client.post_settlement_signature(1, 2, agreed),
         lambda: client.post_settlement_refusal(1, 2, refused),
+        lambda: client.post_model_receipt(1, model),
         lambda: client.ready(),
     ]
     for call in calls:

@@ -188,6 +188,31 @@ def run(
 
 
 @app.command()
+def equivocations(
+    project: Annotated[int, typer.Argument(min=1, help="Number of the project.")],
+    round_number: Annotated[int, typer.Option("--round", min=1, help="Number of the round.")],
+    api: Annotated[str, typer.Option(envvar="COHORT_API", help="The service that witnesses gave their words to.")],
+    chain: Annotated[str, typer.Option(envvar="COHORT_CHAIN_URL", help="Any node: http(s)://... or ipc:///path.")],
+    market: Annotated[str, typer.Option(envvar="COHORT_MARKET", help="Address of the market contract.")],
+    ipfs: Annotated[str, typer.Option(envvar="COHORT_IPFS_URL", help="file:///folder (embedded) or Kubo's RPC.")],
+) -> None:
+    """Look for witnesses who signed two outcomes of one round, and show both: JSON lines, none if nobody did.
+
+    Every signature is checked against the bundle that it is for, so that the service cannot make one up; who has a
+    line can check it again without the service. Needs no key.
+
+    Example:
+
+    cohort witness equivocations 1 --round 7 --api http://127.0.0.1:8000 --chain http://127.0.0.1:8545
+    --market 0x... --ipfs file:///srv/ipfs
+    """
+    from cohort_worker.witness.others import look_for_equivocations
+
+    for found in look_for_equivocations(api, chain, parse_address(market), ipfs, project, round_number):
+        print(json.dumps(found))
+
+
+@app.command()
 def show(
     home: Annotated[Path, typer.Option("--home", envvar="COHORT_WITNESS_HOME", help="The home of the witness.")],
 ) -> None:

@@ -20,13 +20,8 @@ from cohort_protocol.bundle import (
 )
 from cohort_protocol.canonical import canonical_json
 from cohort_protocol.chain.types import ProjectTerms
-from cohort_protocol.commitments import (
-    MarketId,
-    SettlementStatement,
-    model_bytes_message,
-    settlement_message,
-    sign,
-)
+from cohort_protocol.commitments import MarketId, SettlementStatement, sign
+from cohort_protocol.equivocation import settlement_word
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
@@ -36,7 +31,7 @@ from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.service.messages import SettlementProposal, SettlementRefusal, SettlementSignature
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
 from cohort_protocol.stored_rows import read_model
-from eth_account.messages import SignableMessage, encode_defunct
+from eth_account.messages import encode_defunct
 from eth_account.signers.local import LocalAccount
 
 from cohort_worker.witness.history import HistoryBehind as HistoryBehind
@@ -159,17 +154,6 @@ def _differing_claim(proposal: SettlementProposal, done: Recomputed) -> str | No
         if expected != found:
             return f"{what} should be {expected}, proposed is {found}"
     return None
-
-
-def settlement_word(
-    market: MarketId, statement: SettlementStatement, settlement: Settlement = "attested"
-) -> SignableMessage:
-    """What a witness signs of an outcome with which it agrees: in an attested project the whole outcome; in a proven
-    one, where the chain checks the outcome, that the bytes of model and bundle can be had."""
-    if settlement == "attested":
-        return settlement_message(market, statement)
-    told = statement
-    return model_bytes_message(market, told.project, told.round, told.next_model, told.next_model_cid, told.bundle_cid)
 
 
 def make_signature(
