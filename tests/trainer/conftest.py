@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -149,9 +150,9 @@ WINDOWS = {
 }
 
 
-def make_plan_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms) -> ProjectPlan:  # noqa: F811
-    draft = parse_spec_draft(SPEC)
-    values = {
+def terms_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms) -> dict[str, Any]:  # noqa: F811
+    """An owner's terms file."""
+    return {
         "token": devnet.deployment.token,
         "round_budget": str(BUDGET),
         "aggregator_fee": "10000",
@@ -165,6 +166,10 @@ def make_plan_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms
         "aggregators": [aggregator],
         **terms,
     }
+
+
+def make_plan_for(devnet: Devnet, witnesses: list[str], aggregator: str, **terms) -> ProjectPlan:  # noqa: F811
+    draft, values = parse_spec_draft(SPEC), terms_for(devnet, witnesses, aggregator, **terms)
     rules = rules_of(devnet)
     request = parse_terms(values, 18, draft, rules.profile)
     return make_plan(draft, request, 3 * BUDGET, rules)

@@ -3,30 +3,42 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from cohort_protocol.identifiers import to_hex
-from cohort_protocol.proof.errors import SrsTooSmall
+from cohort_devnet.deployment import Options, pin_of
+from cohort_protocol.chain.errors import NoContract
+from cohort_protocol.chain.proven import ProvenVerifier
+from cohort_protocol.identifiers import parse_bytes32, to_hex
+from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.proof.errors import ProofError, SrsTooSmall
 from cohort_protocol.proof.kzg_scheme import KzgScheme
 from cohort_protocol.proof.project_srs import SrsMissing
-from cohort_protocol.proof.srs import make_insecure_srs
+from cohort_protocol.proof.srs import Srs, make_insecure_srs, slice_srs
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.spec import ProjectSpec
 from cohort_protocol.update import decode_model
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import HomeInvalid, OwnerInputInvalid, ProjectUnsafe
 from cohort_trainer.exit_codes import exit_code_of
-from cohort_trainer.home import HomeConfig
+from cohort_trainer.home import Home, HomeConfig
+from cohort_trainer.models import ModelSource
 from cohort_trainer.owner.drafts import ProjectPlan, make_plan, parse_spec_draft, parse_terms
 from cohort_trainer.owner.rules import read_rules
 from cohort_trainer.owner.templates import SPEC_TOML, example_terms
 from cohort_trainer.projects import expected_verifier
+from cohort_trainer.sdk import Trainer
+from pydantic import SecretStr
 
+from tests.fixtures.chain import Devnet, local_devnet
+from tests.fixtures.scene import BUDGET, Scene
+from tests.trainer.conftest import SPEC, rules_of, terms_for
 from tests.trainer.test_owner import example_rules
 
 PROVEN = "0x" + "77" * 20
+PROVEN_SPEC = {**SPEC, "settlement": "proven"}
 POLICY_HASH = policy_by_name("default").policy_hash()
 
 
@@ -108,3 +120,117 @@ def test_an_owner_without_a_proven_verifier_is_told(devnet) -> None:
     config = _config(chain_url=devnet.node.url, market=devnet.deployment.market, verifier=devnet.deployment.verifier)
     with Connection(config) as connection, pytest.raises(HomeInvalid, match="proven_verifier"):
         read_rules(connection, "proven")
+
+
+# --- on a chain whose market takes proven projects --------------------------------------------------------------------
+
+
+@dataclass
+class Place:
+    """A market with a proven project in it, and a trainer who wants to join."""
+
+    devnet: Devnet
+    scene: Scene
+    root: Path
+    plan: ProjectPlan
+    srs: Srs
+
+    def home(self, name: str, **changes) -> Home:
+        deployment, account = self.devnet.deployment, self.devnet.account("trainer", 7)
+        config = _config(
+            address=account.address,
+            chain_url=self.devnet.node.url,
+            chain_id=deployment.chain_id,
+            market=deployment.market,
+            verifier=deployment.verifier,
+            ipfs_url=f"file://{self.root}/ipfs",
+            **{"proven_verifier": deployment.proven_verifier, "srs": str(self.srs.path), **changes},
+        )
+        return Home.create(self.root / name, config, account, SecretStr("password"), work_factor=2)
+
+    def trainer(self, name: str = "home", **changes) -> Trainer:
+        return Trainer(self.home(name, **changes), self.devnet.account("trainer", 7))
+
+
+@pytest.fixture(scope="module")
+def proven_devnet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Devnet, Srs]]:
+    folder = tmp_path_factory.mktemp("proven")
+    srs = make_insecure_srs(folder / "small.srs", 128, "market")
+    with local_devnet(folder / "anvil", Options(srs=pin_of(srs.path))) as devnet:
+        yield devnet, srs
+
+
+@pytest.fixture
+def place(proven_devnet: tuple[Devnet, Srs], tmp_path: Path) -> Iterator[Place]:
+    devnet, srs = proven_devnet
+    deployment = devnet.deployment
+    with devnet.undone():
+        witnesses = [devnet.account("witness", index).address for index in range(3)]
+        values = {**PROVEN_SPEC, "policy": {"name": "default"}}
+        config = _config(
+            chain_url=devnet.node.url,
+            market=deployment.market,
+            verifier=deployment.verifier,
+            proven_verifier=deployment.proven_verifier,
+            srs=str(srs.path),
+        )
+        with Connection(config) as connection:
+            draft = parse_spec_draft(values)
+            rules = replace(
+                rules_of(devnet),
+                verifier=deployment.proven_verifier,
+                verifier_code_hash=parse_bytes32(deployment.code_hashes["ProvenVerifier"]),
+                proven_policy_hash=ProvenVerifier(connection.chain, deployment.proven_verifier or "").policy_hash(),
+            )
+            scheme = connection.scheme("proven", rules.verifier, 1)
+            terms = terms_for(devnet, witnesses, devnet.account("aggregator").address)
+            terms["validation_root"] = "0x" + "07" * 32
+            request = parse_terms(terms, 18, draft, rules.profile)
+            plan = make_plan(draft, request, 3 * BUDGET, rules, scheme=scheme)
+        store = connect_store(f"file://{tmp_path}/ipfs")
+        fields = {name: value for name, value in vars(plan.terms).items() if name not in ("witnesses", "aggregators")}
+        scene = Scene.create(devnet, trainers=0, deposit=3 * BUDGET, **fields)
+        store.put(plan.spec.to_bytes())
+        account = devnet.account("trainer", 7)
+        devnet.send(account, devnet.token.mint(account.address, 10**9))
+        yield Place(devnet, scene, tmp_path, plan, srs)
+
+
+def test_a_trainer_verifies_and_joins(place: Place) -> None:
+    with place.trainer() as trainer:
+        verified = trainer.project(place.scene.project)
+        assert verified.spec.settlement == "proven"
+        assert verified.terms.verifier == place.devnet.deployment.proven_verifier
+        assert any("proven: the chain checks a proof" in line for line in trainer.preview(place.scene.project).lines())
+        assert trainer.join(place.scene.project).joined
+        # The first model is made again from its seed, and opens the point on chain.
+        model = ModelSource(trainer.connection, trainer.home, verified).fetch(verified.terms.initial_model, {})
+        assert verified.scheme(trainer.connection).model(model) == verified.terms.initial_model
+
+
+@pytest.mark.parametrize("name", ["none", "missing", "other", "short"])
+def test_nobody_joins_without_the_right_string(place: Place, name: str) -> None:
+    paths = {
+        "none": None,
+        "missing": str(place.root / "nowhere.srs"),
+        "other": str(make_insecure_srs(place.root / "other.srs", 128, "another").path),
+        "short": str(slice_srs(place.srs, place.root / "short.srs", 16).path),
+    }
+    with place.trainer(srs=paths[name]) as trainer:
+        with pytest.raises(ProofError) as raised:
+            trainer.join(place.scene.project)
+        assert not place.devnet.market.member_of(place.scene.project, trainer.address).joined
+    assert exit_code_of(raised.value).name == "srs"
+    assert "cohort srs" in str(raised.value) or name == "other"
+
+
+def test_nobody_joins_with_another_verifier(place: Place) -> None:
+    for number, verifier in enumerate((None, place.devnet.deployment.verifier)):
+        with place.trainer(f"home-{number}", proven_verifier=verifier) as trainer, pytest.raises(ProjectUnsafe):
+            trainer.join(place.scene.project)
+
+
+def test_an_address_without_a_proven_verifier_says_so(place: Place) -> None:
+    for address in (place.devnet.deployment.verifier, "0x" + "99" * 20):
+        with pytest.raises(NoContract, match="proven rounds"):
+            ProvenVerifier(place.devnet.client, address).tau_g2()
