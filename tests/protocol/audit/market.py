@@ -29,10 +29,11 @@ from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.learning.batches import BatchTree, card_of, draw_batches, encode_batch
 from cohort_protocol.learning.data import Dataset
+from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs, round_inputs
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.spec import DataSpec, ModelSpec, PolicySpec, ProjectSpec
-from cohort_protocol.update import encode_model, encode_update, model_commitment, update_commitment
+from cohort_protocol.update import encode_model, encode_update
 from eth_account.signers.local import LocalAccount
 
 from tests.fixtures.chain import Devnet
@@ -57,14 +58,25 @@ class RealScene(Scene):
     """(round, batch, public rows) of the rounds that had any."""
     paid: dict[int, RoundSettled] = field(default_factory=dict)
     rows_of: dict[int, list] = field(default_factory=dict)
+    scheme: CommitmentScheme = KECCAK
 
     @classmethod
-    def make(cls, devnet: Devnet, home: Path, *, trainers: int = 3, batches: bool = False, **changes) -> RealScene:
+    def make(
+        cls,
+        devnet: Devnet,
+        home: Path,
+        *,
+        trainers: int = 3,
+        batches: bool = False,
+        scheme: CommitmentScheme = KECCAK,
+        policy: str | None = None,
+        **changes,
+    ) -> RealScene:
         """Everybody has joined, nothing has run."""
         store = EmbeddedStore(home / "ipfs")
         architecture = parse_architecture("mlp", CONFIG, DATA)
         model = np.random.default_rng(1).integers(-(2**28), 2**28, architecture.dimension)
-        policy = "default" if batches else "peer"
+        policy = policy or ("default" if batches else "peer")
         drawn = _draw() if batches else []
         spec = ProjectSpec(
             title="A <small> project",
@@ -72,25 +84,26 @@ class RealScene(Scene):
                 family="mlp",
                 config=CONFIG,
                 initial_cid=str(store.put(encode_model(model))),
-                initial_commitment=to_hex(model_commitment(model)),
+                initial_commitment=to_hex(scheme.model(model)),
                 dimension=architecture.dimension,
                 exponent=-14,
             ),
             data=DATA,
             policy=PolicySpec(name=policy),
+            settlement=scheme.settlement,
         )
         cards = [card_of(batch, number) for number, batch in enumerate(drawn, 1)]
         terms = {
             "spec_digest": store.put(spec.to_bytes()).digest,
             "policy_hash": policy_by_name(policy).policy_hash(),
-            "initial_model": model_commitment(model),
+            "initial_model": scheme.model(model),
             "validation_root": BatchTree([card.digest for card in cards]).root if cards else ZERO32,
             "dimension": architecture.dimension,
             "rounds": ROUNDS,
             **changes,
         }
         scene = cls.create(devnet, trainers=trainers, **terms)
-        scene.store, scene.spec, scene.batches = store, spec, drawn
+        scene.store, scene.spec, scene.batches, scene.scheme = store, spec, drawn, scheme
         return scene
 
     # -- what a trainer makes
@@ -104,7 +117,7 @@ class RealScene(Scene):
             update = np.rint(300 * (common + own)).astype(np.int16)
             cid = self.store.put(encode_update(update))
             self.updates[key] = Opening(
-                self.number_of(trainer), update_commitment(update), bytes(cid), self.salt_of(trainer)
+                self.number_of(trainer), self.scheme.update(update), bytes(cid), self.salt_of(trainer)
             )
         return self.updates[key]
 
@@ -135,7 +148,7 @@ class RealScene(Scene):
     def _post_rows(self, number: int) -> None:
         from cohort_protocol.learning.public_rows import compute_rows
 
-        rows = compute_rows(self.inputs(), self.spec, self.store)
+        rows = compute_rows(self.inputs(), self.spec, self.store, self.scheme)
         rows.publish(self.store)
         message = public_rows_message(self.identity, self.project, number, rows.digest)
         request = self.market.post_public_rows(self.project, number, rows.digest, self.witness_signatures(message))
@@ -165,7 +178,7 @@ class RealScene(Scene):
 
     def compute(self) -> Recomputed:
         """The running round's true outcome, published."""
-        done = recompute(self.inputs(), self.store)
+        done = recompute(self.inputs(), self.store, scheme=self.scheme)
         self.store.put(done.bundle_bytes)
         self.store.put(done.model_bytes)
         return done
@@ -175,7 +188,6 @@ class RealScene(Scene):
         another one."""
         bundle = bundle or self.compute().bundle
         cid = cid or self.store.put(bundle.to_bytes())
-        statement = replace(statement_of(bundle, cid), dimension=self.terms.dimension)
         model = NextModel(parse_bytes32(bundle.next_model.commitment), bytes(Cid.parse(bundle.next_model.cid)))
         number, rows = self.round_number(), self.rows
         request = self.market.settle(
@@ -185,7 +197,7 @@ class RealScene(Scene):
             encode_outcomes(outcomes_of(bundle)),
             model,
             bytes(cid),
-            self.evidence(statement),
+            self.evidence_of(bundle, cid),
         )
         receipt = self.devnet.send(self.aggregator, request)
         events = decode_receipt(receipt, self.market.address)
@@ -193,6 +205,10 @@ class RealScene(Scene):
         self.rows_of[number] = rows
         self.models.append((model.commitment, model.cid))
         return bundle
+
+    def evidence_of(self, bundle: RoundBundle, cid: Cid) -> bytes:
+        """A quorum's signatures under what the bundle says."""
+        return self.evidence(replace(statement_of(bundle, cid), dimension=self.terms.dimension))
 
     def run(self, **how) -> RoundBundle:
         """A whole honest round."""
@@ -210,9 +226,11 @@ class RealScene(Scene):
 
     # -- the audit
 
-    def audit(self, store: IpfsStore | None = None, client: ChainClient | None = None, **how) -> Audit:
+    def audit(
+        self, store: IpfsStore | None = None, client: ChainClient | None = None, srs: Path | None = None, **how
+    ) -> Audit:
         chain = client or ChainClient(self.devnet.node.url)
-        sources = Sources(chain, Market(chain, self.market.address), store or EmbeddedStore(self.store.root))
+        sources = Sources(chain, Market(chain, self.market.address), store or EmbeddedStore(self.store.root), srs=srs)
         return audit(sources, self.project, **how)
 
     def block_file(self, cid: Cid) -> Path:
