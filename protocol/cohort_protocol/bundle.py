@@ -56,7 +56,7 @@ from cohort_protocol.scoring import Policy, RoundEvaluation, Verdict, evaluate_r
 from cohort_protocol.scoring.kernel import BlockKernel, DifferenceRow, SharedRow, blocks
 from cohort_protocol.scoring.policy import CoordinatePolicy
 from cohort_protocol.stored_rows import CommitmentMismatch as CommitmentMismatch
-from cohort_protocol.stored_rows import check_updates, stored_model, stored_update, wrong_model, wrong_update
+from cohort_protocol.stored_rows import stored_model, stored_updates, wrong_model, wrong_update
 from cohort_protocol.update import decode_model, decode_update, model_size, step_between, update_size
 from cohort_protocol.update.stream import moved_model_file
 
@@ -138,9 +138,7 @@ def recompute(
     _check_inputs(inputs, policy, scheme)
     dimension = inputs.dimension
     files = [(row.cid, row.update) for row in inputs.rows]
-    if inputs.settlement == "proven" and (wrong := check_updates(store, files, dimension, scheme)):
-        raise wrong_update(*files[wrong[0]])
-    updates = [stored_update(store, cid, update, dimension, scheme) for cid, update in files]
+    updates = stored_updates(store, files, dimension, scheme)
     needed = models_read(inputs, policy.needs)
     line = [SharedRow(stored_model(store, entry.cid, entry.commitment, dimension, scheme)) for entry in needed]
     steps = [DifferenceRow(before, after, step_between) for before, after in pairwise(line)]

@@ -77,6 +77,17 @@ def check_updates(
     return scheme.check([_unchecked_update(store, cid, commitment, dimension) for cid, commitment in files])
 
 
+def stored_updates(
+    store: IpfsStore, files: Sequence[tuple[Cid, bytes]], dimension: int, scheme: CommitmentScheme
+) -> list[StreamRow]:
+    """The updates of a round (CID, commitment), to be read as `stored_update` says. In a proven project all of them are
+    checked here, at once, and `CommitmentMismatch` names the first that opens another commitment; hashes are checked by
+    the pass that reads them."""
+    if scheme.settlement == "proven" and (wrong := check_updates(store, files, dimension, scheme)):
+        raise wrong_update(*files[wrong[0]])
+    return [stored_update(store, cid, commitment, dimension, scheme) for cid, commitment in files]
+
+
 def _unchecked_update(store: IpfsStore, cid: Cid, commitment: bytes, dimension: int) -> StoredVector:
     def chunks() -> Iterator[bytes]:
         return update_stream(store.stream(cid, update_size(dimension)), dimension)
