@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from cohort_protocol.audit.books import LEDGER_FIELDS
 from cohort_protocol.audit.cases import ProjectCase
-from cohort_protocol.audit.findings import Finding, State
+from cohort_protocol.audit.findings import Finding, State, printable
 from cohort_protocol.audit.record import RoundRecord
 from cohort_protocol.audit.run import Audit
 from cohort_protocol.chain.events import RoundSettled
@@ -166,7 +166,7 @@ def _project(case: ProjectCase) -> ProjectFacts:
     title = policy = ""
     try:
         spec = case.spec.get()
-        title, policy = spec.title, spec.policy.name
+        title, policy = printable(spec.title), printable(spec.policy.name)
     except CohortError:
         pass  # the check `spec` says why
     symbol, decimals = _token(case)
@@ -187,7 +187,7 @@ def _token(case: ProjectCase) -> tuple[str, int]:
     """Symbol and decimals: anybody can make a token that says anything, or nothing."""
     token = Token(case.sources.client, case.terms.token)
     try:
-        return token.symbol(), min(token.decimals(), 77)
+        return printable(token.symbol()), min(token.decimals(), 77)
     except CohortError:
         return "base units", 0
 

@@ -107,6 +107,11 @@ class NotTold(Unavailable):
     code = "audit-not-told"
 
 
+def printable(text: str) -> str:
+    """Without what a terminal would obey: titles, symbols and errors may quote anybody's bytes."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
 def find(check: Check[Subject], subject: Subject, round: int | None) -> Finding:
     """Makes a check. What cannot be read makes it unknown, what is malformed makes it false: nothing that chain, IPFS
     or a service answers ends an audit."""
@@ -124,4 +129,5 @@ def find(check: Check[Subject], subject: Subject, round: int | None) -> Finding:
     if not check.decides and result.state in (State.FALSE, State.UNKNOWN):
         result = absent(f"cannot be measured here: {result.text}")
     text = result.text if len(result.text) <= MAX_TEXT else result.text[: MAX_TEXT - 3] + "..."
-    return Finding(check.name, check.about, round, result.state, text, result.figures)
+    figures = {name: printable(each) if isinstance(each, str) else each for name, each in result.figures.items()}
+    return Finding(check.name, check.about, round, result.state, printable(text), figures)

@@ -6,6 +6,8 @@ sum. The policy, run here on that matrix, gives scores and weights; the models' 
 
 from __future__ import annotations
 
+from itertools import groupby, pairwise
+
 from cohort_protocol.audit.cases import RoundCase
 from cohort_protocol.audit.findings import Check, NotTold, Result, agreed, false
 from cohort_protocol.chain.events import ModelPending
@@ -14,7 +16,7 @@ from cohort_protocol.chain.types import Outcome
 from cohort_protocol.commitments import ZERO32, admitted_hash, model_bytes_message, outcomes_hash, signed_by
 from cohort_protocol.errors import InvalidInput, SignatureInvalid
 from cohort_protocol.identifiers import to_hex
-from cohort_protocol.proof.curve import add, compress
+from cohort_protocol.proof.curve import add, compress, decompress, negate
 from cohort_protocol.proof.evidence import ProvenEvidence, decode_evidence
 from cohort_protocol.proof.proven_round import public_layout, round_statement
 from cohort_protocol.proof.statement import RoundStatement, parse_gram
@@ -123,6 +125,29 @@ def model_sum(case: RoundCase) -> Result:
     return agreed([], "the next model's commitment is the one before plus that of the proven step", model=to_hex(found))
 
 
+def past_steps(case: RoundCase) -> Result:
+    """The past steps among the public rows: as many as the policy reads, and each the difference of two models on
+    chain. Left out, a replayed step would pass for work; false ones would spoil what is new."""
+    project, evidence, opened = case.project, _evidence(case), case.record.opened
+    before = [one.next_model.commitment for one in project.record.settled_before(case.number)]
+    line = [model for model, _ in groupby([project.terms.initial_model, *before])]
+    if opened is None or line[-1] != opened.model:
+        raise NotTold("the rounds before do not lead to the model that this one started from: see 'model-line'")
+    steps = [add(decompress(after), negate(decompress(model))) for model, after in pairwise(line)][::-1]
+    expected = steps[: project.policy().needs.past_steps]
+    layout = _layout(evidence)
+    if layout.past_steps != len(expected):
+        return false(f"the proof reads {layout.past_steps} past steps, the project has made {len(expected)} to be read")
+    start = len(case.record.rows)
+    found = evidence.commitments[start : start + len(expected)]
+    problems = [
+        f"past step {index} is not the difference of the models of two rounds"
+        for index, (ours, theirs) in enumerate(zip(expected, found, strict=True))
+        if ours != theirs
+    ]
+    return agreed(problems, f"{len(expected)} past steps are differences of the models on chain", steps=len(expected))
+
+
 def bundle_proven(case: RoundCase) -> Result:
     """The bundle's Gram matrix, points and weights are those that were proven."""
     evidence, document = _evidence(case), case.bundle.get()
@@ -172,6 +197,7 @@ def model_bytes(case: RoundCase) -> Result:
 CHECKS: tuple[Check[RoundCase], ...] = (
     Check("proof", "the proof in the settlement's calldata against rows, Gram matrix and weights", proof),
     Check("proven-scores", "settled scores against the policy on the proven Gram matrix", proven_scores),
+    Check("past-steps", "past steps among the proven rows against the models on chain", past_steps),
     Check("model-sum", "the next model's commitment against the one before plus the proven step", model_sum),
     Check("model-bytes", "witnesses' signatures under the next model's bytes", model_bytes),
     Check("bundle-proven", "the bundle's Gram matrix, points and weights against the proven ones", bundle_proven),

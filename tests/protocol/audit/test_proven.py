@@ -104,6 +104,8 @@ def test_a_proven_project_is_true_in_every_check(proven: ProvenDevnet, tmp_path:
     by_name = {one.where: one for one in found.findings}
     assert by_name["proof of round 2"].figures["rows"] == 3
     assert int(by_name["proof of round 2"].figures["public_rows"]) >= 4, "a past step and the rows of the batch"
+    assert by_name["past-steps of round 1"].figures["steps"] == 0
+    assert by_name["past-steps of round 2"].figures["steps"] == 1
     assert {"proven-scores of round 1", "model-sum of round 2", "bundle-proven of round 2"} <= set(by_name)
     assert "attestation of round 1" not in by_name, "nobody attests to a proven round"
 
