@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 import benchmarks.proof
-from benchmarks.proof import proving
+from benchmarks.proof import gas, proving
 from benchmarks.table import Row, print_table, write_json
 
-PARTS = {"proving": proving.run}
+PARTS = {"proving": proving.run, "gas": gas.run}
 """Name -> function of `quick` that measures."""
 
 
