@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +26,16 @@ from cohort_protocol.chain.packed import Opening
 from cohort_protocol.chain.terms import minimum_bond, minimum_stake
 from cohort_protocol.chain.types import ProjectTerms, Windows
 from cohort_protocol.commitments import ZERO32, MarketId
-from cohort_protocol.identifiers import RoundKey, to_hex
+from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.learning.batches import BatchTree, card_of, draw_batches, encode_batch
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.phases import Phase
+from cohort_protocol.proof.project_srs import scheme_of
+from cohort_protocol.proof.scheme import CommitmentScheme
+from cohort_protocol.proof.srs import open_srs
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.service.messages import (
     CommitIntake,
@@ -42,7 +46,7 @@ from cohort_protocol.service.messages import (
     SettlementProposal,
 )
 from cohort_protocol.spec import DataSpec, ModelSpec, PolicySpec, ProjectSpec
-from cohort_protocol.update import encode_model, encode_update, model_commitment, update_commitment
+from cohort_protocol.update import encode_model, encode_update
 from cohort_worker.parts import WorkerParts, build_parts
 from cohort_worker.settings import WorkerSettings
 from cohort_worker.witness.history import ChainHistory
@@ -121,6 +125,8 @@ class Stage:
     updates: dict[tuple[int, str], Update] = field(default_factory=dict)
     database_url: str = ""
     """SQLite in `home` if empty."""
+    srs: Path | None = None
+    """Of a proven project; None: it is attested."""
     _parts: WorkerParts | None = None
     _others: list[WorkerParts] = field(default_factory=list)
 
@@ -136,30 +142,35 @@ class Stage:
         bonds: int = 2,
         policy: str = "peer",
         batches: bool = False,
+        srs: Path | None = None,
         **terms: Any,
     ) -> Stage:
         """Creates and funds a project, and lets everybody join.
 
         rivals: the project names a second aggregator. bonds: so many are in the account of each aggregator.
-        batches: the owner has a validation batch for every round.
+        batches: the owner has a validation batch for every round. srs: the project is proven, with this reference
+        string; the chain's market needs a verifier for it.
         """
         store = EmbeddedStore(home / "ipfs")
         config = {"hidden": [8]}
         dimension = parse_architecture("mlp", config, DATA).dimension if batches else DIMENSION
         model = np.random.default_rng(1).integers(-(2**30), 2**30, dimension)
         owned = make_batches(rounds) if batches else []
+        settlement = "attested" if srs is None else "proven"
+        initial = scheme_of(settlement, None if srs is None else open_srs(srs)).model(model)
         spec = ProjectSpec(
             title="stage",
             model=ModelSpec(
                 family="mlp",
                 config=config if batches else {},
                 initial_cid=str(store.put(encode_model(model))),
-                initial_commitment=to_hex(model_commitment(model)),
+                initial_commitment=to_hex(initial),
                 dimension=dimension,
                 exponent=EXPONENT,
             ),
             data=DATA,
             policy=PolicySpec(name=policy),
+            settlement=settlement,
         )
         spec_cid = store.put(spec.to_bytes())
         witnesses = by_address([devnet.account("witness", index) for index in range(3)])
@@ -174,7 +185,7 @@ class Stage:
             "spec_digest": spec_cid.digest,
             "policy_hash": policy_by_name(policy).policy_hash(),
             "validation_root": BatchTree([card_of(*one).digest for one in owned]).root if owned else ZERO32,
-            "initial_model": model_commitment(model),
+            "initial_model": initial,
             "round_budget": BUDGET,
             "aggregator_fee": AGGREGATOR_FEE,
             "stake": minimum_stake(BUDGET, slots),
@@ -188,6 +199,9 @@ class Stage:
             "windows": WINDOWS,
             **terms,
         }
+        if srs is not None:
+            fields["verifier"] = devnet.deployment.proven_verifier
+            fields["verifier_code_hash"] = parse_bytes32(devnet.deployment.code_hashes["ProvenVerifier"])
         names = [witness.address for witness in witnesses], [one.address for one in aggregators]
         agreed = make_terms(devnet, *names, **fields)
         devnet.give_tokens(owner, rounds * BUDGET)
@@ -205,6 +219,7 @@ class Stage:
             witnesses,
             [devnet.account("trainer", index) for index in range(trainers)],
             owned,
+            srs=srs,
         )
         for one in aggregators:
             devnet.send(owner, devnet.token.mint(one.address, bonds * agreed.bond))
@@ -233,6 +248,10 @@ class Stage:
             "aggregator_password_file": password,
             "open_delay": 0,
             "retry_seconds": 0.1,
+            "proven_verifier": deployment.proven_verifier,
+            "srs": self.srs,
+            "prover": "python",
+            "prover_folder": self.home / "proving",
             **changes,
         }
         return WorkerSettings(**fields)
@@ -244,6 +263,11 @@ class Stage:
             self._parts = build_parts(self.settings(), self.sent.extend, self.aggregator)
             upgrade(self._parts.database)
         return self._parts
+
+    @cached_property
+    def scheme(self) -> CommitmentScheme:
+        """How the project commits to updates and models."""
+        return scheme_of(self.spec.settlement, None if self.srs is None else open_srs(self.srs))
 
     @property
     def database(self) -> Database:
@@ -303,7 +327,7 @@ class Stage:
             found = self.updates[number, trainer.address] = Update(
                 values,
                 self.store.put(encode_update(values)),
-                update_commitment(values),
+                self.scheme.update(values),
                 commitments.derive_salt(bytes(trainer.key), self.identity, self.project, number),
             )
         return found
@@ -404,7 +428,7 @@ class Stage:
         """What these witnesses (default: two) find, through the API's intake."""
         found = self.history().round(self.project, self.round)
         assert found is not None
-        checker = RevealChecker(RevealRules(self.identity, self.terms.dimension), self.store)
+        checker = RevealChecker(RevealRules(self.identity, self.terms.dimension, self.scheme), self.store)
         digest = check_set(reveals, found[0].trainers)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
             findings = checker.check(self.key, reveals, found[1].commitments())
@@ -415,7 +439,9 @@ class Stage:
         """What a witness computes the running round's outcome from."""
         found = self.history().round(self.project, self.round)
         assert found is not None
-        return gather_inputs(self.identity, self.project, self.terms, fetch_spec(self.store, self.terms), *found)
+        return gather_inputs(
+            self.identity, self.project, self.terms, fetch_spec(self.store, self.terms, self.spec.settlement), *found
+        )
 
     def proposal(self) -> SettlementProposal:
         """The outcome that the service would show."""
@@ -436,9 +462,9 @@ class Stage:
 
     def sign_settlement(self, proposal: SettlementProposal, witnesses: Sequence[LocalAccount] | None = None) -> None:
         """These witnesses (default: two) check the proposal and sign, through the API's intake."""
-        statement = check_proposal(proposal, self.inputs(), self.store)
+        statement = check_proposal(proposal, self.inputs(), self.store, self.scheme)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
-            signature = make_signature(witness, self.identity, statement, proposal.bundle_cid)
+            signature = make_signature(witness, self.identity, statement, proposal.bundle_cid, self.spec.settlement)
             settlements_service.record_signature(self.database, self.identity, self.project, self.round, signature)
 
 
