@@ -1,5 +1,6 @@
 """Fixtures that every part's tests may use."""
 
 from tests.fixtures.chain import devnet, devnet_session
+from tests.fixtures.proven import proven_devnet, proven_devnet_session, srs_file
 
-__all__ = ["devnet", "devnet_session"]
+__all__ = ["devnet", "devnet_session", "proven_devnet", "proven_devnet_session", "srs_file"]

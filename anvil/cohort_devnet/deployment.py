@@ -29,6 +29,7 @@ from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import ListedToken, Profile
 from cohort_protocol.errors import CohortError, InvalidInput
 from cohort_protocol.identifiers import parse_address, to_hex
+from cohort_protocol.proof.errors import SrsInsecure
 from cohort_protocol.scoring import policy_by_name
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
@@ -62,12 +63,6 @@ DEVNET_FULL_FEE = 10_000
 
 MAX_CREATION_CODE = 49_152
 """Bytes (EIP-3860)."""
-
-
-class SrsInsecure(InvalidInput, ChainError):
-    """Proofs under this reference string prove nothing, and the chain is not a local one. Nothing was sent."""
-
-    code = "srs-insecure"
 
 
 class DeploymentFailed(ChainError):

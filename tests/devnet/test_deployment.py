@@ -19,6 +19,7 @@ from cohort_devnet.deployment import (
     deploy,
     fixed_profile,
     main,
+    pin_of,
     plan,
     salt_of,
 )
@@ -28,10 +29,13 @@ from cohort_protocol.chain.errors import NoContract, WrongChain
 from cohort_protocol.chain.journal import MemoryJournal
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.profiles import PROFILES
+from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.chain.token import Token
 from cohort_protocol.chain.types import ListedToken
 from cohort_protocol.errors import InvalidInput
+from cohort_protocol.proof.errors import SrsInsecure
+from cohort_protocol.scoring import policy_by_name
 from eth_account import Account
 from eth_utils import keccak, to_checksum_address
 
@@ -183,6 +187,66 @@ def test_no_proxy_no_deployment(devnet: Devnet, artifacts: dict[str, Artifact]) 
         devnet.client.rpc("anvil_setCode", [PROXY, code])
         with pytest.raises(error, match="deterministic deployment proxy"):
             deploy(devnet.client, devnet.sender(devnet.account("deployer")), artifacts, "l2")
+
+
+# --- rounds that prove themselves
+
+
+def test_with_a_reference_string_the_market_takes_proven_projects(proven_devnet: Devnet, srs_file: Path) -> None:
+    """The verifier's code hash is known before it is created: with [tau]_2, policy and policy hash in its code."""
+    deployment, pin = proven_devnet.deployment, pin_of(srs_file)
+    deployment.verify(proven_devnet.client)
+    artifacts = ensure_artifacts(repository_root())
+    expected = fixed_profile(artifacts, "devnet", Options(srs=pin))
+    assert proven_devnet.market.profile() == expected
+    assert len(expected.verifiers) == 2
+    assert deployment.code_hashes["ProvenVerifier"] == "0x" + expected.verifiers[1].hex()
+    assert deployment.srs_digest == pin.digest
+    verifier = ProvenVerifier(proven_devnet.client, deployment.proven_verifier or "")
+    assert verifier.tau_g2() == pin.tau_g2
+    assert verifier.policy() == deployment.proven_policy
+    assert verifier.policy_hash() == policy_by_name("default", {}).policy_hash()
+
+
+def test_another_reference_string_is_another_verifier_and_another_market(
+    artifacts: dict[str, Artifact], srs_file: Path
+) -> None:
+    pin = pin_of(srs_file)
+    other = replace(pin, tau_g2=(pin.tau_g2[0] + 1, *pin.tau_g2[1:]))
+    plans = [
+        {creation.name: creation for creation in plan(artifacts, "l2", Options(srs=one))} for one in (None, pin, other)
+    ]
+    assert "ProvenVerifier" not in plans[0]
+    assert plans[1]["DefaultPolicy"].address == plans[2]["DefaultPolicy"].address
+    for name in ("ProvenVerifier", "CohortMarket"):
+        assert plans[1][name].address != plans[2][name].address
+    assert plans[1]["ProvenVerifier"].runtime != plans[2]["ProvenVerifier"].runtime
+
+
+def test_code_with_other_immutables_is_noticed(proven_devnet: Devnet, srs_file: Path) -> None:
+    pin = pin_of(srs_file)
+    verifier = proven_devnet.deployment.proven_verifier
+    code = proven_devnet.client.code(verifier).hex()
+    word = f"{pin.tau_g2[3]:064x}"
+    assert word in code
+    proven_devnet.client.rpc("anvil_setCode", [verifier, "0x" + code.replace(word, f"{pin.tau_g2[3] + 1:064x}")])
+    account = proven_devnet.account("second deployer")
+    artifacts = ensure_artifacts(repository_root())
+    with pytest.raises(CodeChanged, match="ProvenVerifier"):
+        deploy(proven_devnet.client, proven_devnet.sender(account), artifacts, options=Options(srs=pin))
+
+
+def test_an_insecure_reference_string_is_refused_on_any_other_chain(tmp_path: Path, srs_file: Path) -> None:
+    pin = pin_of(srs_file)
+    assert pin.insecure
+    with AnvilNode(tmp_path, chain_id=10) as node:
+        client = ChainClient(node.url)
+        account = demo_account(0, "deployer")
+        DevnetControl(client).set_balance(account.address, 10**20)
+        sender = TransactionSender(client, account, MemoryJournal())
+        with pytest.raises(SrsInsecure, match="31337 only, this one has id 10"):
+            deploy(client, sender, ensure_artifacts(repository_root()), "l2", Options(srs=pin))
+        assert client.nonce(account.address) == 0
 
 
 # --- for an operator

@@ -7,11 +7,10 @@ import pytest
 
 from tests.fixtures.chain import Devnet
 from tests.fixtures.postgres import postgres_server
-from tests.fixtures.proven import proven_devnet, proven_devnet_session, srs_file
 from tests.fixtures.redis import redis_url
 from tests.worker.stage import Stage
 
-__all__ = ["postgres_server", "proven_devnet", "proven_devnet_session", "redis_url", "srs_file"]
+__all__ = ["postgres_server", "redis_url"]
 
 
 @pytest.fixture
