@@ -6,7 +6,7 @@ rounds without a batch, for the past steps alone; those are made here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,6 +41,15 @@ VALUE_TOLERANCE = 1 << 11
 """Of remembered values, in units of 2^-30 nats."""
 
 
+Published = Callable[[bytes], bytes]
+"""Content of a file -> the file that is published for it."""
+
+
+def public(content: bytes) -> bytes:
+    """Files of public projects are what they hold."""
+    return content
+
+
 class RowsDiffer(RowsUnusable):
     """Proposed public rows are not those that follow from batch, model and updates. The message says where."""
 
@@ -56,6 +65,8 @@ class ComputedRows:
     """int64[d] each, in the order of `PublicRows`."""
     card: RowsCard | None = None
     """In a proven project."""
+    published: Published = public
+    """What a row's file is on IPFS: as it is, or sealed."""
 
     @property
     def digest(self) -> bytes:
@@ -65,7 +76,7 @@ class ComputedRows:
     def publish(self, store: IpfsStore) -> None:
         """Rows first: whoever sees the manifest can fetch what it names. The same bytes again change nothing."""
         for row in self.rows:
-            store.put(encode_row(row))
+            store.put(self.published(encode_row(row)))
         store.put(self.manifest.to_bytes())
         if self.card is not None:
             store.put(self.card.to_bytes())
@@ -113,9 +124,10 @@ def make_manifest(
     rows: Sequence[np.ndarray],
     revealed: Sequence[int],
     values: Sequence[int],
+    published: Published = public,
 ) -> RowsManifest:
     """The manifest of rows of a round. revealed: numbers of the rounds whose batches were read; values: one for each
-    update, in units of 2^-30 nats."""
+    update, in units of 2^-30 nats; published: see `ComputedRows`."""
     subject = rows_subject(inputs, policy_by_name(inputs.policy.name, inputs.policy.params).needs)
     return RowsManifest(
         project=subject.project,
@@ -128,7 +140,7 @@ def make_manifest(
         remembered=to_hex(inputs.remembered),
         dimension=inputs.dimension,
         layout=layout,
-        rows=[str(cid_of(encode_row(row))) for row in rows],
+        rows=[str(cid_of(published(encode_row(row)))) for row in rows],
         members=list(subject.members),
         values=list(values),
     )
@@ -142,7 +154,7 @@ def check_rows(
     `IpfsUnavailable` if that cannot be told now."""
     if digest == ours.digest:
         for row in ours.rows:  # what is signed can be fetched
-            store.get(cid_of(encode_row(row)), 4 * inputs.dimension)
+            store.get(cid_of(ours.published(encode_row(row))), 4 * inputs.dimension)
     needs = policy_by_name(inputs.policy.name, inputs.policy.params).needs
     posted = fetch_rows(store, digest, rows_subject(inputs, needs), needs)
     theirs, mine = posted.manifest, ours.manifest

@@ -12,6 +12,8 @@ from cohort_protocol.chain import ChainClient, Market, TransactionSender
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.proof.schemes import Schemes
+from cohort_protocol.sealing.project import Sealing, sealing_of
+from cohort_protocol.spec import ProjectSpec
 from eth_account.signers.local import LocalAccount
 
 from cohort_worker.chain_index.indexer import ChainIndexer
@@ -42,6 +44,8 @@ class WorkerParts:
     troubles: Troubles
     schemes: Schemes
     """How the updates and models of a project are committed to."""
+    account: LocalAccount
+    """The aggregator's key."""
     proving: threading.Lock = field(default_factory=threading.Lock)
     """Held while this process proves: proofs come one after another."""
 
@@ -58,6 +62,14 @@ class WorkerParts:
     def viewer(self) -> Viewer:
         """Who looks at the projects."""
         return Viewer(self.sender.address, self.settings.chain_id, self.market.address)
+
+    def sealing(self, spec: ProjectSpec, project: int) -> Sealing:
+        """How the files of a project are published: as they are, or sealed for its witnesses and aggregators."""
+        return sealing_of(spec, self.settings.chain_id, self.market.address, project)
+
+    def store_of(self, spec: ProjectSpec, project: int) -> IpfsStore:
+        """The store as this aggregator reads it for a project."""
+        return self.sealing(spec, project).opened(self.store, bytes(self.account.key))
 
     def close(self) -> None:
         """Gives back connections."""
@@ -98,4 +110,5 @@ def build_parts(
         owner=new_owner(),
         troubles=Troubles(),
         schemes=Schemes(client, settings.srs),
+        account=account,
     )

@@ -11,9 +11,9 @@ from cohort_protocol.computed_rows import COMMON_TOLERANCE as COMMON_TOLERANCE
 from cohort_protocol.computed_rows import ROW_TOLERANCE as ROW_TOLERANCE
 from cohort_protocol.computed_rows import VALUE_TOLERANCE as VALUE_TOLERANCE
 from cohort_protocol.computed_rows import ComputedRows as ComputedRows
+from cohort_protocol.computed_rows import Published, make_card, make_manifest, public
 from cohort_protocol.computed_rows import RowsDiffer as RowsDiffer
 from cohort_protocol.computed_rows import check_rows as check_rows
-from cohort_protocol.computed_rows import make_card, make_manifest
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
@@ -25,13 +25,18 @@ from cohort_protocol.round_rows import MAX_REVEALED, RowLayout, reads_batch, rem
 from cohort_protocol.scoring import policy_by_name
 from cohort_protocol.scoring.kernel.sources import whole
 from cohort_protocol.spec import ProjectSpec
-from cohort_protocol.stored_rows import stored_model, stored_update
+from cohort_protocol.stored_rows import stored_model, stored_updates
 
 
 def compute_rows(
-    inputs: RoundInputs, spec: ProjectSpec, store: IpfsStore, scheme: CommitmentScheme = KECCAK
+    inputs: RoundInputs,
+    spec: ProjectSpec,
+    store: IpfsStore,
+    scheme: CommitmentScheme = KECCAK,
+    published: Published = public,
 ) -> ComputedRows:
-    """Fetches model, updates and batches, and computes what the policy reads of them. scheme: the project's.
+    """Fetches model, updates and batches, and computes what the policy reads of them. scheme: the project's; published:
+    what its files are on IPFS.
 
     Raises `RoundInputsInvalid` if no rows can follow, `BatchMalformed`, `ContentTooLarge`, `ContentMalformed` (the
     owner's batch); `ContentNotFound`, `ContentCorrupt`, `IpfsUnavailable` if that cannot be told now."""
@@ -51,11 +56,12 @@ def compute_rows(
     batches = [fetch_batch(store, digest, number, spec.data) for number, digest in revealed]
     earlier = remembered_values(store, inputs.remembered, inputs.settlement)
     d = inputs.dimension
+    files = [(row.cid, row.update) for row in inputs.rows]
     given = ValidationRound(
         architecture=architecture,
         exponent=inputs.exponent,
         model=whole(stored_model(store, inputs.models[-1].cid, inputs.models[-1].commitment, d, scheme)),
-        updates=[whole(stored_update(store, row.cid, row.update, d, scheme)) for row in inputs.rows],
+        updates=[whole(row) for row in stored_updates(store, files, d, scheme)],
         batch=fetch_batch(store, inputs.validation, inputs.round, spec.data),
         revealed=distinct(joined(batches)) if batches else None,
         hyper=spec.training,
@@ -67,5 +73,5 @@ def compute_rows(
     vectors = found.vectors.read_by(policy.needs)
     rows = tuple(whole(row) for row in vectors.rows())
     layout, read = RowLayout.of(vectors.layout), [number for number, _ in revealed]
-    manifest = make_manifest(inputs, layout, rows, read, found.values)
-    return ComputedRows(manifest, rows, make_card(inputs, manifest, rows, scheme))
+    manifest = make_manifest(inputs, layout, rows, read, found.values, published)
+    return ComputedRows(manifest, rows, make_card(inputs, manifest, rows, scheme), published)

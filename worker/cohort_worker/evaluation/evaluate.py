@@ -50,7 +50,8 @@ def evaluate_round(parts: WorkerParts, project_id: int, number: int) -> bool:
         return False
     inputs = gather_inputs(parts, project, number)
     scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
-    done = recompute(inputs, parts.store, scheme=scheme)
+    store = parts.store_of(load_spec(parts.database, parts.store, project), project_id)
+    done = recompute(inputs, store, scheme=scheme)
     computed = time.monotonic()
     _publish(parts, done)
     if not _propose(parts, inputs, done):

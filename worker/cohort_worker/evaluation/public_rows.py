@@ -19,7 +19,6 @@ from cohort_protocol.commitments import ZERO32
 from cohort_protocol.computed_rows import ComputedRows, rows_without_batch
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_bytes32, to_hex
-from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.batches import keep_batch
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs
@@ -45,7 +44,7 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
     inputs = gather_inputs(parts, project, number)
     spec = load_spec(parts.database, parts.store, project)
     scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
-    rows = _rows(inputs, spec, parts.store, scheme)
+    rows = _rows(parts, inputs, spec, scheme)
     computed = time.monotonic()
     rows.publish(parts.store)
     manifest = rows.manifest
@@ -77,18 +76,21 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
     return True
 
 
-def _rows(inputs: RoundInputs, spec: ProjectSpec, store: IpfsStore, scheme: CommitmentScheme) -> ComputedRows:
+def _rows(parts: WorkerParts, inputs: RoundInputs, spec: ProjectSpec, scheme: CommitmentScheme) -> ComputedRows:
     """The rows of the round's batch; in a proven project without one, or with one that no rows follow from, its past
     steps alone. Raises as `propose_rows`."""
+    store, sealing = parts.store_of(spec, inputs.project), parts.sealing(spec, inputs.project)
     if inputs.validation == ZERO32:
         return rows_without_batch(inputs, store, scheme)
     # Brings torch in: only workers of projects with batches pay for it.
     from cohort_protocol.learning.public_rows import compute_rows
 
     try:
-        rows = compute_rows(inputs, spec, store, scheme)
+        rows = compute_rows(
+            inputs, spec, store, scheme, lambda content: sealing.published(content, bytes(parts.account.key))
+        )
     except InvalidInput as error:
-        if inputs.settlement != "proven":
+        if inputs.settlement == "attested" or inputs.round == 1:
             raise
         log.warning("batch_unusable", project=inputs.project, round=inputs.round, code=error.code, detail=str(error))
         return rows_without_batch(inputs, store, scheme)

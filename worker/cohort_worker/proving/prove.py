@@ -15,6 +15,7 @@ import structlog
 from cohort_backend.chain.repository import chain_now
 from cohort_backend.jobs.service import enqueue_advance
 from cohort_backend.projects.models import Project
+from cohort_backend.projects.service import load_spec
 from cohort_backend.proofs import repository as proofs
 from cohort_backend.proofs.models import PROVING, READY, UNPROVABLE
 from cohort_backend.rounds import repository as rounds
@@ -90,7 +91,8 @@ def _prove(parts: WorkerParts, project: Project, key: RoundKey, bundle_cid: str,
     scheme = parts.schemes.kzg(project.verifier, bundle.dimension)
     statement = round_statement(bundle, project.verifier)
     folder = WorkFolder(parts.settings.prover_folder / f"{key.project}-{key.round}-{bundle_cid[-16:]}")
-    folder.prepare(statement, scheme.srs.path, round_vectors(bundle, parts.store, scheme))
+    store = parts.store_of(load_spec(parts.database, parts.store, project), key.project)
+    folder.prepare(statement, scheme.srs.path, round_vectors(bundle, store, scheme))
     prover = find_prover(parts.settings.prover)
     tell = _teller(parts, key, bundle_cid, prover.name)
     content = run_prover(prover, folder, parts.settings.prover_memory_mb, tell, stopping)

@@ -23,6 +23,7 @@ from cohort_protocol.ipfs.errors import ContentNotFound
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.schemes import Schemes
+from cohort_protocol.sealing.project import sealing_of
 from cohort_protocol.service.messages import ProjectState, PublicRowsProposal, RevealSet, SettlementProposal
 from cohort_protocol.spec import ProjectSpec, Settlement
 from eth_account.signers.local import LocalAccount
@@ -88,7 +89,7 @@ class ProjectWatch:
         self._terms = terms
         self._settlement: Settlement = settlement
         self._reveals: RevealChecker | None = None
-        self._rows = RowsChecker(parts.store)
+        self._rows: RowsChecker | None = None
         self._spec: tuple[ProjectSpec, Cid] | None = None
         self._vouched: set[bytes] = set()
         """Models for whose bytes a receipt was handed in."""
@@ -219,7 +220,7 @@ class ProjectWatch:
         started = time.monotonic()
         try:
             inputs, spec = self._inputs(*found), self._project_spec()[0]
-            self._rows.check(parse_bytes32(proposal.rows), inputs, spec, self._scheme())
+            self._rows_checker().check(parse_bytes32(proposal.rows), inputs, spec, self._scheme())
         except (HistoryBehind, ContentNotFound) as error:
             self._troubles.log(error)
             return [LOOK_AGAIN]
@@ -242,7 +243,7 @@ class ProjectWatch:
         view = self._parts.market.round_of(self._project, key.round)
         if now >= rows_due(view.reveal_end, view.acceptor_end):
             return False
-        words = self._rows.impossible(inputs, self._project_spec()[0], self._scheme())
+        words = self._rows_checker().impossible(inputs, self._project_spec()[0], self._scheme())
         if words:
             log.info("no_rows", project=key.project, round=key.round, detail=words)
         return not words
@@ -266,7 +267,7 @@ class ProjectWatch:
             if self._rows_may_come(key, inputs, now):
                 log.info("rows_awaited", project=key.project, round=key.round, bundle=proposal.bundle_cid)
                 return [LOOK_AGAIN]
-            statement = check_proposal(proposal, inputs, self._parts.store, self._scheme())
+            statement = check_proposal(proposal, inputs, self._store(), self._scheme())
             self._parts.memory.remember(self._market, statement)
         except (HistoryBehind, ContentNotFound) as error:
             self._troubles.log(error)
@@ -301,6 +302,16 @@ class ProjectWatch:
             self._spec = fetch_spec(self._parts.store, self._terms, self._settlement)
         return self._spec
 
+    def _store(self) -> IpfsStore:
+        """The store as this witness reads it: in a private project updates are sealed for it, among others."""
+        sealing = sealing_of(self._project_spec()[0], self._market.chain_id, self._market.market, self._project)
+        return sealing.opened(self._parts.store, bytes(self._parts.account.key))
+
+    def _rows_checker(self) -> RowsChecker:
+        if self._rows is None:
+            self._rows = RowsChecker(self._store())
+        return self._rows
+
     def _scheme(self) -> CommitmentScheme:
         """Raises what `Schemes.of` raises: in a proven project the SRS file may be missing or another one's."""
         return self._parts.schemes.of(self._settlement, self._terms.verifier, self._terms.dimension)
@@ -308,7 +319,7 @@ class ProjectWatch:
     def _reveal_checker(self) -> RevealChecker:
         if self._reveals is None:
             rules = RevealRules(self._market, self._terms.dimension, self._scheme())
-            self._reveals = RevealChecker(rules, self._parts.store)
+            self._reveals = RevealChecker(rules, self._store())
         return self._reveals
 
     # --- the chain ----------------------------------------------------------------------------------------------------
