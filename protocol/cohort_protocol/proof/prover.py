@@ -32,11 +32,11 @@ Progress = Callable[[str, float], None]
 
 PARTS = {
     "combine": 0.0,
-    "correlate": 0.05,
-    "commit S": 0.2,
-    "evaluate": 0.47,
-    "divide, commit W": 0.48,
-    "divide, commit W'": 0.74,
+    "correlate": 0.01,
+    "commit S": 0.16,
+    "evaluate": 0.43,
+    "divide, commit W": 0.44,
+    "divide, commit W'": 0.72,
     "check": 0.99,
 }
 """Part -> the share of the work before it, measured at d = 2^20."""
@@ -54,7 +54,7 @@ def prove(
 
     rows: the n updates int16[d], then the p public rows int32 or int64[d] with entries in int32, arrays or sources,
     each read once from the first column to the last. threads: None for all cores. The same input gives the same bytes.
-    Memory: about 550 bytes an entry of the model. Raises `WitnessInvalid` if the rows do not make the statement true,
+    Memory: about 600 bytes an entry of the model. Raises `WitnessInvalid` if the rows do not make the statement true,
     `VectorOutOfRange`, `SrsTooSmall`, and what reading a row raises."""
     srs.require(statement.dimension)
     with Multiplier(threads) as multiplier:
