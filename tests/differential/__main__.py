@@ -1,6 +1,7 @@
 """Python against Solidity on many random cases.
 
-python -m tests.differential --cases 100000          of every rule, some minutes
+python -m tests.differential --cases 100000          of every rule, an hour and more
+python -m tests.differential --only judgements --cases 20000 --seed 3     a batch of rounds under the default policy
 python -m tests.differential --write-vectors         the files in tests/vectors
 """
 
@@ -11,6 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.differential.cases import KINDS
 from tests.differential.harness import run
 from tests.differential.vectors import write_vectors
 
@@ -19,6 +21,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("--cases", type=int, default=2_000, help="random cases of every rule (default: 2000)")
     parser.add_argument("--seed", type=int, default=0, help="another seed gives other cases (default: 0)")
+    parser.add_argument(
+        "--only", action="append", choices=[kind.function for kind in KINDS], default=[], help="this rule; repeatable"
+    )
     parser.add_argument("--write-vectors", action="store_true", help="write tests/vectors and stop")
     options = parser.parse_args()
     if options.write_vectors:
@@ -27,7 +32,7 @@ def main() -> None:
         return
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as home:
-        run(options.cases, options.seed, Path(home), lambda line: print(line, flush=True))
+        run(options.cases, options.seed, Path(home), lambda line: print(line, flush=True), options.only)
     print(f"no disagreement, in {time.monotonic() - started:.0f} s")
 
 

@@ -32,6 +32,8 @@ from eth_abi import encode
 from eth_account.messages import SignableMessage
 from eth_utils import keccak, to_checksum_address
 
+from tests.differential.policy_rounds import draw_judgement, judgement_twin
+
 ONE = 2**30
 WEIGHTS = (0, 1, 32_768, 65_535, 65_536)
 
@@ -449,6 +451,7 @@ KINDS = (
     Kind(RULES, "packed", draw_openings, packed_twin),
     Kind(RULES, "phases", draw_phase, phase_twin),
     Kind(RULES, "terms", draw_terms, terms_twin),
+    Kind("PolicyRounds", "judgements", draw_judgement, judgement_twin),
     Kind("RoundsDigests", "commits", draw_commit, _message_twin(commitments.commit_message)),
     Kind("RoundsDigests", "receipts", draw_receipt, _message_twin(commitments.receipt_message)),
     Kind("ResolutionDigests", "publicRows", draw_public_rows, _message_twin(commitments.public_rows_message)),

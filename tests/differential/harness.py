@@ -21,11 +21,13 @@ from eth_abi import decode, encode
 from tests.differential.cases import KINDS, RULES, Kind, settlement_abi
 
 _DIGESTS = "test/differential/harness/Digests.sol"
+_FILES = {"PolicyRounds": "test/differential/harness/PolicyRounds.sol"}
+"""Of contracts that stand elsewhere."""
 SELECTION = Selection(
     contracts={
         RULES: ("test/differential/harness/Rules.sol:DifferentialRules",),
         **{
-            name: (f"{_DIGESTS}:{name}",)
+            name: (f"{_FILES.get(name, _DIGESTS)}:{name}",)
             for name in dict.fromkeys(kind.contract for kind in KINDS if kind.contract != RULES)
         },
     },
@@ -89,11 +91,11 @@ class Harness:
         return count
 
 
-def run(cases: int, seed: int, home: Path, report=print) -> None:
-    """Compares `cases` random cases of every rule on a chain of its own."""
+def run(cases: int, seed: int, home: Path, report=print, only: Sequence[str] = ()) -> None:
+    """Compares `cases` random cases of every rule, or of those in `only`, on a chain of its own."""
     with AnvilNode(home) as node:
         client, account = ChainClient(node.url, node.chain_id, timeout=60), demo_account(0, "deployer")
         fund(DevnetControl(client), [account.address])
         harness = Harness(client, TransactionSender(client, account, MemoryJournal()))
-        for kind in KINDS:
+        for kind in (kind for kind in KINDS if not only or kind.function in only):
             report(f"{kind.function}: {harness.compare(kind, cases, seed):,} cases agree")

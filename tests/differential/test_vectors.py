@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.differential.cases import Kind
-from tests.differential.vectors import COUNT, FOLDER, MEMBERS, kinds, path_of, text_of
+from tests.differential.vectors import COUNT, FOLDER, HONEST, MEMBERS, honest_text, kinds, path_of, text_of
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.function)
@@ -22,6 +22,10 @@ def test_the_file_is_whole(kind: Kind) -> None:
     assert (content["rule"], len(content["cases"])) == (kind.function, COUNT)
     assert all(set(case) == {*MEMBERS[kind.function], "expected"} for case in content["cases"])
     assert len({json.dumps(case["expected"]) for case in content["cases"]}) > COUNT // 3, "the cases differ"
+
+
+def test_the_honest_rounds_are_what_python_computes() -> None:
+    assert HONEST.read_text(encoding="utf-8") == honest_text()
 
 
 def test_every_file_belongs_to_a_rule() -> None:

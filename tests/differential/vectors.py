@@ -15,6 +15,7 @@ from typing import Any
 from cohort_protocol.commitments import MarketId
 
 from tests.differential.cases import KINDS, Kind
+from tests.differential.policy_rounds import case_of, honest_round
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 SEED = "vectors"
@@ -40,6 +41,7 @@ MEMBERS = {
         *("openedAt", "commitEnd", "revealEnd", "batchCount", "selfCount", "admitted", "minTrainers"),
         *("guard", "rescue", "settle", "takeover", "time"),
     ),
+    "judgements": ("n", "steps", "trainable", "values", "gram", "hints"),
     "commits": ("project", "round", "member", "commitment"),
     "receipts": ("project", "round", "openingsHash", "endorsed", "refused"),
     "publicRows": ("project", "round", "rows"),
@@ -129,9 +131,24 @@ def path_of(kind: Kind) -> Path:
     return FOLDER / f"{kind.function}.json"
 
 
+HONEST = FOLDER / "policies" / "honest.json"
+"""Rounds of 8, 20 and 32 honest trainers with all public rows, and one of 12 without value rows, in the form of
+`judgements`: what gas is measured with, and wrong hints tried on."""
+
+
+def honest_text() -> str:
+    """The file `HONEST`."""
+    kind = next(kind for kind in kinds() if kind.function == "judgements")
+    cases = [case_of(*honest_round(*shape)) for shape in ((8, 3), (20, 3), (32, 3), (12, 0))]
+    written = [members_of(kind, case) | {"expected": kind.twin(case, IDENTITY)} for case in cases]
+    content = [{name: in_json(value) for name, value in case.items()} for case in written]
+    return json.dumps({"rule": "judgements", "count": str(len(content)), "cases": content}, indent=1) + "\n"
+
+
 def write_vectors() -> list[Path]:
     """Writes every file and returns their paths."""
     FOLDER.mkdir(exist_ok=True)
     for kind in kinds():
         path_of(kind).write_text(text_of(kind), encoding="utf-8")
-    return [path_of(kind) for kind in kinds()]
+    HONEST.write_text(honest_text(), encoding="utf-8")
+    return [*(path_of(kind) for kind in kinds()), HONEST]

@@ -62,27 +62,29 @@ library Company {
     /// cosine of zero with everybody.
     function _fillRow(uint256 record, uint256 place, uint256 end) private pure {
         assembly ("memory-safe") {
-            let column := add(COSINES, shl(5, place))
             let x1 := mload(add(record, X1))
             let x2 := mload(add(record, X2))
             let inverse := mload(add(record, INVERSE))
-            let lane := add(LANES, shl(1, place))
-            let to := add(add(record, lane), 2)
-            for { let other := add(record, STRIDE) } lt(other, end) {} {
-                let t := add(add(shl(170, 1), mul(x1, mload(add(other, Y1)))), mul(x2, mload(add(other, Y2))))
+            // Pointers are to Y1, places in a record from there.
+            let column := sub(add(COSINES, shl(5, place)), Y1)
+            let lane := sub(add(LANES, shl(1, place)), Y1)
+            let to := add(add(record, add(lane, Y1)), 2)
+            end := add(end, Y1)
+            for { let other := add(record, add(STRIDE, Y1)) } lt(other, end) {} {
+                let t := add(add(shl(170, 1), mul(x1, mload(other))), mul(x2, mload(add(other, sub(Y2, Y1)))))
                 t := sub(mload(add(other, column)), sar(211, t))
                 let sign := sar(255, t)
-                t := shr(95, mul(mul(xor(add(t, sign), sign), inverse), mload(add(other, INVERSE))))
+                t := shr(95, mul(mul(xor(add(t, sign), sign), inverse), mload(add(other, sub(INVERSE, Y1)))))
                 if gt(t, MOST_COSINE) { t := MOST_COSINE }
                 t := shl(240, t)
                 mstore(to, t)
                 mstore(add(other, lane), t)
 
                 other := add(other, STRIDE)
-                t := add(add(shl(170, 1), mul(x1, mload(add(other, Y1)))), mul(x2, mload(add(other, Y2))))
+                t := add(add(shl(170, 1), mul(x1, mload(other))), mul(x2, mload(add(other, sub(Y2, Y1)))))
                 t := sub(mload(add(other, column)), sar(211, t))
                 sign := sar(255, t)
-                t := shr(95, mul(mul(xor(add(t, sign), sign), inverse), mload(add(other, INVERSE))))
+                t := shr(95, mul(mul(xor(add(t, sign), sign), inverse), mload(add(other, sub(INVERSE, Y1)))))
                 if gt(t, MOST_COSINE) { t := MOST_COSINE }
                 t := shl(240, t)
                 mstore(add(to, 2), t)

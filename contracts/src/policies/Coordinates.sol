@@ -15,6 +15,7 @@ library Coordinates {
     using Table for Round;
 
     uint256 private constant MOST_BASIS = 6;
+    uint256 private constant TWO = 0x20000000000; // 2 UNIT
     // Of a public row, in a table of their own. All zero for one that is missing: its coordinates are zero, since in the EVM
     // division by zero is.
     uint256 private constant ITS_LENGTH = 0x00; // 32 fraction bits
@@ -29,11 +30,13 @@ library Coordinates {
         if (round.basis == 0) return _clearAll(round);
         uint256 basis = _basisOf(round);
         unchecked {
-            uint256 place = round.gram;
+            uint256 place = round.gram + Cosines.UPDATE_BYTES * n;
             uint256 record = round.table;
-            for (uint256 row; row < n; ++row) {
-                _fillRow(record, place + Cosines.UPDATE_BYTES * (n - row), basis);
-                place += Cosines.rowBytes(round, row);
+            uint256 step = Cosines.rowBytes(round, 1); // a row has one entry less than the one before
+            for (; n != 0; --n) {
+                _fillRow(record, place, basis);
+                place += step;
+                step -= Cosines.UPDATE_BYTES;
                 record += STRIDE;
             }
         }
@@ -141,8 +144,7 @@ library Coordinates {
             let length := mload(add(record, LENGTH))
             let q := sdiv(shl(104, sar(184, calldataload(place))), mul(length, mload(known)))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             let x := q
             let y := shl(171, q)
 
@@ -150,8 +152,7 @@ library Coordinates {
             q := sdiv(shl(104, sar(184, calldataload(add(place, 9)))), mul(length, mload(known)))
             q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             x := add(x, shl(85, q))
             y := add(y, shl(86, q))
 
@@ -159,8 +160,7 @@ library Coordinates {
             q := sdiv(shl(104, sar(184, calldataload(add(place, 18)))), mul(length, mload(known)))
             q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             x := add(x, shl(171, q))
             mstore(add(record, X1), x)
             mstore(add(record, Y1), add(y, q))
@@ -169,8 +169,7 @@ library Coordinates {
             q := sdiv(shl(104, sar(184, calldataload(add(place, 27)))), mul(length, mload(known)))
             q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             let x2 := q
             y := shl(171, q)
 
@@ -178,8 +177,7 @@ library Coordinates {
             q := sdiv(shl(104, sar(184, calldataload(add(place, 36)))), mul(length, mload(known)))
             q := sub(q, sar(211, add(add(shl(170, 1), mul(x, mload(add(known, ITS_Y1)))), mul(x2, mload(add(known, ITS_Y2))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             x2 := add(x2, shl(85, q))
             y := add(y, shl(86, q))
 
@@ -187,8 +185,7 @@ library Coordinates {
             q := sdiv(shl(104, sar(184, calldataload(add(place, 45)))), mul(length, mload(known)))
             q := sub(q, sar(211, add(add(shl(170, 1), mul(x, mload(add(known, ITS_Y1)))), mul(x2, mload(add(known, ITS_Y2))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if sgt(q, UNIT) { q := UNIT }
-            if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
+            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             mstore(add(record, X2), add(x2, shl(171, q)))
             mstore(add(record, Y2), add(y, q))
         }

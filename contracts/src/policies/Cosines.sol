@@ -60,24 +60,23 @@ library Cosines {
             round.clips = Table.reserve(n);
             uint256 place = round.gram;
             uint256 record = round.table;
+            uint256 step = rowBytes(round, 0); // a row has one entry less than the one before
             for (uint256 row; row < n; ++row) {
-                _begin(record, lengthAt(place, UPDATE_BYTES, row), row);
-                place += rowBytes(round, row);
+                uint256 length = lengthAt(place, UPDATE_BYTES, row);
+                assembly ("memory-safe") {
+                    mstore(record, 0) // SUM
+                    mstore(add(record, LENGTH), length)
+                    mstore(add(record, KIN), 0)
+                    mstore(add(record, LANES), 0)
+                    mstore(add(record, 0x120), 0) // the second word of lanes
+                    mstore(add(record, ROWS), shl(row, 1))
+                    mstore(add(record, COUNT), 1)
+                }
+                place += step;
+                step -= UPDATE_BYTES;
                 record += STRIDE;
             }
             Table.clear(record);
-        }
-    }
-
-    function _begin(uint256 record, uint256 length, uint256 row) private pure {
-        assembly ("memory-safe") {
-            mstore(record, 0) // SUM
-            mstore(add(record, LENGTH), length)
-            mstore(add(record, KIN), 0)
-            mstore(add(record, LANES), 0)
-            mstore(add(record, add(LANES, 32)), 0)
-            mstore(add(record, ROWS), shl(row, 1))
-            mstore(add(record, COUNT), 1)
         }
     }
 
@@ -108,17 +107,19 @@ library Cosines {
     /// @notice Cosines of all pairs, in the record of the later row, and their sums. A row of zeros has cosines of zero.
     /// @return near whether any two rows are nearly the same.
     function fill(Round memory round) internal pure returns (bool near) {
-        uint256 n = round.n;
-        uint256 end = round.at(n);
-        uint256 place = round.gram;
+        uint256 end = round.at(round.n);
+        uint256 place = round.gram + UPDATE_BYTES;
         uint256 record = round.table;
+        uint256 column = Table.column(0);
+        uint256 step = rowBytes(round, 0);
         // slither-disable-next-line uninitialized-local (nobody so far)
         int256 signs;
         unchecked {
-            for (uint256 row; row < n; ++row) {
-                signs |= _fillRow(record, end, place + UPDATE_BYTES, Table.column(row));
-                place += rowBytes(round, row);
-                record += STRIDE;
+            for (; record < end; record += STRIDE) {
+                signs |= _fillRow(record, end, place, column);
+                place += step;
+                step -= UPDATE_BYTES;
+                column += 32;
             }
         }
         return signs < 0;

@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {Clones} from "./Clones.sol";
 import {Cosines} from "./Cosines.sol";
 import {Roots} from "./Roots.sol";
-import {AGREED, ONE, Round, SUM, Table, UNIT, VALUE, VOTE} from "./Table.sol";
+import {AGREED, ONE, Round, STRIDE, SUM, Table, UNIT, VALUE, VOTE} from "./Table.sol";
 
 /// @title Opposition: who agrees with the others, and who is rejected for opposing them
 /// @notice agreement = cos(u_a, sum of the others at equal length) = S / sqrt(T - 2 S - 1), with S the sum of a's cosines with the
@@ -49,10 +49,11 @@ library Opposition {
             return;
         }
         int256 total = _total(round, (1 << count) - 1, count);
+        uint256 record = round.table;
         unchecked {
             for (uint256 place; place < count; ++place) {
-                uint256 record = round.at(place);
                 Table.setSigned(record, AGREED, _agreement(Table.getSigned(record, SUM), total));
+                record += STRIDE;
             }
         }
     }

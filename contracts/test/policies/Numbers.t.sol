@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+pragma solidity 0.8.30;
+
+import {Coordinates} from "../../src/policies/Coordinates.sol";
+import {Medians} from "../../src/policies/Medians.sol";
+import {Roots} from "../../src/policies/Roots.sol";
+import {STRIDE, UNIT} from "../../src/policies/Table.sol";
+import {CheatCodes} from "../support/Vm.sol";
+
+/// @notice Roots, medians in lanes, and packed coordinates, against the same said plainly.
+contract NumbersTest is CheatCodes {
+    function testFuzz_FloorOf(uint256 x, uint8 shift) public pure {
+        x >>= shift;
+        _root(x);
+        uint256 r = x >> 129; // around squares
+        _root(r * r);
+        _root(r * r + 2 * r);
+        if (r != 0) _root(r * r - 1);
+    }
+
+    function test_FloorOf_Edges() public pure {
+        for (uint256 x; x < 1_000; ++x) _root(x);
+        _root(type(uint256).max);
+        _root(uint256(type(uint128).max) * type(uint128).max);
+        _root(uint256(type(uint128).max) * type(uint128).max - 1);
+    }
+
+    function testFuzz_Reach(uint256[32] memory values, uint256 limit) public pure {
+        (uint256 first, uint256 second) = _lanes(values);
+        limit = limit % 0x8001;
+        uint256 count;
+        for (uint256 i; i < 32; ++i) {
+            if (values[i] >= limit) ++count;
+        }
+        vm.assertEq(Medians.reach(first, second, limit), count);
+        vm.assertEq(Medians.reach(first, second, values[5]), _atLeast(values, values[5]));
+    }
+
+    /// @dev Lanes behind the values are zero.
+    function testFuzz_AreMiddles(uint256[32] memory values, uint256 count, uint256 other, uint8 bits) public pure {
+        count = 1 + count % 31;
+        for (uint256 i; i < 32; ++i) {
+            values[i] = i < count ? values[i] & 0x7fff >> bits % 15 : 0; // few bits: many ties
+        }
+        (uint256 first, uint256 second) = _lanes(values);
+        uint256[] memory sorted = _sorted(values, count);
+        (uint256 low, uint256 high) = (sorted[(count - 1) / 2], sorted[count / 2]);
+        vm.assertTrue(Medians.areMiddles(first, second, count, low, high));
+        other %= 0x9000;
+        vm.assertEq(Medians.areMiddles(first, second, count, other, high) ? 1 : 0, other == low ? 1 : 0);
+        vm.assertEq(Medians.areMiddles(first, second, count, low, other) ? 1 : 0, other == high ? 1 : 0);
+        vm.assertFalse(Medians.areMiddles(first, second, count, low + 1, high));
+        vm.assertFalse(Medians.areMiddles(first, second, count, low, high + 1));
+        if (low != 0) vm.assertFalse(Medians.areMiddles(first, second, count, low - 1, high));
+        if (high != 0) vm.assertFalse(Medians.areMiddles(first, second, count, low, high - 1));
+    }
+
+    function testFuzz_Middle(uint256[32] memory values, uint256 count, bool positive, uint8 bits) public pure {
+        count = 1 + count % 32;
+        uint256 places = 0;
+        for (uint256 i; i < count; ++i) {
+            values[i] = values[i] >> (181 + bits % 75);
+            if (values[i] != 0 || !positive) ++places;
+        }
+        uint256 table = _table(values, count);
+        if (places == 0) {
+            vm.assertEq(Medians.middle(0, table, count, positive, 0), 0);
+            return;
+        }
+        uint256[] memory sorted = _sorted(values, count);
+        uint256 zeros = count - places;
+        uint256 low = sorted[zeros + (places - 1) / 2];
+        uint256 high = sorted[zeros + places / 2];
+        uint256 hint = _placeOf(values, low) << 8 | _placeOf(values, high);
+        vm.assertEq(Medians.middle(0, table, count, positive, hint), (low + high) / 2);
+    }
+
+    function testFuzz_Shared(int64[6] memory a, int64[6] memory b) public pure {
+        (uint256 x1, uint256 x2,,) = _packed(a);
+        (,, uint256 y1, uint256 y2) = _packed(b);
+        int256 sum = 0;
+        for (uint256 k; k < 6; ++k) sum += _q(a[k]) * _q(b[k]);
+        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), uint256(sum >> 40));
+        (,, y1, y2) = _packed(a);
+        vm.assertTrue(Coordinates.shared(x1, y1, x2, y2) >= 0);
+    }
+
+    function test_Shared_Extremes() public pure {
+        int64 one = int64(int256(UNIT));
+        int64[6] memory a = [one, one, one, one, one, one];
+        int64[6] memory b = [-one, -one, -one, -one, -one, -one];
+        (uint256 x1, uint256 x2, uint256 y1, uint256 y2) = _packed(a);
+        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), 6 * UNIT);
+        (,, y1, y2) = _packed(b);
+        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), uint256(-6 * int256(UNIT)));
+        a = [one, -one, one, -one, one, -one];
+        (x1, x2,,) = _packed(a);
+        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), 0);
+    }
+
+    function testFuzz_LanesOf(int64[6] memory a, uint256 times) public pure {
+        times = 1 + times % 32;
+        (uint256 x1, uint256 x2,,) = _packed(a);
+        int256[3] memory low = Coordinates.lanesOf(_times(x1, times));
+        int256[3] memory high = Coordinates.lanesOf(_times(x2, times));
+        for (uint256 k; k < 3; ++k) {
+            vm.assertEq(uint256(low[k]), uint256(_q(a[k]) * int256(times)));
+            vm.assertEq(uint256(high[k]), uint256(_q(a[3 + k]) * int256(times)));
+        }
+    }
+
+    function _times(uint256 x, uint256 times) private pure returns (uint256) {
+        unchecked {
+            return x * times;
+        }
+    }
+
+    function _root(uint256 x) private pure {
+        uint256 r = Roots.floorOf(x);
+        vm.assertLe(r, type(uint128).max);
+        vm.assertLe(r * r, x);
+        if (r != type(uint128).max) vm.assertGt((r + 1) * (r + 1), x);
+    }
+
+    /// @dev Cut to 15 bits, 16 to a word.
+    function _lanes(uint256[32] memory values) private pure returns (uint256 first, uint256 second) {
+        for (uint256 i; i < 32; ++i) {
+            values[i] &= 0x7fff;
+            if (i < 16) first |= values[i] << 240 - 16 * i;
+            else second |= values[i] << 240 - 16 * (i - 16);
+        }
+    }
+
+    function _atLeast(uint256[32] memory values, uint256 limit) private pure returns (uint256 count) {
+        for (uint256 i; i < 32; ++i) {
+            if (values[i] >= limit) ++count;
+        }
+    }
+
+    function _sorted(uint256[32] memory values, uint256 count) private pure returns (uint256[] memory sorted) {
+        sorted = new uint256[](count);
+        for (uint256 i; i < count; ++i) {
+            uint256 j = i;
+            for (; j != 0 && sorted[j - 1] > values[i]; --j) sorted[j] = sorted[j - 1];
+            sorted[j] = values[i];
+        }
+    }
+
+    function _placeOf(uint256[32] memory values, uint256 value) private pure returns (uint256 place) {
+        while (values[place] != value) ++place;
+    }
+
+    function _table(uint256[32] memory values, uint256 count) private pure returns (uint256 table) {
+        bytes memory space = new bytes(count * STRIDE);
+        assembly ("memory-safe") {
+            table := add(space, 32)
+            for { let i := 0 } lt(i, count) { i := add(i, 1) } {
+                mstore(add(table, mul(i, STRIDE)), mload(add(values, shl(5, i))))
+            }
+        }
+    }
+
+    /// @dev A coordinate within -1 .. 1.
+    function _q(int64 value) private pure returns (int256) {
+        return int256(value) % int256(UNIT + 1);
+    }
+
+    function _packed(int64[6] memory q) private pure returns (uint256 x1, uint256 x2, uint256 y1, uint256 y2) {
+        for (uint256 k; k < 3; ++k) {
+            (x1, y1) = Coordinates.withLane(x1, y1, k, _q(q[k]));
+            (x2, y2) = Coordinates.withLane(x2, y2, k, _q(q[3 + k]));
+        }
+    }
+}

@@ -1,0 +1,148 @@
+"""Rounds for the default policy in Python and Solidity: honest trainers, cheats of every kind, and the extremes.
+
+A case is (n, past steps, u0, value rows, Gram matrix, hints) as the contract takes it; its answer one word per update,
+score << 8 | reason | weight << 72.
+"""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import numpy as np
+from cohort_protocol.commitments import MarketId
+from cohort_protocol.scoring import PublicRows
+from cohort_protocol.scoring.default import DefaultPolicy
+from cohort_protocol.scoring.hints import gram_bytes, hints
+
+CHEATS = (
+    *("copy", "near", "near", "mask", "mean", "chain"),
+    *("flip", "replay", "step-noise", "noise", "trained"),
+    *("zero", "tiny", "huge", "long"),
+)
+LONGEST = 2**24
+"""Entries of the longest update."""
+
+
+def draw_judgement(rng: Random) -> tuple:
+    """A case."""
+    return case_of(*draw_round(rng))
+
+
+def case_of(gram: list[list[int]], n: int, layout: PublicRows) -> tuple:
+    """The case of a Gram matrix."""
+    given = hints(tuple(map(tuple, gram)), n, layout)
+    return n, layout.past_steps, int(layout.trainable), layout.values, gram_bytes(gram, n), given
+
+
+def draw_round(rng: Random) -> tuple[list[list[int]], int, PublicRows]:
+    """Small rounds more often than large ones, and the edges more often than they come up."""
+    n = rng.choice((rng.choice((1, 2, 3, 4, 5, 16, 17, 32)), rng.randint(1, 32), *([rng.randint(2, 12)] * 3)))
+    layout = PublicRows(
+        past_steps=rng.choice((0, 1, 2, 3, 4, 5, 5, 5)), trainable=rng.random() < 0.5, values=rng.choice((0, 3, 3))
+    )
+    random = np.random.default_rng(rng.getrandbits(64))
+    if rng.random() < 0.25:
+        return _crude(rng, random, n, layout), n, layout
+    d = rng.choice((6, 24, 48))
+    direction, past = random.standard_normal(d), random.standard_normal((5, d))
+    common = random.standard_normal(d)
+    updates = _updates(rng, random, n, direction, past[: max(1, layout.past_steps)], common)
+    scale = 2.0 ** rng.choice((4, 20, 24))
+    public = list(past[: layout.past_steps] * scale)
+    if (
+        len(public) > 2 and rng.random() < 0.2
+    ):  # a step that repeats the last one, nearly or exactly, and one of nothing
+        public[1] = public[0] * 0.5 + rng.choice((0, 1e-3, 3e-2)) * scale * random.standard_normal(d)
+        public[2] = 0 * public[2]
+    if layout.trainable:
+        public.append(common * scale)
+    if layout.values:
+        value = direction + rng.choice((0, 0.3, 3)) * random.standard_normal(d)
+        half = value + rng.choice((0, 0.1, 1)) * random.standard_normal(d)
+        vote = direction + rng.choice((0, 0.3, 1)) * random.standard_normal(d)
+        public += [row * 2.0**24 for row in (value * (rng.random() > 0.05), half, vote)]
+    return _gram(updates, np.array(public).reshape(len(public), d)), n, layout
+
+
+def honest_round(n: int, values: int = 3) -> tuple[list[list[int]], int, PublicRows]:
+    """n trainers who learn the same from data of their own, with all public rows: for figures of gas."""
+    random = np.random.default_rng(n)
+    layout = PublicRows(past_steps=5, trainable=True, values=values)
+    direction, past = random.standard_normal(400), random.standard_normal((5, 400))
+    updates = 300 * (0.8 * direction + random.standard_normal((n, 400)) + 0.3 * past.sum(0))
+    value = [direction + 0.2 * random.standard_normal(400) for _ in range(values)]
+    return _gram(updates, np.array([*past, random.standard_normal(400), *value]) * 2**20), n, layout
+
+
+def judgement_twin(case: tuple, identity: MarketId) -> tuple[int, ...]:
+    """One word per update."""
+    n, steps, trainable, values, data, _ = case
+    layout = PublicRows(past_steps=steps, trainable=bool(trainable), values=values)
+    rows = DefaultPolicy().evaluate(gram_of(data, n, layout.count), n, layout).rows
+    return tuple(row.score << 8 | int(row.reason) | row.weight << 72 for row in rows)
+
+
+def gram_of(data: bytes, n: int, p: int) -> tuple[tuple[int, ...], ...]:
+    """The matrix that the bytes say."""
+    size, at = n + p, 0
+    matrix = [[0] * size for _ in range(size)]
+    for i in range(size):
+        for j in range(i, size):
+            width = (7, 9, 11)[(i >= n) + (j >= n)]
+            matrix[i][j] = matrix[j][i] = int.from_bytes(data[at : at + width], "big", signed=True)
+            at += width
+    assert at == len(data)
+    return tuple(map(tuple, matrix))
+
+
+def _updates(
+    rng: Random, random: np.random.Generator, n: int, direction: np.ndarray, past: np.ndarray, common: np.ndarray
+) -> np.ndarray:
+    d, share, trend = len(direction), rng.choice((0, 0.3, 0.8, 1.5, 4)), rng.choice((0, 0.3, 1))
+    rows = 300 * (
+        share * direction * random.uniform(0.2, 1, (n, 1)) + random.standard_normal((n, d)) + trend * past.sum(0)
+    )
+    cheats = rng.choice((0, 0.2, 0.6))
+    for i in range(n):
+        if rng.random() >= cheats:
+            continue
+        kind, other, noise = rng.choice(CHEATS), rows[rng.randrange(n)], random.standard_normal(d)
+        rows[i] = {
+            "copy": other,
+            "near": other + random.uniform(20, 150) * noise,
+            "mask": other + 300 * noise,
+            "mean": rows.mean(0),
+            "chain": rows[i - 1] + 0.4 * np.linalg.norm(rows[i - 1]) / np.sqrt(d) * noise,
+            "flip": -rng.choice((0.5, 1, 4)) * other,
+            "replay": 500 * past[0],
+            "step-noise": 400 * past[0] + 150 * noise,
+            "noise": 300 * noise,
+            "trained": 300 * common + 50 * noise,
+            "zero": 0 * noise,
+            "tiny": 0.03 * rows[i],
+            "huge": 32_767 * np.sign(rows[i]),
+            "long": 7 * rows[i],
+        }[kind]
+    return rows
+
+
+def _crude(rng: Random, random: np.random.Generator, n: int, layout: PublicRows) -> list[list[int]]:
+    """Few columns and few values: ties, duplicates, opposites, zero and dependent rows; int16 extremes, at the largest
+    dimension too: the same columns again and again."""
+    d = rng.choice((1, 2, 4, 16))
+    few = rng.choice((*[(0, 0, 1, -1, 2, -3, -32_768, 32_767)] * 6, (0,), (-3, 3)))
+    updates = np.array([[rng.choice(few) for _ in range(d)] for _ in range(n)])
+    wide = (0, 1, -1, 7, 2**31 - 1, -(2**31))
+    public = np.array([[rng.choice(wide) for _ in range(d)] for _ in range(layout.count)]).reshape(layout.count, d)
+    times = rng.choice((1, LONGEST // d))
+    return [[times * x for x in row] for row in _gram(updates, public)]
+
+
+def _gram(updates: Any, public: Any) -> list[list[int]]:
+    """Exact inner products of rounded and clipped rows."""
+    rows = np.concatenate(
+        [np.clip(np.rint(updates), -(2**15), 2**15 - 1), np.clip(np.rint(public), -(2**31), 2**31 - 1)]
+    )
+    whole = rows.astype(np.int64).astype(object)
+    return [[int(x) for x in row] for row in whole.dot(whole.T)]
