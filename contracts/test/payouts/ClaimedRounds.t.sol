@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
+import {MerkleProof} from "@openzeppelin/contracts/utils/cryptography/MerkleProof.sol";
 import {IPayouts} from "../../src/interfaces/IPayouts.sol";
 import {Ending, MarketStorage} from "../../src/storage/MarketStorage.sol";
 import {Phase} from "../../src/types/Types.sol";
@@ -195,6 +196,51 @@ contract ClaimedRoundsTest is MarketScene {
         call = abi.encodeCall(market.claimTo, (project, 2, words, nodes, stranger, type(uint64).max, signature));
         _works(rival, call);
         vm.assertEq(token.balanceOf(stranger), 1);
+    }
+
+    /// @dev Whatever a claim is made of, it does what going through its items one after another says.
+    function testFuzz_Claim_WhenItemsAreArbitrary(uint256 seed) public {
+        ClaimItem[] memory items = new ClaimItem[](5);
+        for (uint256 i; i < 5; ++i) items[i] = _endedItem(uint32(1 + (seed >> 16 * i & 0xffff) % 600), 1);
+        uint256[] memory words = Packed.items(items);
+        bytes32[] memory nodes = Packed.proofs(items);
+        uint256 kind = seed >> 80 & 7;
+        uint256 at = seed >> 96 & 0xffff;
+        uint256 bit = 1 << (seed >> 112 & 0xff);
+        if (kind == 0) words[at % 5] ^= bit >> 96; // any of its 160 bits
+        else if (kind == 1) words[at % 5] = words[at % 5] & ~(uint256(0xff) << 152) | (bit & 7) << 152;
+        else if (kind == 2) nodes[at % nodes.length] ^= bytes32(bit);
+        else if (kind == 3) nodes = _first(nodes, at % nodes.length);
+        (bytes memory refusal, uint256 sum) = _plainly(words, nodes);
+        bytes memory call = abi.encodeCall(market.claim, (project, 2, words, nodes));
+        uint256 before = token.balanceOf(trainers[1]);
+        if (refusal.length != 0) _reverts(stranger, call, refusal);
+        else _works(stranger, call);
+        vm.assertEq(token.balanceOf(trainers[1]) - before, refusal.length != 0 ? 0 : sum);
+    }
+
+    /// @dev The error that a claim of member 2 deserves, or none and what it comes to.
+    function _plainly(uint256[] memory words, bytes32[] memory nodes) private view returns (bytes memory refusal, uint256 sum) {
+        uint256 used;
+        for (uint256 i; i < words.length; ++i) {
+            uint256 end = used + (words[i] >> 152);
+            if (end > nodes.length) return (_short(nodes.length, end), 0);
+            bytes32[] memory proof = new bytes32[](end - used);
+            for (uint256 k; k < proof.length; ++k) proof[k] = nodes[used + k];
+            used = end;
+            uint32 r = uint32(words[i] >> 120);
+            uint8 row = uint8(words[i] >> 112);
+            bytes32 leaf = bytes27(keccak256(abi.encode(keccak256(abi.encode(project, r, row, 2, uint112(words[i]))))));
+            bytes27 root = market.roundOf(project, r).payoutRoot;
+            if (root == 0 || MerkleProof.processProof(proof, leaf, _node) != root) {
+                return (abi.encodeWithSelector(IPayouts.ProofInvalid.selector, project, r, row), 0);
+            }
+            for (uint256 k; k < i; ++k) {
+                if (uint32(words[k] >> 120) != r) continue;
+                return (abi.encodeWithSelector(IPayouts.AlreadyClaimed.selector, project, 2, r), 0);
+            }
+            sum += uint112(words[i]);
+        }
     }
 
     // ---- scenes

@@ -19,12 +19,14 @@ import {
 } from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
 import {SuppliedScores} from "../../src/verification/SuppliedScores.sol";
-import {ClaimItem, CommitLeaf, CommitSignature, Opening, Packed, Row} from "./Packed.sol";
-import {CheatCodes} from "./Vm.sol";
+import {Contents} from "./Contents.sol";
+import {CommitLeaf, CommitSignature, Opening, Packed, Row} from "./Packed.sol";
+import {PayoutProofs} from "./PayoutProofs.sol";
+import {Signatures} from "./Signatures.sol";
 
 /// @notice A market with a token, a verifier and people in it. Signatures are made from the typed-data strings below,
 /// not with the contracts' own constants, so that a change of either is seen.
-abstract contract MarketFixture is CheatCodes {
+abstract contract MarketFixture is PayoutProofs, Signatures, Contents {
     uint256 internal constant START = 1_800_000_000;
     uint256 internal constant TRAINERS = 33;
     uint112 internal constant BUDGET = 1_000_000;
@@ -109,22 +111,6 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     // ---- people and money
-
-    function _people(uint256 firstKey, uint256 count) internal pure returns (uint256[] memory keys, address[] memory who) {
-        keys = new uint256[](count);
-        who = new address[](count);
-        for (uint256 i; i < count; ++i) {
-            uint256 key = firstKey + i;
-            address account = vm.addr(key);
-            uint256 at = i;
-            for (; at > 0 && who[at - 1] > account; --at) {
-                keys[at] = keys[at - 1];
-                who[at] = who[at - 1];
-            }
-            keys[at] = key;
-            who[at] = account;
-        }
-    }
 
     function _give(TestToken money, address to, uint256 amount) internal {
         money.mint(to, amount);
@@ -222,23 +208,6 @@ abstract contract MarketFixture is CheatCodes {
     }
 
     // ---- commitments
-
-    function _update(uint256 project, uint32 round, uint256 i) internal pure returns (bytes32) {
-        return keccak256(abi.encode("update", project, round, i));
-    }
-
-    function _salt(uint256 project, uint32 round, uint256 i) internal pure returns (bytes32) {
-        return keccak256(abi.encode("salt", project, round, i));
-    }
-
-    function _cid(bytes32 update) internal pure returns (Cid memory) {
-        return Cid(0x55, keccak256(abi.encode("cid", update)));
-    }
-
-    /// @dev The 36 bytes of a CID.
-    function _cidBytes(Cid memory cid) internal pure returns (bytes memory) {
-        return abi.encodePacked(uint8(1), cid.codec, uint8(0x12), uint8(0x20), cid.digest);
-    }
 
     function _opening(uint256 project, uint32 round, uint256 i) internal view returns (Opening memory) {
         bytes32 update = _update(project, round, i);
@@ -518,101 +487,7 @@ abstract contract MarketFixture is CheatCodes {
         _settle(project, round, n);
     }
 
-    // ---- claims
-
-    /// @dev Proof of leaf `index`: pairs sorted, an odd node moves up.
-    function _proof(bytes32[] memory level, uint256 index) internal pure returns (bytes32[] memory) {
-        return _proofBy(_pair, level, index);
-    }
-
-    /// @dev The same in a payout tree.
-    function _payoutProof(bytes32[] memory level, uint256 index) internal pure returns (bytes32[] memory) {
-        return _proofBy(_node, level, index);
-    }
-
-    function _proofBy(
-        function(bytes32, bytes32) pure returns (bytes32) parent,
-        bytes32[] memory level,
-        uint256 index
-    ) private pure returns (bytes32[] memory proof) {
-        proof = new bytes32[](8);
-        uint256 length;
-        while (level.length > 1) {
-            uint256 sibling = index ^ 1;
-            if (sibling < level.length) proof[length++] = level[sibling];
-            bytes32[] memory above = new bytes32[]((level.length + 1) / 2);
-            for (uint256 i; i < above.length; ++i) {
-                above[i] = 2 * i + 1 < level.length ? parent(level[2 * i], level[2 * i + 1]) : level[2 * i];
-            }
-            level = above;
-            index /= 2;
-        }
-        bytes32[] memory cut = new bytes32[](length);
-        for (uint256 i; i < length; ++i) cut[i] = proof[i];
-        return cut;
-    }
-
-    function _pair(bytes32 a, bytes32 b) internal pure returns (bytes32) {
-        return a < b ? keccak256(abi.encode(a, b)) : keccak256(abi.encode(b, a));
-    }
-
-    /// @dev A node of a payout tree: 27 bytes of the hash.
-    function _node(bytes32 a, bytes32 b) internal pure returns (bytes32) {
-        return bytes27(_pair(a, b));
-    }
-
-    function _payoutLeaves(uint256 project, uint32 round, Row[] memory rows, uint256[] memory pays)
-        internal
-        pure
-        returns (bytes32[] memory leaves)
-    {
-        leaves = new bytes32[](rows.length);
-        for (uint256 i; i < rows.length; ++i) {
-            bytes32 inner = keccak256(abi.encode(project, round, uint8(i), rows[i].member, pays[i]));
-            leaves[i] = bytes27(keccak256(abi.encode(inner)));
-        }
-    }
-
-    function _claimItem(uint256 project, uint32 round, Row[] memory rows, uint256[] memory pays, uint256 index)
-        internal
-        pure
-        returns (ClaimItem memory)
-    {
-        bytes32[] memory leaves = _payoutLeaves(project, round, rows, pays);
-        return ClaimItem(round, uint8(index), uint112(pays[index]), _payoutProof(leaves, index));
-    }
-
-    function _equalPays(uint256 n, uint256 pay) internal pure returns (uint256[] memory pays) {
-        pays = new uint256[](n);
-        for (uint256 i; i < n; ++i) pays[i] = pay;
-    }
-
-    // ---- signatures and phases
-
-    function _digest(string memory domain, address contract_, bytes32 struct_) internal view returns (bytes32) {
-        bytes32 separator = keccak256(
-            abi.encode(
-                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
-                keccak256(bytes(domain)),
-                keccak256("1"),
-                block.chainid,
-                contract_
-            )
-        );
-        return keccak256(abi.encodePacked(hex"1901", separator, struct_));
-    }
-
-    function _signature(uint256 key, bytes32 digest) internal pure returns (bytes memory) {
-        (uint8 v, bytes32 r, bytes32 s) = vm.sign(key, digest);
-        return abi.encodePacked(r, s, v);
-    }
-
-    /// @dev r and vs of EIP-2098.
-    function _compact(uint256 key, bytes32 digest) internal pure returns (bytes32 r, bytes32 vs) {
-        uint8 v;
-        (v, r, vs) = vm.sign(key, digest);
-        if (v == 28) vs |= bytes32(uint256(1) << 255);
-    }
+    // ---- phases
 
     function _assertPhase(uint256 project, uint32 round, Phase expected) internal view {
         vm.assertEq(uint256(market.phaseOf(project, round)), uint256(expected), "phase");
