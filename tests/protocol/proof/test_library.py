@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from cohort_protocol.proof.combination import combine_rows
 from cohort_protocol.proof.curve import GENERATOR, multiply
+from cohort_protocol.proof.library import library_status
 from cohort_protocol.scoring.kernel import StreamRow
 
 from tests.protocol.proof.plain import times
@@ -43,10 +44,17 @@ def test_where_it_is_missing_the_error_names_what_else_to_do() -> None:
         "from cohort_protocol.proof.errors import CurveLibraryMissing",
         "try: multiply(GENERATOR, 2)",
         "except CurveLibraryMissing as error: print(error.code, error)",
+        "from cohort_protocol.proof.library import library_status",
+        "print(library_status())",
     )
+    assert "\nmissing: the curve library mclbn256 1.3.5 does not load" in out
     assert out.startswith("curve-library-missing")
     for words in ("mclbn256==1.3.5", "container", "attested"):
         assert words in out
+
+
+def test_doctors_are_told() -> None:
+    assert library_status() == "mclbn256 1.3.5"
 
 
 def test_the_curve_is_right_whoever_loads_first() -> None:
