@@ -5,7 +5,7 @@ import {IDefaultPolicy} from "../interfaces/IDefaultPolicy.sol";
 import {Medians} from "./Medians.sol";
 import {Roots} from "./Roots.sol";
 import {
-    BASIS, COSINES, COUNT, KIN, LANES, LENGTH, NEAR, ONE, ROWS, Round, STRIDE, SUM, Table, UNIT
+    BASIS, COSINES, COUNT, KIN, LANES, LENGTH, NEAR, ONE, ROWS, Round, STRIDE, STRIDE_WORDS, SUM, Table, UNIT
 } from "./Table.sol";
 
 /// @title Cosines: rows at unit length
@@ -56,20 +56,21 @@ library Cosines {
         uint256 n = round.n;
         round.players = n;
         unchecked {
-            round.table = Table.reserve((n + 1) * (STRIDE / 32));
+            round.table = Table.reserve((n + 1) * STRIDE_WORDS);
             round.clips = Table.reserve(n);
             uint256 place = round.gram;
             uint256 record = round.table;
             uint256 step = rowBytes(round, 0); // a row has one entry less than the one before
             for (uint256 row; row < n; ++row) {
                 uint256 length = lengthAt(place, UPDATE_BYTES, row);
+                uint256 rows = 1 << row;
                 assembly ("memory-safe") {
                     mstore(record, 0) // SUM
                     mstore(add(record, LENGTH), length)
                     mstore(add(record, KIN), 0)
                     mstore(add(record, LANES), 0)
                     mstore(add(record, 0x120), 0) // the second word of lanes
-                    mstore(add(record, ROWS), shl(row, 1))
+                    mstore(add(record, ROWS), rows)
                     mstore(add(record, COUNT), 1)
                 }
                 place += step;

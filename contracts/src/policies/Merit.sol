@@ -59,6 +59,7 @@ library Merit {
     /// @dev Every score: agreement in parts of the average, or with values
     ///     f(z), z = belief value + (1 - belief) agreement, both capped; f(z) = 0 for z <= -w, (z + w)^2 / 4 w for |z| < w, else z
     /// times both gates, kinship, and what a group keeps, rounded down after each. |z| is below 2^34, no product reaches 2^128.
+    // slither-disable-next-line divide-before-multiply (rounding after each is the rule)
     function _scoreAll(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
         assembly ("memory-safe") {
             // 0 up to `from`, in full from there on by `span`. Of a median of 0 the limit: in full for what is above it.

@@ -27,6 +27,7 @@ uint256 constant SCORE = 0x280; // 30 fraction bits
 // after `Cosines.mirror`.
 uint256 constant COSINES = 0x2a0;
 uint256 constant STRIDE = 0x6a0;
+uint256 constant STRIDE_WORDS = 53;
 
 uint256 constant UNIT = 0x10000000000; // 1.0 of cosines: 2^40
 uint256 constant NOTHING = 0x100000; // a square below this part of it is nothing but rounding: 2^20
