@@ -33,17 +33,17 @@ abstract contract ReentrancyGuardTransient {
 
     // LOCKS
 
-    function _enter() private {
+    function _enterGuard() private {
         bytes32 slot = LOCK;
         uint256 entered;
         assembly ("memory-safe") {
             entered := tload(slot)
         }
         if (entered != 0) revert ReentrancyGuardReentrantCall();
-        _set(1);
+        _setGuard(1);
     }
 
-    function _set(uint256 value) private {
+    function _setGuard(uint256 value) private {
         bytes32 slot = LOCK;
         assembly ("memory-safe") {
             tstore(slot, value)

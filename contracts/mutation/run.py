@@ -68,8 +68,8 @@ def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> No
     folder = root / "src" / "mutation"
     folder.mkdir()
     modifiers = "".join(
-        f"    modifier nonReentrantUnless{n}() {{\n        if (Mutant.off({n})) _enter();\n        _;\n"
-        f"        if (Mutant.off({n})) _set(0);\n    }}\n\n"
+        f"    modifier nonReentrantUnless{n}() {{\n        if (Mutant.off({n})) _enterGuard();\n        _;\n"
+        f"        if (Mutant.off({n})) _setGuard(0);\n    }}\n\n"
         for n in locks
     )
     (folder / "Mutant.sol").write_text((HERE / "Mutant.sol").read_text().replace("    // LOCKS\n\n", modifiers))

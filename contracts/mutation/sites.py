@@ -14,8 +14,8 @@ from pathlib import Path
 
 SKIPPED_FOLDERS = {"interfaces", "types", "devnet"}
 CHECK_CALL = re.compile(
-    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Bn254\.check|RoundArgument\.check|Deposits\.pull"
-    r"|_closeNewestRound)"
+    r"^[ \t]*((?:_check\w*|_within|_atLeast|_increasing|TermsCheck\.check|Quorum\.check|Bn254\.check"
+    r"|RoundArgument\.check|Deposits\.pull|_closeNewestRound)"
     r"\([^;{}]*\);)[ \t]*(?=//|\n)",
     re.M,
 )
@@ -102,6 +102,7 @@ class Finder:
         self.edits: list[tuple[int, int, str]] = []
         self._conditions()
         self._checks()
+        self._breaks()
         self._locks()
 
     def _add(self, kind: str, start: int, end: int, plain: str) -> int:
@@ -163,6 +164,30 @@ class Finder:
                 continue
             number = self._add("check", start, end, "")
             self.edits.append((start, end, f"if (Mutant.off({number})) {{ {self.text[start:end]} }}"))
+
+    def _breaks(self) -> None:
+        """`if <condition> { break }` in assembly: what a loop looks at before it takes the next entry. A switch reads
+        the environment, so pure functions have none."""
+        for match in re.finditer(r"\bif (?=\w+\()", self.bare):
+            start = match.end()
+            end = closing(self.bare, self.bare.index("(", start))
+            if not re.match(r"\s*\{ break \}", self.bare[end:]) or self._in_pure(start):
+                continue
+            inner = _trim(self.bare, self.bare.index("(", start) + 1, end - 1)
+            clauses = split_top(self.bare, *inner, ",") if self.bare.startswith("or(", start) else []
+            pieces = []
+            for i, (a, b) in enumerate(clauses):
+                c, d = clauses[1 - i]
+                number = self._add("clause", start, end, self.text[c:d])
+                pieces.append(f"mul(iszero(eq(coinbase(), {number})), {self.text[a:b]})")
+            whole = f"or({', '.join(pieces)})" if pieces else self.text[start:end]
+            number = self._add("guard", start, end, "0")
+            self.edits.append((start, end, f"mul(iszero(eq(coinbase(), {number})), {whole})"))
+
+    def _in_pure(self, at: int) -> bool:
+        """Whether the function around `at` is pure."""
+        start = self.bare.rindex("function ", 0, at)
+        return re.search(r"\bpure\b", self.bare[start : self.bare.index("{", start)]) is not None
 
     def _locks(self) -> None:
         for match in re.finditer(r"\bnonReentrant\b", self.bare):
