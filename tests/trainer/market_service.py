@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 from urllib.parse import parse_qs, urlsplit
@@ -19,7 +19,7 @@ import numpy as np
 from cohort_protocol.chain.events import RoundSettled, UpdatesAdmitted, decode_receipt
 from cohort_protocol.chain.packed import CommitLeaf, Opening
 from cohort_protocol.chain.types import NextModel, Outcome
-from cohort_protocol.commitments import commit_message, encode_outcomes, sign
+from cohort_protocol.commitments import commit_message, commitment, encode_outcomes, openings_hash, sign
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.store import IpfsStore
@@ -30,8 +30,12 @@ from cohort_protocol.service.messages import (
     MarketInfo,
     ModelRef,
     ProjectState,
+    ReceiptedSet,
+    ReceiptedSets,
+    ReceiptView,
     RefusalView,
     RevealIntake,
+    RevealItem,
     RewardItem,
     Rewards,
     RoundView,
@@ -65,6 +69,8 @@ class MarketService:
         self.requests: list[tuple[str, str]] = []
         self.refusals: list[RefusalView] = []
         """What witnesses have against updates, shown with every round."""
+        self.receipted: list[ReceiptedSet] = []
+        """What witnesses have signed, for whoever posts reveals."""
         self.changed = threading.Condition()
         self.version = 1
         self.automatic = False
@@ -148,6 +154,8 @@ class MarketService:
             return self._take_commit(int(parts[4]), CommitIntake.model_validate_json(body))
         if parts[-1] == "reveals":
             return self._take_reveal(int(parts[4]), RevealIntake.model_validate_json(body))
+        if parts[-1] == "receipts":
+            return 200, ReceiptedSets(items=self.receipted).model_dump(mode="json")
         if parts[-1] == "rewards":
             if not self.scene.market.member_of(self.scene.project, parts[4]).known:
                 return problem(404, "not-found", "no such trainer")
@@ -300,22 +308,62 @@ class MarketService:
     def post_reveals(self) -> None:
         """Witnesses sign for every update that is on IPFS as it was committed to."""
         with self._planning:
-            number = self.scene.round_number()
-            intakes = [known[-1] for (round, _), known in self.reveals.items() if round == number]
-            intakes.sort(key=lambda intake: intake.member)
-            reveals = [
-                Opening(one.member, parse_bytes32(one.update), bytes(Cid.parse(one.cid)), parse_bytes32(one.salt))
-                for one in intakes
-            ]
-            for reveal in reveals:
-                assert self.store.get(Cid.from_bytes(reveal.cid), 1 << 20)
+            reveals = self._openings()
             everyone = (1 << len(reveals)) - 1
             receipts = [self.scene.receipt_of(witness, reveals, everyone) for witness in (0, 2)]
+            number = self.scene.round_number()
             request = self.scene.market.reveal(self.scene.project, number, self.scene.batch, reveals, receipts)
             receipt = self.scene.devnet.send(self.scene.aggregator, request)
             events = decode_receipt(receipt, self.scene.market.address)
             self.scene.admissions += [event.rows for event in events if isinstance(event, UpdatesAdmitted)]
         self.bump()
+
+    def sign_reveals(self, witnesses: Sequence[int] = (0, 2), refused: int = 0) -> None:
+        """Witnesses sign as for `post_reveals`, and nobody posts it. Bit i of `refused`: opening i."""
+        with self._planning:
+            reveals = self._openings()
+            everyone = (1 << len(reveals)) - 1
+            signed = [self.scene.receipt_of(one, reveals, everyone & ~refused, refused) for one in witnesses]
+            self.receipted = [
+                ReceiptedSet(
+                    openings_hash=to_hex(openings_hash(reveals)),
+                    reveals=[self._shown(one) for one in reveals],
+                    receipts=[
+                        ReceiptView(
+                            witness=self.scene.terms.witnesses[one.witness],
+                            endorsed=one.endorsed,
+                            refused=one.refused,
+                            signature=to_hex(one.signature),
+                        )
+                        for one in signed
+                    ],
+                )
+            ]
+
+    def _shown(self, one: Opening) -> RevealItem:
+        number, identity = self.scene.round_number(), self.scene.identity
+        promised = commitment(identity, self.scene.project, number, one.member, one.update, one.cid, one.salt)
+        return RevealItem(
+            trainer=self.trainer_of(one.member),
+            member=one.member,
+            commitment=to_hex(promised),
+            update=to_hex(one.update),
+            salt=to_hex(one.salt),
+            cid=str(Cid.from_bytes(one.cid)),
+        )
+
+    def _openings(self) -> list[Opening]:
+        """What was handed in for the newest round and is on IPFS."""
+        number = self.scene.round_number()
+        intakes = [known[-1] for (round, _), known in self.reveals.items() if round == number]
+        intakes.sort(key=lambda intake: intake.member)
+        reveals = [
+            Opening(one.member, parse_bytes32(one.update), bytes(Cid.parse(one.cid)), parse_bytes32(one.salt))
+            for one in intakes
+        ]
+        for reveal in reveals:
+            assert self.store.get(Cid.from_bytes(reveal.cid), 1 << 20)
+        return reveals
 
     def settle(self, scores: list[int] | None = None, move: int = 1) -> None:
         """Everyone scores the same unless told otherwise; the model moves by `move` units in every entry."""

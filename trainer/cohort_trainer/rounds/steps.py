@@ -15,10 +15,11 @@ import structlog
 from cohort_protocol.chain import TransactionReverted, TransactionSender
 from cohort_protocol.chain.errors import BroadcastRefused, InsufficientFunds
 from cohort_protocol.chain.events import LeafSkipped, RoundOpened
-from cohort_protocol.chain.packed import Batch
+from cohort_protocol.chain.packed import Batch, Opening
 from cohort_protocol.commitments import commit_message, commitment, derive_salt, sign
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.identifiers import parse_bytes32, to_hex
+from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.unixfs import cid_of
 from cohort_protocol.phases import Phase
 from cohort_protocol.service.errors import ServiceRefused
@@ -33,6 +34,7 @@ from cohort_trainer.journal import RoundJournal, RoundRecord
 from cohort_trainer.models import ModelSource
 from cohort_trainer.projects import VerifiedProject
 from cohort_trainer.rounds.facts import RoundFacts, reveal_is_final
+from cohort_trainer.rounds.own_reveals import own_reveal_due, usable
 from cohort_trainer.rounds.seats import Seat, Seats
 from cohort_trainer.rounds.training import LocalTraining
 
@@ -273,8 +275,10 @@ class RoundSteps:
         Raises `RecordBroken` if the update that was committed to is lost and cannot be made again.
         """
         forgotten = hints.forgot_reveal and hints.round == record.round
-        if record.reveal_refusal is not None or (record.revealed and not forgotten):
+        if record.reveal_refusal is not None:
             return Step.DONE
+        if record.revealed and not forgotten:
+            return self._reveal_by_ourselves(facts, record)
         if not reveal_is_final(self.connection, self.project, facts):
             return Step.AGAIN
         seat = self._seat(facts)
@@ -331,6 +335,39 @@ class RoundSteps:
             return Step.AGAIN
         self.journal.change(record, revealed=True)
         log.info("revealed", project=record.project, round=record.round, cid=record.cid)
+        return Step.DONE
+
+    def _reveal_by_ourselves(self, facts: RoundFacts, record: RoundRecord) -> Step:
+        """Posts the reveal that the aggregator does not, as soon as that is late and a quorum has signed."""
+        view, number, member = facts.view, record.round, record.member
+        assert view is not None
+        if facts.now < own_reveal_due(view.reveal_start, view.reveal_end, 0, 1):
+            return Step.DONE
+        seat = self._seat(facts)
+        if seat is None or seat.resolved:
+            return Step.DONE
+        opening = Opening(member, parse_bytes32(record.update), bytes(Cid.parse(record.cid)), self.salt_of(number))
+        try:
+            sets = self.connection.service.receipts(record.project, number).items
+        except (ServiceRefused, Unavailable) as error:
+            log.warning("receipts-unavailable", project=record.project, round=number, detail=str(error))
+            return Step.AGAIN
+        signed = [found for one in sets if (found := usable(self.project, number, opening, one)) is not None]
+        if not signed:
+            return Step.AGAIN
+        best = max(signed, key=lambda found: len(found.openings))
+        place = best.openings.index(opening)
+        if facts.now < own_reveal_due(view.reveal_start, view.reveal_end, place, len(best.openings)):
+            return Step.AGAIN
+        batch = self.seats.batch(number, view)
+        request = self.connection.market.reveal(record.project, number, batch, best.openings, best.receipts)
+        log.info("revealing-on-chain", project=record.project, round=number, updates=len(best.openings))
+        try:
+            self.sender.execute(request, f"reveal {record.project}/{number} {best.digest.hex()[:16]}")
+        except (TransactionReverted, InsufficientFunds, BroadcastRefused) as error:
+            log.warning("reveal-waits-for-chain", project=record.project, round=number, detail=str(error))
+            return Step.AGAIN
+        log.info("revealed-on-chain", project=record.project, round=number, updates=len(best.openings))
         return Step.DONE
 
     def _update_bytes(self, facts: RoundFacts, record: RoundRecord) -> bytes:
