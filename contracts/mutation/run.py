@@ -29,8 +29,8 @@ HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE.parent
 GUARD = "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol"
 # Gas is other with switches in the code; invariants are the second attempt on what the unit tests let live.
-LEFT_OUT = "test/{gas,invariant}/*"
-INVARIANTS = "test/invariant/*"
+LEFT_OUT = "test/{gas,invariants}/*"
+INVARIANTS = "test/invariants/*"
 SLOW = ["test_Settle_When200RoundsHaveRunAndAThousandTrainersHaveLeft"]  # looks at gas, for nine seconds
 SEQUENCES = "40"
 TIMEOUT_S = 600

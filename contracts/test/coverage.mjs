@@ -14,7 +14,7 @@ const report = join(folder, "lcov.info");
 
 const forge = spawnSync(
   join(contracts, "compiler", "forge"),
-  ["coverage", "--report", "lcov", "--report-file", report, "--no-match-path", "test/{gas,invariant}/*",
+  ["coverage", "--report", "lcov", "--report-file", report, "--no-match-path", "test/{gas,invariants}/*",
     "--no-match-test", "test_Code_WhenItIsDeployed", // sizes are of optimised code
     "--out", join(folder, "out"), "--cache-path", join(folder, "cache")],
   { cwd: contracts, encoding: "utf8", maxBuffer: 1 << 28, env: { ...process.env, FOUNDRY_FUZZ_RUNS: "32" } },

@@ -25,7 +25,7 @@ function run(seed, sequences, depth, report) {
     COHORT_INVARIANT_PART: "1",
   };
   const forge = join(contracts, "compiler", "forge");
-  const child = spawn(forge, ["test", "--match-path", "test/invariant/*", "--fuzz-seed", String(seed), "-vv"], {
+  const child = spawn(forge, ["test", "--match-path", "test/invariants/*", "--fuzz-seed", String(seed), "-vv"], {
     cwd: contracts,
     env: environment,
   });
