@@ -32,7 +32,9 @@ from cohort_protocol.round_inputs import RoundInputs, RoundInputsInvalid, round_
 from cohort_protocol.scoring import Policy, policy_by_name
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
 
-SEALED = "updates are sealed for the project's readers: the proof stands for what an outsider cannot compute again"
+SEALED = (
+    "private: updates are sealed for the project's readers; the proof stands for what nobody else can compute again"
+)
 """Why a check does not apply to a private project."""
 
 T = TypeVar("T")

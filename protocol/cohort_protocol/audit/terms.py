@@ -12,6 +12,7 @@ from cohort_protocol.chain.types import Profile, ProjectTerms
 from cohort_protocol.identifiers import parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.scoring import check_needs
+from cohort_protocol.sealing.project import check_readers
 from cohort_protocol.standing import standing_weight
 
 
@@ -74,6 +75,7 @@ def spec(case: ProjectCase) -> Result:
     document, found = case.spec.get(), case.terms
     policy = case.policy()
     check_needs(document.policy.name, batches=any(found.validation_root))
+    check_readers(document, found)
     problems = [
         f"{what} is {in_spec} in the spec and {on_chain} in the terms"
         for what, in_spec, on_chain in (
@@ -87,7 +89,8 @@ def spec(case: ProjectCase) -> Result:
     ]
     return agreed(
         problems,
-        f"{document.title!r}: {document.model.family} of {found.dimension} parameters, policy {policy.name}",
+        f"{document.title!r}: {document.model.family} of {found.dimension} parameters, policy {policy.name}, "
+        f"{'private, ' if document.private else ''}{document.settlement} rounds",
         cid=str(case.spec_cid),
         policy=policy.name,
         policy_hash=to_hex(found.policy_hash),

@@ -32,6 +32,8 @@ from cohort_protocol.learning.data import Dataset
 from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs, round_inputs
 from cohort_protocol.scoring import policy_by_name
+from cohort_protocol.sealing.project import Sealing, sealing_of
+from cohort_protocol.sealing.readers import public_key
 from cohort_protocol.spec import DataSpec, ModelSpec, PolicySpec, ProjectSpec
 from cohort_protocol.update import encode_model, encode_update
 from eth_account.signers.local import LocalAccount
@@ -59,6 +61,7 @@ class RealScene(Scene):
     paid: dict[int, RoundSettled] = field(default_factory=dict)
     rows_of: dict[int, list] = field(default_factory=dict)
     scheme: CommitmentScheme = KECCAK
+    sealing: Sealing = field(default_factory=lambda: Sealing(None, b""))
 
     @classmethod
     def make(
@@ -70,6 +73,7 @@ class RealScene(Scene):
         batches: bool = False,
         scheme: CommitmentScheme = KECCAK,
         policy: str | None = None,
+        private: bool = False,
         **changes,
     ) -> RealScene:
         """Everybody has joined, nothing has run."""
@@ -91,6 +95,7 @@ class RealScene(Scene):
             data=DATA,
             policy=PolicySpec(name=policy),
             settlement=scheme.settlement,
+            readers=_readers(devnet) if private else [],
         )
         cards = [card_of(batch, number) for number, batch in enumerate(drawn, 1)]
         terms = {
@@ -104,6 +109,7 @@ class RealScene(Scene):
         }
         scene = cls.create(devnet, trainers=trainers, **terms)
         scene.store, scene.spec, scene.batches, scene.scheme = store, spec, drawn, scheme
+        scene.sealing = sealing_of(spec, scene.identity.chain_id, scene.identity.market, scene.project)
         return scene
 
     # -- what a trainer makes
@@ -115,11 +121,16 @@ class RealScene(Scene):
             common = np.random.default_rng(key[0]).normal(size=self.spec.model.dimension)
             own = np.random.default_rng(int(trainer.address[2:12], 16) + key[0]).normal(size=common.size)
             update = np.rint(300 * (common + own)).astype(np.int16)
-            cid = self.store.put(encode_update(update))
+            cid = self.store.put(self.sealing.published(encode_update(update), bytes(trainer.key)))
             self.updates[key] = Opening(
                 self.number_of(trainer), self.scheme.update(update), bytes(cid), self.salt_of(trainer)
             )
         return self.updates[key]
+
+    @property
+    def opened(self) -> IpfsStore:
+        """The store as the aggregator reads it."""
+        return self.sealing.opened(self.store, bytes(self.aggregator.key))
 
     # -- steps of a round
 
@@ -178,7 +189,7 @@ class RealScene(Scene):
 
     def compute(self) -> Recomputed:
         """The running round's true outcome, published."""
-        done = recompute(self.inputs(), self.store, scheme=self.scheme)
+        done = recompute(self.inputs(), self.opened, scheme=self.scheme)
         self.store.put(done.bundle_bytes)
         self.store.put(done.model_bytes)
         return done
@@ -237,6 +248,12 @@ class RealScene(Scene):
         """Where the embedded store keeps the block of a CID."""
         name = str(cid)
         return self.store.root / "blocks" / name[-3:-1] / name
+
+
+def _readers(devnet: Devnet) -> list[str]:
+    """Public keys of those whom the scene's terms name."""
+    people = [*(devnet.account("witness", index) for index in range(3)), devnet.account("aggregator")]
+    return [to_hex(public_key(bytes(one.key))) for one in people]
 
 
 def _draw() -> list[Dataset]:

@@ -68,20 +68,20 @@ class ProvenScene(RealScene):
     words: int = 2
 
     @classmethod
-    def begin(cls, proven: ProvenDevnet, home: Path, batches: bool = False) -> ProvenScene:
+    def begin(cls, proven: ProvenDevnet, home: Path, **how) -> ProvenScene:
         deployment = proven.devnet.deployment
         terms = {
             "verifier": deployment.proven_verifier,
             "verifier_code_hash": parse_bytes32(deployment.code_hashes["ProvenVerifier"]),
         }
         # The policy that the verifier runs reads batches where there are some.
-        return cls.make(proven.devnet, home, batches=batches, scheme=KzgScheme(proven.srs), policy="default", **terms)
+        return cls.make(proven.devnet, home, scheme=KzgScheme(proven.srs), policy="default", **how, **terms)
 
     def evidence_of(self, bundle: RoundBundle, cid: Cid) -> bytes:
         """A proof of what is true, whatever the bundle says besides."""
         true = self.compute().bundle
         statement = round_statement(true, self.terms.verifier)
-        proof = prove(self.scheme.srs, statement, round_vectors(true, self.store, self.scheme), threads=1)
+        proof = prove(self.scheme.srs, statement, round_vectors(true, self.opened, self.scheme), threads=1)
         model = parse_bytes32(bundle.next_model.commitment), bytes(Cid.parse(bundle.next_model.cid))
         message = model_bytes_message(self.identity, self.project, self.round_number(), *model, bytes(cid))
         words = [(index, sign(message, self.witnesses[index])) for index in range(self.words)]
@@ -165,6 +165,19 @@ def test_a_model_that_was_dropped_leaves_the_one_before(proven: ProvenDevnet, tm
     found = scene.audit(srs=proven.file)
     assert not_true(found) == {}
     assert "1 were dropped" in states(found, State.TRUE)["model-receipts"]
+
+
+def test_a_private_project_is_checked_without_its_updates(proven: ProvenDevnet, tmp_path: Path) -> None:
+    scene = ProvenScene.begin(proven, tmp_path, private=True)
+    scene.run()
+    found = scene.audit(srs=proven.file)
+    assert not_true(found) == {}
+    absent = states(found, State.ABSENT)
+    for name in ("outcome", "scores", "next-model"):
+        assert absent[f"{name} of round 1"].startswith("private: "), name
+    trues = states(found, State.TRUE)
+    assert "(3 updates are sealed)" in trues["files of round 1"]
+    assert {"proof of round 1", "proven-scores of round 1", "policy of round 1", "pay of round 1"} <= set(trues)
 
 
 # --- calldata that is not what was settled ----------------------------------------------------------------------------
