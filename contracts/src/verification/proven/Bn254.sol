@@ -83,7 +83,8 @@ library Bn254 {
     /// has the precompile.
     function isSecond(uint256[4] memory point) internal view returns (bool) {
         if (point[0] | point[1] | point[2] | point[3] == 0) return false;
-        if (point[0] == G2_X_IM && point[1] == G2_X_RE && point[2] == G2_Y_IM && point[3] == G2_Y_RE) return false;
+        bytes32 generator = keccak256(abi.encode(G2_X_IM, G2_X_RE, G2_Y_IM, G2_Y_RE));
+        if (keccak256(abi.encode(point)) == generator) return false;
         (bool done, bytes memory answer) =
             address(8).staticcall{gas: ONE_PAIR}(abi.encode(uint256(0), uint256(0), point));
         return done && answer.length == 32 && abi.decode(answer, (uint256)) == 1;

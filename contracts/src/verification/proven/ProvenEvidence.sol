@@ -70,10 +70,10 @@ library ProvenEvidence {
 
     /// @param posted whether the round has public rows, and so the evidence a card.
     function read(bytes calldata evidence, bool posted) internal pure returns (Evidence memory e) {
-        _atLeast(evidence, COUNTS);
         uint256 at = _start(evidence);
         unchecked {
-            // Offsets of calldata, and counts of at most 255 each: nothing here comes near 2^256.
+            // Offsets of calldata, and counts of at most 255 each: nothing here comes near 2^256. What is read beyond the end of a
+            // short evidence makes it no longer.
             e.receipts.count = _byteAt(at);
             e.hintBytes = _byteAt(at + 1) << 8 | _byteAt(at + 2);
             e.calls = _byteAt(at + 3);
