@@ -29,6 +29,7 @@ from cohort_protocol.commitments import ZERO32, MarketId
 from cohort_protocol.identifiers import RoundKey, parse_bytes32, to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
+from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.architecture import parse_architecture
 from cohort_protocol.learning.batches import BatchTree, card_of, draw_batches, encode_batch
 from cohort_protocol.learning.data import Dataset
@@ -37,6 +38,8 @@ from cohort_protocol.proof.project_srs import scheme_of
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.srs import open_srs
 from cohort_protocol.scoring import policy_by_name
+from cohort_protocol.sealing.project import Sealing, sealing_of
+from cohort_protocol.sealing.readers import public_key
 from cohort_protocol.service.messages import (
     CommitIntake,
     ModelRef,
@@ -143,15 +146,24 @@ class Stage:
         policy: str = "peer",
         batches: bool = False,
         srs: Path | None = None,
+        private: bool = False,
         **terms: Any,
     ) -> Stage:
         """Creates and funds a project, and lets everybody join.
 
         rivals: the project names a second aggregator. bonds: so many are in the account of each aggregator.
         batches: the owner has a validation batch for every round. srs: the project is proven, with this reference
-        string; the chain's market needs a verifier for it.
+        string; the chain's market needs a verifier for it. private: updates are sealed for witnesses and aggregators.
         """
         store = EmbeddedStore(home / "ipfs")
+        witnesses = by_address([devnet.account("witness", index) for index in range(3)])
+        owner, aggregator, rival = (
+            devnet.account("owner"),
+            devnet.account("aggregator"),
+            devnet.account("aggregator", 1),
+        )
+        aggregators = by_address([aggregator, rival] if rivals else [aggregator])
+        readers = [f"0x{public_key(bytes(one.key)).hex()}" for one in (*witnesses, *aggregators)]
         config = {"hidden": [8]}
         dimension = parse_architecture("mlp", config, DATA).dimension if batches else DIMENSION
         model = np.random.default_rng(1).integers(-(2**30), 2**30, dimension)
@@ -171,15 +183,9 @@ class Stage:
             data=DATA,
             policy=PolicySpec(name=policy),
             settlement=settlement,
+            readers=readers if private else [],
         )
         spec_cid = store.put(spec.to_bytes())
-        witnesses = by_address([devnet.account("witness", index) for index in range(3)])
-        owner, aggregator, rival = (
-            devnet.account("owner"),
-            devnet.account("aggregator"),
-            devnet.account("aggregator", 1),
-        )
-        aggregators = by_address([aggregator, rival] if rivals else [aggregator])
         slots = terms.get("slots", max(4, trainers))
         fields: dict[str, Any] = {
             "spec_digest": spec_cid.digest,
@@ -270,6 +276,15 @@ class Stage:
         return scheme_of(self.spec.settlement, None if self.srs is None else open_srs(self.srs))
 
     @property
+    def sealing(self) -> Sealing:
+        """How the project's updates are published."""
+        return sealing_of(self.spec, self.identity.chain_id, self.identity.market, self.project)
+
+    def store_of(self, reader: LocalAccount) -> IpfsStore:
+        """The store as the holder of a key reads it."""
+        return self.sealing.opened(self.store, bytes(reader.key))
+
+    @property
     def database(self) -> Database:
         return self.parts.database
 
@@ -326,7 +341,7 @@ class Stage:
             values = np.rint(300 * (shared + 0.5 * own)).astype(np.int16)
             found = self.updates[number, trainer.address] = Update(
                 values,
-                self.store.put(encode_update(values)),
+                self.store.put(self.sealing.published(encode_update(values), bytes(trainer.key))),
                 self.scheme.update(values),
                 commitments.derive_salt(bytes(trainer.key), self.identity, self.project, number),
             )
@@ -428,9 +443,12 @@ class Stage:
         """What these witnesses (default: two) find, through the API's intake."""
         found = self.history().round(self.project, self.round)
         assert found is not None
-        checker = RevealChecker(RevealRules(self.identity, self.terms.dimension, self.scheme), self.store)
-        digest = check_set(reveals, found[0].trainers)
+        rules, digest = (
+            RevealRules(self.identity, self.terms.dimension, self.scheme),
+            check_set(reveals, found[0].trainers),
+        )
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
+            checker = RevealChecker(rules, self.store_of(witness))
             findings = checker.check(self.key, reveals, found[1].commitments())
             receipt = make_receipt(witness, self.identity, self.key, digest, reveals, findings)
             receipts_service.record_receipt(database or self.database, self.identity, self.project, self.round, receipt)
@@ -462,8 +480,8 @@ class Stage:
 
     def sign_settlement(self, proposal: SettlementProposal, witnesses: Sequence[LocalAccount] | None = None) -> None:
         """These witnesses (default: two) check the proposal and sign, through the API's intake."""
-        statement = check_proposal(proposal, self.inputs(), self.store, self.scheme)
         for witness in self.witnesses[:2] if witnesses is None else witnesses:
+            statement = check_proposal(proposal, self.inputs(), self.store_of(witness), self.scheme)
             signature = make_signature(witness, self.identity, statement, proposal.bundle_cid, self.spec.settlement)
             settlements_service.record_signature(self.database, self.identity, self.project, self.round, signature)
 

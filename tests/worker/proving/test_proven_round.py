@@ -48,8 +48,8 @@ def stage(proven_devnet: Devnet, srs_file: Path, tmp_path: Path) -> Iterator[Sta
 
 def sign_rows(stage: Stage) -> None:
     rows = proposed(stage)
-    checker = RowsChecker(stage.store)
     for witness in stage.witnesses[:2]:
+        checker = RowsChecker(stage.store_of(witness))
         checker.check(rows, stage.inputs(), stage.spec, stage.scheme)
         word = make_rows_signature(witness, stage.identity, stage.key, to_hex(rows))
         rows_service.record_signature(stage.database, stage.identity, stage.project, stage.round, word)
