@@ -46,7 +46,12 @@ def main() -> int:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with tempfile.TemporaryDirectory(prefix="cohort-overhead-") as folder:
         settings = DemoSettings(
-            report=Path(folder), rounds=3 if options.quick else 10, trainers=1, cheaters=0, seed=options.seed
+            settlement="attested",
+            report=Path(folder),
+            rounds=3 if options.quick else 10,
+            trainers=1,
+            cheaters=0,
+            seed=options.seed,
         )
         report, training = measure(settings)
     rows = rows_of(report, training)

@@ -44,8 +44,9 @@ class Check:
     problem: str = ""
 
 
-def run_preflight(folder: Path, trainers: int, ports: Sequence[int] = ()) -> list[Check]:
-    """All checks. `folder`: where the run will write; `ports`: those that must be free (0 is always)."""
+def run_preflight(folder: Path, trainers: int, ports: Sequence[int] = (), *, proven: bool = False) -> list[Check]:
+    """All checks. `folder`: where the run will write; `ports`: those that must be free (0 is always); `proven`: whether
+    rounds are to prove themselves."""
     return [
         check_python(),
         check_node(),
@@ -53,6 +54,7 @@ def run_preflight(folder: Path, trainers: int, ports: Sequence[int] = ()) -> lis
         check_disk(folder),
         check_memory(trainers),
         check_anvil(),
+        *([check_curve()] if proven else []),
         *(check_port(port) for port in ports if port),
     ]
 
@@ -135,6 +137,17 @@ def check_anvil(root: Path | None = None) -> Check:
     except AnvilMissing as error:
         return Check("Anvil", "missing", str(error))
     return Check("Anvil", str(binary))
+
+
+def check_curve() -> Check:
+    """The curve library, which has no wheel for some platforms."""
+    from cohort_protocol.proof.library import library
+
+    try:
+        library()
+    except CohortError as error:
+        return Check("curve library", "missing", f"{error}. `cohort demo --settlement attested` needs none")
+    return Check("curve library", "loads")
 
 
 def check_port(port: int) -> Check:

@@ -11,10 +11,23 @@ from pathlib import Path
 import pytest
 from cohort_devnet import preflight
 from cohort_devnet.preflight import PreflightFailed, free_port, require, run_preflight
+from cohort_protocol.proof.errors import CurveLibraryMissing
 
 
 def test_this_machine_passes(tmp_path: Path) -> None:
-    require(run_preflight(tmp_path / "not" / "there" / "yet", 1, [0, free_port()]))
+    require(run_preflight(tmp_path / "not" / "there" / "yet", 1, [0, free_port()], proven=True))
+
+
+def test_without_the_curve_library_there_is_still_an_attested_market(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def missing() -> None:
+        raise CurveLibraryMissing("no wheel")
+
+    monkeypatch.setattr("cohort_protocol.proof.library.library", missing)
+    with pytest.raises(PreflightFailed, match=r"no wheel.*--settlement attested"):
+        require(run_preflight(tmp_path, 1, proven=True))
+    require(run_preflight(tmp_path, 1))
 
 
 def test_a_port_in_use_is_named() -> None:

@@ -15,8 +15,8 @@ from cohort_devnet.demo.report import Report
 from cohort_devnet.watchdog import processes_of_run
 
 RUN_SECONDS = 240
-SIZE = ("--rounds", "3", "--trainers", "5", "--cheaters", "2", "--seed", "7")
-"""The market that the tests of this folder run: small, and every run of it must give the same models."""
+SIZE = ("--settlement", "attested", "--rounds", "3", "--trainers", "5", "--cheaters", "2", "--seed", "7")
+"""The attested market that the tests of this folder run: small, and every run of it must give the same models."""
 
 
 def until(condition: Callable[[], bool], seconds: float, what: str) -> None:

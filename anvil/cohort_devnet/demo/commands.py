@@ -11,7 +11,7 @@ from cohort_protocol.errors import CohortError, InvalidInput
 from rich.console import Console
 
 DEFAULT_REPORT = Path("demo-report")
-DEFAULT_SETTLEMENT = "attested"
+DEFAULT_SETTLEMENT = "proven"
 
 
 def demo(
@@ -45,7 +45,8 @@ def demo(
     """Run a whole market on this machine: an owner pays, trainers train on their own data, cheats earn nothing.
 
     Starts a local chain, a block store, the API, the worker, three witnesses and every trainer as processes of their
-    own, and ends them all. Exits 0 only if every round ran and all money adds up.
+    own, and ends them all. Rounds prove themselves: the contract checks a proof of each outcome; with --settlement
+    attested it checks witnesses' signatures instead. Exits 0 only if every round ran and all money adds up.
 
     Examples:
 
@@ -105,7 +106,8 @@ def _run(settings, console: Console, quiet: bool) -> bool:
     from cohort_devnet.preflight import require, run_preflight
     from cohort_devnet.supervisor import Supervisor
 
-    require(run_preflight(settings.report, settings.trainers, [settings.port]))
+    proven = settings.settlement == "proven"
+    require(run_preflight(settings.report, settings.trainers, [settings.port], proven=proven))
     prepare_folder(settings)
     display = make_display(console, quiet)
     with Supervisor(settings.run_folder, notify=announce(display)) as supervisor:

@@ -137,8 +137,8 @@ class Proof(ReportPart):
     """Of the proof; null if attested."""
     evidence_bytes: int | None = None
     """Of all that the contract's verifier read: proof, Gram matrix, points, rows, receipts; null if attested."""
-    receipts: int = 0
-    """Witnesses who vouched for the next model's bytes by the settlement; if attested, who signed the outcome."""
+    receipts: int | None = None
+    """Witnesses who vouched for the next model's bytes by the settlement; null if attested."""
 
 
 class Round(ReportPart):

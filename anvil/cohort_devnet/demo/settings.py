@@ -61,7 +61,7 @@ class DemoSettings:
     database_url: str | None = None
     broker_url: str | None = None
     port: int = 0
-    settlement: str = "attested"
+    settlement: str = "proven"
     """What rounds rest on: `proven` (a proof that the contract checks) or `attested` (witnesses' signatures)."""
     keep: bool = False
     drama: bool = False
