@@ -14,6 +14,7 @@ from cohort_backend.health import endpoints as health
 from cohort_backend.middleware import AccessLog, BodyLimit
 from cohort_backend.migrations import upgrade
 from cohort_backend.parts import build_parts, service_version
+from cohort_backend.policies import endpoints as policies
 from cohort_backend.projects import endpoints as projects
 from cohort_backend.proofs import endpoints as proofs
 from cohort_backend.public_rows import endpoints as public_rows
@@ -53,8 +54,9 @@ def create_app(settings: ApiSettings) -> FastAPI:
         openapi_url="/openapi.json",
     )
     app.state.parts = parts
-    for router in (chain, projects, rounds, updates, public_rows, settlements, proofs, trainers, rewards, health):
-        app.include_router(router.router)
+    domains = (chain, policies, projects, rounds, updates, public_rows, settlements, proofs, trainers, rewards, health)
+    for domain in domains:
+        app.include_router(domain.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(AccessLog)  # the outermost

@@ -309,6 +309,19 @@ BUNDLE = RoundBundle(
     next_model=PublishedModel(commitment=NEXT_MODEL.commitment, cid=NEXT_MODEL.cid),
 )
 
+POLICY_ENTRY = m.PolicyEntryView(
+    name="multi-krum",
+    title="Multi-Krum",
+    paper="Blanchard et al., NeurIPS 2017",
+    settles=True,
+    needs=["gram"],
+    uses=[],
+    pays="chosen rows equally, the others nothing",
+    when="Data alike for all, a known share of attackers; drops honest rows that differ.",
+    parameters=[m.PolicyParameterView(name="byzantine_bps", default=3000, low=0, high=4999)],
+)
+POLICIES = m.PolicyListing(policies=[POLICY_ENTRY])
+
 LIVE = m.Health(status="live", version="0.1.0")
 READY = m.Health(
     status="ready",

@@ -55,6 +55,20 @@ def test_a_spec_file_is_rehearsed_in_words_and_numbers(spec: Path) -> None:
     assert "one data owner under 3 names earned" in result.output
 
 
+def test_a_project_on_chain_is_rehearsed_through_a_home(stage) -> None:
+    home = stage.home(stage.scene.owner, "owner")
+    result = run(stage.scene.project, "--home", home.root, "--attack", "noise", "--json", *QUICK)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["title"] == stage.plan.spec.title
+    assert found["policy"] == stage.plan.spec.policy.name
+    assert found["trainers"] == stage.plan.terms.slots
+    assert [each["attack"] for each in found["attacks"]] == ["noise"]
+    absent = run(stage.scene.project + 7, "--home", home.root, "--attack", "noise", *QUICK)
+    assert absent.exit_code != 0
+    assert "Traceback" not in absent.output
+
+
 def test_json_and_the_page_say_the_same(spec: Path, tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     result = run(spec, "--attack", "alie:z=1", "--json", "--report", page, *QUICK)

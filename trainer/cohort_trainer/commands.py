@@ -376,9 +376,7 @@ def verdict(
         symbol, decimals = token.symbol(), token.decimals()
         shown = [one for one in found.trainers if everybody or one.verdict.trainer == trainer.address]
     if as_json:
-        items = [{**one.verdict.model_dump(mode="json"), "pay": str(one.pay)} for one in shown]
-        described = {"project": project, "round": found.round, "bundle": str(found.bundle)}
-        print(json.dumps({**described, "judged_by": found.judged_by, "verdicts": items}))
+        print(json.dumps(found.as_json(shown)))
         return
     print(f"Round {project}/{found.round}, judged by {found.judged_by}")
     if not shown:

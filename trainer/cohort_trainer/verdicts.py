@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from cohort_protocol.bundle import FALLBACK_WORDS, MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.chain.events import RoundSettled
@@ -43,6 +45,17 @@ class JudgedRound:
     """What the scores rest on, in words."""
     trainers: tuple[JudgedTrainer, ...]
     """In order of admission."""
+
+    def as_json(self, shown: Sequence[JudgedTrainer] | None = None) -> dict[str, Any]:
+        """For `--json`: every trainer's verdict, or those that are to be shown."""
+        items = self.trainers if shown is None else shown
+        return {
+            "project": self.project,
+            "round": self.round,
+            "bundle": str(self.bundle),
+            "judged_by": self.judged_by,
+            "verdicts": [{**one.verdict.model_dump(mode="json"), "pay": str(one.pay)} for one in items],
+        }
 
 
 def judged_round(connection: Connection, project: int, round: int | None = None) -> JudgedRound:

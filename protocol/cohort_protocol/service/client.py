@@ -11,6 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from typing import Self, TypeVar
+from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, ValidationError
@@ -30,6 +31,8 @@ from cohort_protocol.service.messages import (
     Health,
     MarketInfo,
     ModelReceiptIntake,
+    PolicyEntryView,
+    PolicyListing,
     Problem,
     ProjectDraft,
     ProjectList,
@@ -118,6 +121,16 @@ class ServiceClient:
     def market(self) -> MarketInfo:
         """GET /v1/market."""
         return self._get("/v1/market", MarketInfo)
+
+    def policies(self) -> PolicyListing:
+        """GET /v1/policies: the rules that this service's workers can apply."""
+        return self._get("/v1/policies", PolicyListing)
+
+    def policy(self, name: str) -> PolicyEntryView:
+        """GET /v1/policies/{name}. Raises `ServiceRefused` for a name that there is not."""
+        entry = self._get(f"/v1/policies/{quote(name, safe='')}", PolicyEntryView)
+        _check_subject("policy", entry.name, name)
+        return entry
 
     def trainer(self, address: str) -> TrainerView:
         """GET /v1/trainers/{address}: standing across projects."""

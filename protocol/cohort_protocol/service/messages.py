@@ -474,6 +474,38 @@ class PartHealth(Message):
     """Name and version, or what is wrong."""
 
 
+class PolicyParameterView(Message):
+    """A parameter that a spec may set: a whole number in low .. high."""
+
+    name: str
+    default: int
+    low: int
+    high: int
+
+
+class PolicyEntryView(Message):
+    """A rule that projects can be paid by, or a score for reports."""
+
+    name: str
+    """For `policy.name` of a spec."""
+    title: str
+    paper: str
+    settles: bool
+    """Whether a project may be paid by it."""
+    needs: list[str]
+    uses: list[str]
+    """What it reads where it is there."""
+    pays: str
+    when: str
+    parameters: list[PolicyParameterView]
+
+
+class PolicyListing(Message):
+    """GET /v1/policies."""
+
+    policies: list[PolicyEntryView]
+
+
 class Health(Message):
     """GET /health/live and /health/ready. Ready: HTTP 200 if all parts are, else 503."""
 

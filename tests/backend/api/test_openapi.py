@@ -14,6 +14,8 @@ ENDPOINTS = {
     "GET /health/live",
     "GET /health/ready",
     "GET /v1/market",
+    "GET /v1/policies",
+    "GET /v1/policies/{name}",
     "GET /v1/projects",
     "GET /v1/projects/{project}",
     "GET /v1/projects/{project}/rounds",

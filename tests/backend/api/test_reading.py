@@ -20,8 +20,11 @@ from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.payout import payout_leaf, verify_proof
 from cohort_protocol.phases import Phase
+from cohort_protocol.scoring import catalogue
 from cohort_protocol.service.messages import (
     MarketInfo,
+    PolicyEntryView,
+    PolicyListing,
     ProjectList,
     ProjectState,
     ProjectView,
@@ -338,3 +341,14 @@ def test_anybody_can_post_a_reveal_with_what_witnesses_signed(service: Service, 
 def test_unknown_ids_are_404(service: Service, path: str) -> None:
     answer = service.http.get(path)
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown-project")
+
+
+def test_policies_are_those_of_the_catalogue(service: Service) -> None:
+    listed = _get(service, "/v1/policies", PolicyListing)
+    assert [entry.model_dump() for entry in listed.policies] == [entry.as_json() for entry in catalogue()]
+    default = _get(service, "/v1/policies/default", PolicyEntryView)
+    assert default == listed.policies[0]
+    assert {one.name for one in default.parameters} >= {"memory_bps", "share_cap_bps"}
+    missing = service.http.get("/v1/policies/krum-of-krums")
+    assert (missing.status_code, missing.json()["code"]) == (404, "unknown-policy")
+    assert "multi-krum" in missing.json()["detail"]

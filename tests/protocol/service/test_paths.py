@@ -55,6 +55,8 @@ def call_everything(client: ServiceClient) -> None:
     model = ModelReceiptIntake(witness=ADDRESS, model=HASH, signature=SIGNATURE)
     calls = [
         lambda: client.market(),
+        lambda: client.policies(),
+        lambda: client.policy("default"),
         lambda: client.trainer(ADDRESS),
         lambda: client.draft_project(ProjectRequest(owner=ADDRESS, spec=spec, terms=terms, deposit=1)),
         lambda: client.project(1),

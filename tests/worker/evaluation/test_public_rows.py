@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
@@ -14,14 +15,17 @@ from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentNotFound
 from cohort_protocol.phases import Phase
 from cohort_protocol.round_rows import fetch_manifest
+from cohort_trainer.cli import app
 from cohort_trainer.connection import Connection
-from cohort_trainer.home import HomeConfig
+from cohort_trainer.home import Home, HomeConfig
 from cohort_trainer.verdicts import judged_round, verdict_lines
 from cohort_worker.evaluation.evaluate import gather_inputs
 from cohort_worker.evaluation.public_rows import propose_rows
 from cohort_worker.rounds.advance import look
 from cohort_worker.rounds.margins import rows_due
 from cohort_worker.witness.public_rows import RowsChecker, make_rows_refusal, make_rows_signature, rows_are_missing
+from pydantic import SecretStr
+from typer.testing import CliRunner
 
 from tests.worker.evaluation.test_evaluate import advance, newest_job, run_jobs
 from tests.worker.stage import SHORT, Stage
@@ -122,6 +126,15 @@ def test_a_round_is_judged_by_posted_rows(stage: Stage) -> None:
     assert sorted(one.verdict.trainer for one in judged.trainers) == sorted(one.address for one in stage.trainers)
     assert sum(one.pay for one in judged.trainers) > 0
     assert any("rank" in line for one in judged.trainers for line in verdict_lines(one, "1 token"))
+    home = Home.create(
+        stage.home / "owner", connection_of(stage).config, stage.trainers[0], SecretStr("password"), work_factor=2
+    )
+    shown = CliRunner().invoke(app, ["project", "verdicts", str(stage.project), "--home", str(home.root)])
+    assert shown.exit_code == 0, shown.output
+    assert f"Round {stage.project}/1, judged by policy default" in shown.output
+    assert all(one.address in shown.output for one in stage.trainers)
+    shown = CliRunner().invoke(app, ["project", "verdicts", str(stage.project), "--json", "--home", str(home.root)])
+    assert json.loads(shown.stdout) == judged.as_json()
     # The next round's inputs know batch and rows of this one, from the database and from the chain.
     to_reveals(stage)
     with_batch(stage)

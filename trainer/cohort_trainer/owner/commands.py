@@ -280,6 +280,40 @@ def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = Fal
 
 
 @app.command()
+def verdicts(
+    project: ProjectArgument,
+    home: HomeOption,
+    round_number: Annotated[
+        int | None, typer.Option("--round", min=1, help="Default: the newest that is over.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """How a settled round judged every trainer, and why: score, rank, figures with their limits, and pay.
+
+    Read from the bundle that the settlement on chain names. Needs no password.
+
+    Examples:
+
+    cohort project verdicts 1 --home ~/owner
+
+    cohort project verdicts 1 --round 3 --json --home ~/owner
+    """
+    from cohort_trainer.amounts import format_amount
+    from cohort_trainer.verdicts import judged_round, verdict_lines
+
+    with _locked(home) as owner:
+        found = judged_round(owner.connection, project, round_number)
+        token = owner.connection.token(owner.connection.market.terms_of(project).token)
+        symbol, decimals = token.symbol(), token.decimals()
+    if as_json:
+        print(json.dumps(found.as_json()))
+        return
+    print(f"Round {project}/{found.round}, judged by {found.judged_by}")
+    for one in found.trainers:
+        print("\n".join(verdict_lines(one, format_amount(one.pay, decimals, symbol))))
+
+
+@app.command()
 def watch(project: ProjectArgument, home: HomeOption) -> None:
     """Follow a project's rounds as the service reports them, until it is finished. Ctrl-C stops watching.
 
