@@ -52,6 +52,13 @@ class Parts:
     policy: int
     market: int
 
+    @classmethod
+    def of(cls, settled: int, calldata: int, verifier: int, policy: int, terms: int) -> Parts:
+        """From the gas of the transaction, of its bytes, of the calls in it, and the number of curve terms."""
+        curve = terms * (ECMUL + ECADD) + ECADD
+        arithmetic = verifier - policy - curve - PAIRING
+        return cls(BASE, calldata, curve, PAIRING, arithmetic, policy, settled - BASE - calldata - verifier)
+
     def rows(self, n: int) -> list[Row]:
         return [Row(f"n = {n}: settle, {name}", gas / n, "gas per trainer") for name, gas in vars(self).items()]
 
@@ -133,24 +140,18 @@ def _parts(scene: ProvenScene, gauge: ProofGauge, n: int, settle: Measured) -> P
     trace = gauge.client.rpc(
         "debug_traceTransaction", ["0x" + gauge.newest.hex(), {"tracer": "callTracer"}], "the settlement's trace"
     )
-    verifier = _gas_of(trace, scene.terms.verifier)
-    policy = _gas_of(trace, gauge.deployment.proven_policy or "")
     layout, _, _ = scene.public_rows()
-    terms = n + layout.count + OTHER_TERMS
-    curve = terms * (ECMUL + ECADD) + ECADD
-    return Parts(
-        base=BASE,
+    return Parts.of(
+        settled=settle.gas,
         calldata=settle.calldata,
-        curve=curve,
-        pairing=PAIRING,
-        arithmetic=verifier - policy - curve - PAIRING,
-        policy=policy,
-        market=settle.gas - BASE - settle.calldata - verifier,
+        verifier=gas_of(trace, scene.terms.verifier),
+        policy=gas_of(trace, gauge.deployment.proven_policy or ""),
+        terms=n + layout.count + OTHER_TERMS,
     )
 
 
-def _gas_of(call: dict[str, Any], contract: str) -> int:
+def gas_of(call: dict[str, Any], contract: str) -> int:
     """Gas of the calls of a contract within a trace."""
     if call.get("to", "").lower() == contract.lower():
         return int(call["gasUsed"], 16)
-    return sum(_gas_of(inner, contract) for inner in call.get("calls", ()))
+    return sum(gas_of(inner, contract) for inner in call.get("calls", ()))
