@@ -37,6 +37,9 @@ SEALED = (
 )
 """Why a check does not apply to a private project."""
 
+SPAN = 20_000
+"""Blocks whose events are read between two words of progress."""
+
 T = TypeVar("T")
 
 Progress = Callable[[str], None]
@@ -104,8 +107,11 @@ class ProjectCase:
         self.sources = sources
         self.number = project
         self.head = sources.client.block("latest")
-        say(f"reading events of blocks {sources.start_block} to {self.head.number}")
-        events = MarketLogs(sources.client, sources.market.address).fetch(sources.start_block, self.head.number)
+        logs, last = MarketLogs(sources.client, sources.market.address), self.head.number
+        events: list[MarketEvent] = []
+        for first in range(sources.start_block, last + 1, SPAN):
+            say(f"reading events from block {first} on, of {last}")
+            events += logs.fetch(first, min(last, first + SPAN - 1))
         self.event_count = len(events)
         self.books = books_of(events)
         self.record = ProjectRecord.of(project, events)

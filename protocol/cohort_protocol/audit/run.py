@@ -117,3 +117,4 @@ def _all_findings(
         if client is not None:
             for compared in service.ROUND_CHECKS:
                 yield find(compared, service.ServiceRound(one, client), one.number)
+    yield find(whole.LAST, case, None)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cohort_protocol.audit.cases import ProjectCase
-from cohort_protocol.audit.findings import Check, Result, agreed
+from cohort_protocol.audit.findings import Check, Result, agreed, true, unknown
 from cohort_protocol.chain.events import (
     MemberJoined,
     MemberLeft,
@@ -13,6 +13,7 @@ from cohort_protocol.chain.events import (
     StakeSlashed,
     StakeWithdrawn,
 )
+from cohort_protocol.identifiers import to_hex
 
 
 def history(case: ProjectCase) -> Result:
@@ -74,6 +75,19 @@ def _words(trainer: str, joined: bool, staked: bool) -> str:
     return f"{trainer} ({'in' if joined else 'not in'}, {'staked' if staked else 'without a stake'})"
 
 
+def same_chain(case: ProjectCase) -> Result:
+    """The block that everything was read as of is still there: what was read belongs together."""
+    found = case.sources.client.block(case.head.number)
+    if found.hash != case.head.hash:
+        return unknown(
+            f"the chain was reorganised during the audit: block {case.head.number} was {to_hex(case.head.hash)} and is "
+            f"{to_hex(found.hash)} now; audit again"
+        )
+    return true(f"block {case.head.number} is what it was", block=case.head.number, hash=to_hex(found.hash))
+
+
+LAST: Check[ProjectCase] = Check("same-chain", "the block of the audit at its beginning and at its end", same_chain)
+"""Made when everything else has been read."""
 CHECKS: tuple[Check[ProjectCase], ...] = (
     Check("history", "rounds, members and ending by events against the market's counts", history),
     Check("members", "members by events against the market's", members),

@@ -163,3 +163,17 @@ def test_other_terms_than_those_of_the_event_are_false(scene: RealScene) -> None
 
     found = falses(scene, of_logs(lower))
     assert "score_floor" in found["terms"]
+
+
+def test_a_reorg_in_the_middle_is_unknown(scene: RealScene) -> None:
+    asked: list[str] = []
+
+    def twist(method: str, result: Any) -> Any:
+        if method != "eth_getBlockByNumber":
+            return result
+        asked.append(method)
+        return result if len(asked) == 1 else {**result, "hash": "0x" + "ab" * 32}
+
+    found = scene.audit(client=TwistedClient(scene.devnet.node.url, twist))
+    assert set(states(found, State.UNKNOWN)) == {"same-chain"}
+    assert states(found, State.FALSE) == {}
