@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohort_protocol.audit import learned, openings, outcome, proven, service
+from cohort_protocol.audit import learned, openings, outcome, proven, service, whole
 from cohort_protocol.audit.document import AuditDocument, Read, RoundFacts
 from cohort_protocol.audit.errors import AuditFalse, AuditUnknown
 from cohort_protocol.audit.findings import State
@@ -15,6 +15,7 @@ from tests.architecture.sources import ROOT
 GUIDE = (ROOT / "docs/guides/audit.md").read_text()
 CHECKS = (
     *PROJECT_CHECKS,
+    whole.LAST,
     *openings.CHECKS,
     *outcome.ATTESTED,
     *outcome.SETTLED,
