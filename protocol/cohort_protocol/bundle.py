@@ -246,7 +246,7 @@ def _verdicts(evaluation: RoundEvaluation, trainers: Sequence[str], fallback: Fa
     found = evaluation.verdicts(trainers)
     if fallback == "none":
         return found
-    words = f" (judged by the peer policy: {FALLBACK_WORDS[fallback]})"
+    words = f" (judged by agreement alone: {FALLBACK_WORDS[fallback]})"
     return [verdict.model_copy(update={"sentence": verdict.sentence + words}) for verdict in found]
 
 

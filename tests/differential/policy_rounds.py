@@ -75,6 +75,32 @@ def honest_round(n: int, values: int = 3) -> tuple[list[list[int]], int, PublicR
     return _gram(updates, np.array([*past, random.standard_normal(400), *value]) * 2**20), n, layout
 
 
+def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
+    """Rounds given by their cosines, without public rows, where one digit decides: a chain of rows each near to the
+    next, with and without ties; three alike of whom one is near to a fourth; cosines at and beside the limit of
+    clones; a pair at and beside the limit of kinship; opposites, of which one or both go."""
+    chain = {(0, 1): 0.95, (1, 2): 0.93, (2, 3): 0.92, (0, 2): 0.85, (1, 3): 0.84, (0, 3): 0.7}
+    ties = {(0, 1): 0.95, (1, 2): 0.95, (2, 3): 0.95, (0, 2): 0.85, (1, 3): 0.85, (0, 3): 0.7}
+    bridge = {(0, 1): 0.97, (0, 2): 0.96, (1, 2): 0.95, (2, 3): 0.94, (0, 3): 0.88, (1, 3): 0.89, (0, 4): 0.91}
+    limit = 9_000 * 2**40 // 10_000
+    rounds = [_by_cosines(6, cosines) for cosines in (chain, ties, bridge)]
+    rounds.append(_by_cosines(5, {(0, 2): 0.95, (1, 3): (limit + 1) / 2**40}))
+    rounds += [_by_cosines(5, {(1, 3): (limit + more) / 2**40}) for more in (0, 1, 2)]
+    rounds += [_by_cosines(6, {(2, 4): cosine}) for cosine in (0.3, 0.5, 0.55, 0.6, 0.65, 0.8)]
+    rounds += [_by_cosines(4, {(0, 3): -0.9, (1, 3): -0.8, (2, 3): least}) for least in (-0.7, 0.2)]
+    rounds += [_by_cosines(2, {(0, 1): cosine}) for cosine in (-1.0, -0.1, -0.1 - 1e-9, -0.1 - 3e-9, 0.5)]
+    return rounds
+
+
+def _by_cosines(n: int, cosines: dict[tuple[int, int], float]) -> tuple[list[list[int]], int, PublicRows]:
+    """Rows of one length; pairs that are not named have a cosine of .2."""
+    gram = [[2**44] * n for _ in range(n)]
+    for i in range(n):
+        for j in range(i):
+            gram[i][j] = gram[j][i] = int(cosines.get((j, i), 0.2) * 2**44)
+    return gram, n, PublicRows()
+
+
 def judgement_twin(case: tuple, identity: MarketId) -> tuple[int, ...]:
     """One word per update."""
     n, steps, trainable, values, data, _ = case

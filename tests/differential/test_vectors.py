@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 
 from tests.differential.cases import Kind
-from tests.differential.vectors import COUNT, FOLDER, HONEST, MEMBERS, honest_text, kinds, path_of, text_of
+from tests.differential.vectors import COUNT, FOLDER, MEMBERS, kinds, path_of, policy_files, text_of
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.function)
@@ -24,8 +25,9 @@ def test_the_file_is_whole(kind: Kind) -> None:
     assert len({json.dumps(case["expected"]) for case in content["cases"]}) > COUNT // 3, "the cases differ"
 
 
-def test_the_honest_rounds_are_what_python_computes() -> None:
-    assert HONEST.read_text(encoding="utf-8") == honest_text()
+@pytest.mark.parametrize("path", policy_files(), ids=lambda path: path.stem)
+def test_rounds_of_the_policy_are_what_python_computes(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == policy_files()[path]
 
 
 def test_every_file_belongs_to_a_rule() -> None:

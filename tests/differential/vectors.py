@@ -7,7 +7,7 @@ A file per rule: {"rule", "count", "cases": [{member: value, ...}, ...]}. Number
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from cohort_protocol.commitments import MarketId
 
 from tests.differential.cases import KINDS, Kind
-from tests.differential.policy_rounds import case_of, honest_round
+from tests.differential.policy_rounds import case_of, edge_rounds, honest_round
 
 FOLDER = Path(__file__).resolve().parents[1] / "vectors"
 SEED = "vectors"
@@ -136,10 +136,19 @@ HONEST = FOLDER / "policies" / "honest.json"
 `judgements`: what gas is measured with, and wrong hints tried on."""
 
 
-def honest_text() -> str:
-    """The file `HONEST`."""
+EDGES = FOLDER / "policies" / "edges.json"
+"""Rounds where one digit decides, in the same form."""
+
+
+def policy_files() -> dict[Path, str]:
+    """Text of `HONEST` and `EDGES`."""
+    honest = [honest_round(*shape) for shape in ((8, 3), (20, 3), (32, 3), (12, 0))]
+    return {HONEST: _judgements(honest), EDGES: _judgements(edge_rounds())}
+
+
+def _judgements(rounds: Sequence[tuple[Any, int, Any]]) -> str:
     kind = next(kind for kind in kinds() if kind.function == "judgements")
-    cases = [case_of(*honest_round(*shape)) for shape in ((8, 3), (20, 3), (32, 3), (12, 0))]
+    cases = [case_of(*each) for each in rounds]
     written = [members_of(kind, case) | {"expected": kind.twin(case, IDENTITY)} for case in cases]
     content = [{name: in_json(value) for name, value in case.items()} for case in written]
     return json.dumps({"rule": "judgements", "count": str(len(content)), "cases": content}, indent=1) + "\n"
@@ -150,5 +159,6 @@ def write_vectors() -> list[Path]:
     FOLDER.mkdir(exist_ok=True)
     for kind in kinds():
         path_of(kind).write_text(text_of(kind), encoding="utf-8")
-    HONEST.write_text(honest_text(), encoding="utf-8")
-    return [*(path_of(kind) for kind in kinds()), HONEST]
+    for path, text in policy_files().items():
+        path.write_text(text, encoding="utf-8")
+    return [*(path_of(kind) for kind in kinds()), *policy_files()]

@@ -122,5 +122,5 @@ def test_a_home_without_the_batches_says_so(stage: Stage) -> None:
             owner.reveal_batch(project)
         (folder / "elsewhere").rename(folder / "1.batch")
         (folder / "cards.json").unlink()
-        with pytest.raises(BatchesMissing, match="peer policy"):
+        with pytest.raises(BatchesMissing, match="agreement alone"):
             owner.reveal_batch(project)

@@ -87,7 +87,7 @@ def judged_by(bundle: RoundBundle) -> str:
     if evidence.layout is not None:
         return f"policy {bundle.policy.name}, by the round's validation batch"
     if evidence.fallback != "none":
-        return f"the peer policy, since {FALLBACK_WORDS[evidence.fallback]}"
+        return f"agreement alone, since {FALLBACK_WORDS[evidence.fallback]}"
     return f"policy {bundle.policy.name}"
 
 

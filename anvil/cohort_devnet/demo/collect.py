@@ -152,7 +152,7 @@ def _judged_by(bundle: RoundBundle | None) -> str:
     if bundle.evidence.layout is not None:
         return "validation batch"
     words = FALLBACK_WORDS[bundle.evidence.fallback]
-    return f"peer policy: {words}" if words else f"policy {bundle.policy.name}"
+    return f"agreement alone: {words}" if words else f"policy {bundle.policy.name}"
 
 
 def _proof(bundle: RoundBundle | None, view: ProofView | None) -> Proof | None:

@@ -154,7 +154,7 @@ class Round(ReportPart):
     scores: dict[Address, DecimalText]
     payouts: dict[Address, DecimalText]
     judged_by: str = ""
-    """`validation batch`, or `peer policy` with the reason; empty for a round that nobody settled."""
+    """`validation batch`, or `agreement alone` with the reason; empty for a round that nobody settled."""
     verdicts: list[TrainerVerdict]
     proof: Proof | None = None
     """Null for a round that nobody settled."""

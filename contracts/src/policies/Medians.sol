@@ -31,8 +31,8 @@ library Medians {
         uint256 zeros = positive ? _zeros(first, count) : 0;
         if (zeros == count) return 0;
         unchecked {
-            uint256 low = _at(what, first, count, hint >> 8, hint);
-            uint256 high = _at(what, first, count, hint & 0xff, hint);
+            uint256 low = _at(first, hint >> 8);
+            uint256 high = _at(first, hint & 0xff);
             // Zeros are the lowest ranks.
             uint256 rank = zeros + (count - zeros - 1) / 2;
             _check(what, first, count, low, rank, hint);
@@ -50,18 +50,14 @@ library Medians {
         }
     }
 
-    function _at(uint256 what, uint256 first, uint256 count, uint256 place, uint256 hint)
-        private
-        pure
-        returns (uint256 value)
-    {
-        if (place >= count) revert IDefaultPolicy.MedianWrong(what, hint);
+    /// @dev Of a place behind the last one it may be anything: what is not of the list has no rank in it.
+    function _at(uint256 first, uint256 place) private pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(first, mul(place, STRIDE)))
         }
     }
 
-    /// @dev That a value of the list has this rank. Two at a time, the first one alone if their number is odd.
+    /// @dev That this is the value of the list that has this rank: of one that is not of it, less and more add up to `count`. Two at a time, the first one alone if their number is odd.
     function _check(uint256 what, uint256 first, uint256 count, uint256 value, uint256 rank, uint256 hint) private pure {
         uint256 less;
         uint256 more;

@@ -15,6 +15,12 @@ contract DefaultPolicyTest is PolicyCases {
         for (uint256 i; i < cases.length; ++i) _same(_judge(cases[i]), cases[i].expected);
     }
 
+    function test_Judge_SaysWhatPythonSaysWhereOneDigitDecides() public view {
+        Judgement[] memory cases = _edges();
+        vm.assertGt(cases.length, 15);
+        for (uint256 i; i < cases.length; ++i) _same(_judge(cases[i]), cases[i].expected);
+    }
+
     function test_Judge_SaysWhatPythonSaysOfHonestRounds() public view {
         Judgement[] memory cases = _honest();
         vm.assertEq(cases.length, 4);

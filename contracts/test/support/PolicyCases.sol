@@ -34,6 +34,11 @@ abstract contract PolicyCases is CheatCodes {
         return _cases("../tests/vectors/policies/honest.json");
     }
 
+    /// @dev Where one digit decides.
+    function _edges() internal view returns (Judgement[] memory) {
+        return _cases("../tests/vectors/policies/edges.json");
+    }
+
     function _cases(string memory path) private view returns (Judgement[] memory cases) {
         string memory json = files.readFile(path);
         cases = new Judgement[](files.parseJsonUint(json, ".count"));

@@ -121,7 +121,7 @@ def test_the_round_is_judged_by_the_posted_rows(given: Given) -> None:
     assert all(verdict.uncertainty is not None for verdict in verdicts[:4])
     peers = recompute(inputs, store)
     assert peers.bundle.evidence.fallback == "rows-not-posted"
-    assert all("judged by the peer policy" in verdict.sentence for verdict in peers.bundle.verdicts)
+    assert all("judged by agreement alone" in verdict.sentence for verdict in peers.bundle.verdicts)
     none = recompute(replace(inputs, validation=ZERO32), store)
     assert none.bundle.evidence.fallback == "batch-not-revealed"
     assert none.outcomes == peers.outcomes

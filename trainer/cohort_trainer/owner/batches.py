@@ -2,7 +2,7 @@
 
 They live under `batches/<root>/` in the owner's home: `cards.json` and a file per round. Nothing of them is published
 before the commit phase of their round is over. A round whose batch is lost, or not revealed in time, is judged by the
-peer policy.
+agreement alone.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class KeptBatches:
         if data is None:
             raise BatchesMissing(
                 f"{self._folder} holds no batches: take the home that created the project, or a backup of it. Rounds "
-                "without a batch are judged by the peer policy"
+                "without a batch are judged by agreement alone"
             )
         try:
             self.cards = [BatchCard.from_bytes(text.encode()) for text in json.loads(data)]
@@ -145,7 +145,7 @@ class BatchRevealer:
         self._project = project
         terms = self._connection.market.terms_of(project)
         if terms.validation_root == ZERO32:
-            raise BatchesMissing(f"project {project} has no validation batches: it is judged by the peer policy")
+            raise BatchesMissing(f"project {project} has no validation batches: it is judged by agreement alone")
         self._rounds = terms.rounds
         self._batches = KeptBatches(actor.home, terms.validation_root)
 

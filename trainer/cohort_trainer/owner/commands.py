@@ -143,7 +143,7 @@ def create(
     these files ask for; anything else is refused. Running it again after a crash goes on where it was.
 
     With --validation one batch per round is drawn and kept in your home; `cohort project reveal-batches` shows each
-    once nobody can commit any more. Keep that command running: a round without its batch is judged by the peer policy.
+    once nobody can commit any more. Keep that command running: a round without its batch is judged by agreement alone.
 
     `cohort project example` writes both files for you to change.
 
@@ -183,7 +183,7 @@ def reveal_batches(
     """Show the validation batch of the newest round, if nobody can commit any more: publish it, and open it on chain.
 
     Batches were drawn when the project was created and never left this home. A round whose batch is not shown before
-    its reveals end is judged by the peer policy. Running it again is safe; the service is told nothing.
+    its reveals end is judged by agreement alone. Running it again is safe; the service is told nothing.
 
     Examples:
 

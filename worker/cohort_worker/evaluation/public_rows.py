@@ -1,7 +1,7 @@
 """The public rows of a round with a revealed batch: fetch, compute, publish, propose to the witnesses.
 
 Everything they follow from is on chain or on IPFS, and one machine computes the same bytes every time, so that a run
-that was cut short is simply run again. If they cannot be had in time the round is judged by the peer policy.
+that was cut short is simply run again. If they cannot be had in time the round is judged by agreement alone.
 """
 
 from __future__ import annotations

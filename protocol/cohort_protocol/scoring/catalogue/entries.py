@@ -108,7 +108,7 @@ ENTRIES: tuple[CatalogueEntry, ...] = (
         "this protocol, section 6",
         (Need.GRAM, Need.PAST_STEPS),
         "by measured value on the batch as far as it can be believed, and by agreement; clones as one",
-        "Take this one; without a validation set it is the peer policy.",
+        "Take this one; without a validation set it goes by agreement alone.",
         DefaultPolicy.from_params,
         (Need.VALIDATION_ROWS,),
     ),
