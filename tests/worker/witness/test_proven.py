@@ -178,6 +178,10 @@ def test_a_card_without_the_past_steps_is_not_signed(stage: Stage, post: Post, w
     watch(stage.witnesses[0]).answer(state.model_copy(update={"public_rows": old}))
     assert isinstance(post.said[-1], PublicRowsRefusal)
     assert "for round 1" in post.said[-1].detail
+    said = len(post.said)
+    with pytest.raises(SrsMissing):  # a trouble of the witness's own: nothing is said of the rows
+        watch(stage.witnesses[1], None).answer(state)
+    assert len(post.said) == said
     watch(stage.witnesses[0]).answer(state)
     assert isinstance(post.said[-1], PublicRowsSignature)
 

@@ -152,9 +152,9 @@ class ProjectWatch:
         if model == ZERO32 or model in self._vouched:
             return None
         self._parts.history.refresh()
-        history = self._parts.history.project(self._project)
+        history, scheme = self._parts.history.project(self._project), self._scheme()
         try:
-            cid = pending_model(history, model, self._terms.dimension, self._parts.store, self._scheme())
+            cid = pending_model(history, model, self._terms.dimension, self._parts.store, scheme)
         except (HistoryBehind, ContentNotFound) as error:
             self._troubles.log(error)
             return LOOK_AGAIN
@@ -217,10 +217,10 @@ class ProjectWatch:
             return [LOOK_AGAIN]
         if found[1].ended:
             return []
-        started = time.monotonic()
+        started, scheme = time.monotonic(), self._scheme()  # what we lack ourselves is no reason to refuse
         try:
             inputs, spec = self._inputs(*found), self._project_spec()[0]
-            self._rows_checker().check(parse_bytes32(proposal.rows), inputs, spec, self._scheme())
+            self._rows_checker().check(parse_bytes32(proposal.rows), inputs, spec, scheme)
         except (HistoryBehind, ContentNotFound) as error:
             self._troubles.log(error)
             return [LOOK_AGAIN]
