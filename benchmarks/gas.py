@@ -184,9 +184,9 @@ def claim_floor(rounds: int, found: Measured) -> dict[str, float]:
         "calldata": found.calldata,
         "payout roots (cold reads)": 2_100 * rounds,
         "token transfer (call, two balances, event)": 2_600 + 2 * 5_000 + 1_756,
-        "claimed rounds, claimed sum (two slots that change)": 2 * 5_000,
-        "project, member, terms, earned (cold reads)": 3 * 2_100 + 2_600,
-        "event": 375 * 5 + 8 * 32 * (2 + rounds),
+        "claimed rounds, claimable (two slots that change)": 2 * 5_000,
+        "project, member, terms (cold reads)": 2 * 2_100 + 2_600,
+        "event": 375 * 5 + 8 * 32 * 3,
     }
 
 
