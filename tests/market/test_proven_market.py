@@ -22,7 +22,7 @@ from cohort_protocol.chain.events import RoundSettled
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.verification import gas_of, verification
-from cohort_protocol.commitments import SettlementStatement
+from cohort_protocol.commitments import SettlementStatement, admitted_hash
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
@@ -140,7 +140,7 @@ def test_anybody_can_check_every_proof_again(demo: DemoProcess, kept: tuple[Mark
         statement = round_statement(bundle, verifier.address)
         assert statement.previous_model == model
         parts = decode_evidence(evidence, model, any(statement.public_rows))
-        assert parts.admitted_hash == statement.admitted_hash
+        assert admitted_hash(parts.admissions) == statement.admitted_hash
         assert parts.commitments == statement.commitments
         verify(statement, parts.proof, verifier.tau_g2())
         model = compress(add(decompress(model), parts.step))
