@@ -23,6 +23,7 @@ from cohort_protocol.ipfs.errors import ContentNotFound
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.schemes import Schemes
+from cohort_protocol.sealing.errors import NotAReader
 from cohort_protocol.sealing.project import sealing_of
 from cohort_protocol.service.messages import ProjectState, PublicRowsProposal, RevealSet, SettlementProposal
 from cohort_protocol.spec import ProjectSpec, Settlement
@@ -224,6 +225,8 @@ class ProjectWatch:
         except (HistoryBehind, ContentNotFound) as error:
             self._troubles.log(error)
             return [LOOK_AGAIN]
+        except NotAReader:
+            raise
         except InvalidInput as error:
             refusal = make_rows_refusal(self._parts.account, key, proposal.rows, str(error))
             self._parts.mailbox.post_rows_refusal(self._project, key.round, refusal)
