@@ -5,16 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohort_protocol.proof import commitment as module
+from cohort_protocol.proof import msm
 from cohort_protocol.proof.commitment import DIRECTLY, check_openings, commit, commit_bytes
 from cohort_protocol.proof.curve import INFINITY, Point, add, compress, decompress, negate
 from cohort_protocol.proof.errors import SrsTooSmall, VectorOutOfRange
-from cohort_protocol.proof.msm import CHUNK, multi_multiply
+from cohort_protocol.proof.msm import multi_multiply
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.kernel import FileRow, StreamRow
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from tests.protocol.proof.plain import at, scalars, tau_of, times
+from tests.protocol.proof.plain import R, at, scalars, tau_of, times
 from tests.protocol.proof.rounds import SEED, srs_of
 
 TAU = tau_of(SEED)
@@ -44,12 +45,17 @@ def test_a_commitment_is_the_polynomial_at_tau(case: tuple[type, list[int]]) -> 
     assert decompress(commit_bytes(srs_of(64), vector)) == found
 
 
-def test_a_vector_of_several_chunks_on_any_number_of_threads() -> None:
-    size = CHUNK + 5
-    srs = srs_of(1 << 16)
+def test_a_vector_of_several_chunks_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("LEAST_CHUNK", 16), ("CHUNK", 128), ("MOST_POINTS", 256)):
+        monkeypatch.setattr(msm, name, value)
+    monkeypatch.setattr(module, "MOST_POINTS", 300)
+    size = 1000
+    srs = srs_of(1 << 10)
     vector = np.random.default_rng(1).integers(-(2**15), 2**15, size).astype(np.int16)
     found = [commit(srs, vector, threads=threads) for threads in (1, 2, 3)]
     assert found == [expected(vector)] * 3
+    data = scalars([int(value) % R for value in vector])
+    assert [multi_multiply(srs.points[:size], data, threads) for threads in (1, 3)] == found[:2]
 
 
 def test_sums_of_vectors_are_sums_of_commitments() -> None:

@@ -63,7 +63,9 @@ def test_more_powers_than_the_file_has_are_refused(tmp_path: Path) -> None:
 def test_one_flipped_bit_of_a_power_is_refused(tmp_path: Path, index: int, byte: int) -> None:
     data = SNARKJS.read_bytes()
     start, _ = sections(data)[2]
-    with pytest.raises(SrsInvalid, match=f"power {index} is not a point" if index > 1 else ""):
+    # The first two are looked at before all others.
+    message = f"power {index} is not a point" if index > 1 else "is not on|modulus|generator"
+    with pytest.raises(SrsInvalid, match=message):
         import_ptau(changed(tmp_path, flipped(data, start + 64 * index + byte)), tmp_path / "srs")
     assert [path.name for path in tmp_path.iterdir()] == ["changed.ptau"]
 
@@ -114,7 +116,7 @@ def test_another_tau_in_g2_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_to_which_nobody_contributed_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SrsInvalid, match="nobody has contributed"):
+    with pytest.raises(SrsInvalid, match="nobody has contributed to this file"):
         import_ptau(FIXTURES / "snarkjs-3-new.ptau", tmp_path / "srs")
     # And if the file says that somebody had: its tau is 1.
     data = bytearray((FIXTURES / "snarkjs-3-new.ptau").read_bytes())
