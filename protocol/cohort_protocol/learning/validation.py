@@ -12,7 +12,7 @@ every player is its value: v = sum c_g P_g with K c = x, K the Gram matrix of th
 diagonal, for players that depend on each other), scaled by a power of two so that its entries fill 2^28 .. 2^29. v'
 has the same scale and the values on one half of the examples. k is the least row that is 1 on the players that are
 kept and -1 on the others: starting from all, that player is dropped without whom the mean of the rest does best on all
-these examples, while this lowers the loss by more than 0.25% and by more than one standard error of the difference,
+these examples, while this lowers the loss by more than 0.5% and by more than one standard error of the difference,
 and no more than half of them (backward elimination).
 """
 
@@ -41,7 +41,7 @@ from cohort_protocol.scoring.players import Players
 from cohort_protocol.spec import HyperParameters
 from cohort_protocol.update import apply_step
 
-WORTH_DROPPING = 0.0025
+WORTH_DROPPING = 0.005
 """Part of the loss by which the model must be better without a player for it to be dropped, and"""
 ERRORS_WORTH_DROPPING = 1.0
 """standard errors of that difference, over the examples."""

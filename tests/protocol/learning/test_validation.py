@@ -240,9 +240,9 @@ def test_examples_that_are_shown_again_count_once():
 
 def test_small_harm_is_dropped_if_it_is_no_chance():
     losses = np.full(400, 1.0)
-    harm = np.full(400, 0.004)
+    harm = np.full(400, 0.008)
     assert _worth_dropping(losses, losses - harm)
     assert not _worth_dropping(losses, losses - harm / 2)
-    chance = np.where(np.arange(400) % 2 == 0, 0.2, -0.192)  # the same mean, standard error 0.0098
+    chance = np.where(np.arange(400) % 2 == 0, 0.2, -0.184)  # the same mean, standard error 0.0096
     assert not _worth_dropping(losses, losses - chance)
     assert not _worth_dropping(losses, losses + harm)
