@@ -9,17 +9,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
+from cohort_protocol.learning.batches import default_batch_size
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.learning.measuring import example_values
 from cohort_protocol.learning.validation import validation_rows
 from cohort_protocol.rehearsal import Scenario, World
 from cohort_protocol.rehearsal.judges import validation_round
 from cohort_protocol.rehearsal.shapley import coalition_models, shapley_values
+from cohort_protocol.rehearsal.tasks import task_by_name
 from cohort_protocol.rehearsal.world import Round
 from cohort_protocol.scoring import Policy, PublicVectors, evaluate_round, policy_by_name
 from cohort_protocol.scoring.catalogue.shapley import gtg_shapley
@@ -30,6 +33,8 @@ from benchmarks.rehearsals import ROOT, code_digest
 CACHE = ROOT / ".cohort" / "contributions"
 POLICIES = ("default", "without memory", "curved", "linear", "peer")
 ESTIMATES = ("exact", "exact on the batch", "audit", "audit on the batch", "GTG")
+BESIDE = ("default", "exact", "exact on the batch")
+"""What is measured of projects whose batches have another size than usual."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,14 @@ class Project:
     partition: str
     honest: int
     seed: int
+    batch: int = 128
+    """Examples in each of the owner's batches."""
     rounds: int = 8
+
+    @property
+    def usual(self) -> bool:
+        """Whether the owner of the task's examples gets batches of this size without asking for another."""
+        return self.batch == default_batch_size(owners_examples(self.task), self.rounds)
 
 
 @dataclass
@@ -57,6 +69,12 @@ class Measured:
     audit_seconds: float = 0.0
     score_seconds: float = 0.0
     """Of the public rows and the default policy."""
+
+
+@cache
+def owners_examples(task: str) -> int:
+    """How many examples the owner of a bundled task draws batches from."""
+    return len(task_by_name(task, 0).public)
 
 
 def measured(project: Project) -> Measured:
@@ -92,23 +110,27 @@ def _simulate(project: Project) -> Measured:
             honest=project.honest,
             rounds=project.rounds,
             seed=project.seed,
+            batch=project.batch,
         )
     )
-    result = Measured(scores={name: [] for name in (*POLICIES, *ESTIMATES)})
-    policies = _policies()
+    wanted = (*POLICIES, *ESTIMATES) if project.usual else BESIDE
+    result = Measured(scores={name: [] for name in wanted})
+    policies = {name: policy for name, policy in _policies().items() if name in wanted}
     memories = {name: (0,) * project.honest for name in policies}
     for _ in range(project.rounds):
         round = world.next_round()
         step = None
         by_gradients: PublicVectors | None = None
+        common: np.ndarray | None = None  # u0, trained once
         for name, policy in policies.items():
             started = perf_counter()
             vectors = PublicVectors()
             if isinstance(policy, DefaultPolicy) and policy.needs.values:
-                rows = validation_rows(validation_round(round, memories[name]), policy)
-                vectors, memories[name] = rows.vectors, rows.values
+                rows = validation_rows(validation_round(round, memories[name], common), policy)
+                vectors, memories[name], common = rows.vectors, rows.values, rows.vectors.trainable
             elif isinstance(policy, DefaultPolicy):
-                by_gradients = by_gradients or validation_rows(validation_round(round, memories[name]), policy).vectors
+                given = validation_round(round, memories[name], common)
+                by_gradients = by_gradients or validation_rows(given, policy).vectors
                 vectors = by_gradients
             evaluation = evaluate_round(round.updates, round.past_steps, policy, vectors)
             result.scores[name].append([float(score) for score in evaluation.outcome.scores])
@@ -144,6 +166,8 @@ def _truth(result: Measured, round: Round, seed: int) -> None:
     scores = result.scores
     scores["exact"].append(np.maximum(result.loss[-1], 0).tolist())
     scores["exact on the batch"].append(np.maximum(exact(slice(count, None)), 0).tolist())
+    if "audit" not in scores:
+        return
     for name, data in (("audit", reference), ("audit on the batch", round.batch)):
         started = perf_counter()
         values = logit_average(round, data)

@@ -24,7 +24,7 @@ import numpy as np
 from cohort_protocol.rehearsal import Scenario
 from cohort_protocol.scoring import known_policies
 
-from benchmarks.rehearsals import interval, outcome
+from benchmarks.rehearsals import interval, outcome, processor_time
 from benchmarks.table import Row, print_table, write_json
 
 HONEST = 8
@@ -224,6 +224,7 @@ def main() -> None:
     cells = grid(options.quick, options.policy, options.task)
     rows = measure(cells, options.policy, seeds, options.quick)
     print_table(f"What cheating pays, {len(seeds)} seeds", rows)
+    print(processor_time())
     if options.json:
         write_json(options.json, rows)
 

@@ -92,6 +92,12 @@ def outcome(scenario: Scenario, judge: str) -> Outcome:
     return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
 
 
+def processor_time() -> str:
+    """What this process has used so far, in words. A loaded machine does not change it much; remembered runs do."""
+    used = os.times()
+    return f"{used.user + used.system:.0f} s of processor time (runs that were remembered cost none)"
+
+
 def interval(values: Sequence[float], of: Callable[[np.ndarray], float] | None = None) -> tuple[float, float]:
     """95% bootstrap interval (Efron, 1979) of the mean, or of `of` over resampled indices; always the same for the same
     values."""

@@ -22,7 +22,7 @@ from typing import NamedTuple
 from cohort_protocol.rehearsal import Scenario
 from cohort_protocol.scoring import known_policies
 
-from benchmarks.rehearsals import Outcome, interval, outcome
+from benchmarks.rehearsals import Outcome, interval, outcome, processor_time
 from benchmarks.table import Row, print_table, write_json
 
 TRAINERS = 10
@@ -160,6 +160,7 @@ def main() -> None:
     peers = () if options.no_peers else tuple(name for name in PEERS if name in known_policies())
     rows = measure(cells(options.quick, options.task), options.policy, peers, seeds, options.quick)
     print_table(f"Accuracy under attack, {len(seeds)} seeds", rows)
+    print(processor_time())
     if options.json:
         write_json(options.json, rows)
 
