@@ -60,6 +60,30 @@ contract ProvenVerifierTest is ProvenRounds {
         vm.assertTrue(_plainly(r));
     }
 
+    /// @dev Well-formed proofs, right or wrong: contract and plain argument say the same.
+    /// forge-config: default.fuzz.runs = 48
+    function testFuzz_Verify_WhenThePlainArgumentSaysTheSame(uint256 seed, uint256 which, uint256 change) public {
+        ProvenRound memory r = _round(seed, Shape(1 + seed % 4, seed % 3, 1, 0), 3);
+        which %= 8;
+        change = change % 3 == 0 ? 0 : change % ORDER;
+        if (which == 0) r.proof.v1 = addmod(r.proof.v1, change, ORDER);
+        else if (which == 1) r.proof.v2 = addmod(r.proof.v2, change, ORDER);
+        else if (which == 2) r.proof.s1 = addmod(r.proof.s1, change, ORDER);
+        else if (which == 3) r.proof.w = PlainCurve.add(r.proof.w, PlainCurve.base(change));
+        else if (which == 4) r.proof.wy = PlainCurve.add(r.proof.wy, PlainCurve.base(change));
+        else if (which == 5) r.gram[0] += int256(change % 1000);
+        else if (which == 6) r.stepPoint = PlainCurve.add(r.stepPoint, PlainCurve.base(change));
+        else r.statement.dimension ^= uint32(change);
+        if (which == 5 || which == 6) {
+            _restate(r);
+            _prove(r);
+        }
+        bool right = _plainly(r);
+        vm.assertTrue(_accepts(r.statement, _evidence(r)) == right);
+        if (right) return;
+        _refused(r, which == 7 ? RoundArgument.InverseInvalid.selector : RoundArgument.ArgumentInvalid.selector);
+    }
+
     /// @dev Zero vectors commit to infinity, wherever that stands.
     function test_Verify_WhenUpdatesAreZero() public view {
         ProvenRound memory r = _unproven(6, Shape(3, 1, 0, 0), 4);
