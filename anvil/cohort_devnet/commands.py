@@ -17,9 +17,10 @@ from cohort_protocol.identifiers import parse_address
 from cohort_devnet.accounts import demo_account, fund
 from cohort_devnet.compiler import ensure_artifacts
 from cohort_devnet.demo.balances import balances
-from cohort_devnet.deployment import Deployment, deploy
+from cohort_devnet.deployment import Deployment, Options, deploy, pin_of
 from cohort_devnet.kept_chain import show
 from cohort_devnet.node import DEVNET_CHAIN_ID, AnvilFailed, AnvilNode, DevnetControl, repository_root
+from cohort_devnet.reference_string import devnet_srs
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,6 +35,9 @@ Home = Annotated[
 ]
 Url = Annotated[str, typer.Option("--url", help=f"JSON-RPC URL of a running local chain (id {DEVNET_CHAIN_ID}).")]
 Seed = Annotated[int, typer.Option("--seed", help="Seed of the deployer's key, which anyone can compute.", min=0)]
+Proven = Annotated[
+    bool, typer.Option("--proven", help="With the verifier of proven rounds, and HOME/devnet-40960.srs for it.")
+]
 
 
 def _deployer(client: ChainClient, home: Path, seed: int) -> TransactionSender:
@@ -42,14 +46,16 @@ def _deployer(client: ChainClient, home: Path, seed: int) -> TransactionSender:
     return TransactionSender(client, account, FileJournal(home / f"transactions-{account.address}.json"))
 
 
-def _deployment(client: ChainClient, home: Path, seed: int) -> tuple[Deployment, bool]:
-    """The deployment of `home`, made now if there is none; and whether it was made now."""
+def _deployment(client: ChainClient, home: Path, seed: int, proven: bool) -> tuple[Deployment, bool]:
+    """The deployment of `home`, made now if there is none; and whether it was made now. proven: with the verifier of
+    rounds that prove themselves, and the reference string of local chains beside the address book."""
     path = home / "deployment.json"
     if path.exists():
         known = Deployment.load(path)
         known.verify(client)
         return known, False
-    fresh = deploy(client, _deployer(client, home, seed), ensure_artifacts(repository_root()))
+    options = Options(srs=pin_of(devnet_srs(home, progress=typer.echo))) if proven else Options()
+    fresh = deploy(client, _deployer(client, home, seed), ensure_artifacts(repository_root()), options=options)
     fresh.save(path)
     return fresh, True
 
@@ -60,6 +66,8 @@ def _show(deployment: Deployment, home: Path, url: str) -> None:
     typer.echo(f"verifier   {deployment.verifier}")
     typer.echo(f"policy     {deployment.policy}")
     typer.echo(f"token      {deployment.token}")
+    if deployment.proven_verifier is not None:
+        typer.echo(f"verifier of proven rounds {deployment.proven_verifier}, SRS file {devnet_srs(home)}")
     typer.echo(f"written to {home / 'deployment.json'}")
 
 
@@ -78,6 +86,7 @@ def up(
         int, typer.Option(help="Mine an empty block every so many seconds, so that deadlines pass; 0: never.", min=0)
     ] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Forget the last run and start an empty chain.")] = False,
+    proven: Proven = False,
 ) -> None:
     """Start a local chain, deploy the contracts, and stay in the foreground until Ctrl-C.
 
@@ -94,7 +103,7 @@ def up(
     node = AnvilNode(home, port=port, state=state, heartbeat=heartbeat or None)
     try:
         with node:
-            deployment, _ = _deployment(ChainClient(node.url, DEVNET_CHAIN_ID), home, seed)
+            deployment, _ = _deployment(ChainClient(node.url, DEVNET_CHAIN_ID), home, seed, proven)
             _show(deployment, home, node.url)
             typer.echo("ready; Ctrl-C ends it")
             status = node.wait()
@@ -105,12 +114,12 @@ def up(
 
 
 @app.command("deploy")
-def deploy_command(url: Url = DEFAULT_URL, home: Home = DEFAULT_HOME, seed: Seed = 0) -> None:
+def deploy_command(url: Url = DEFAULT_URL, home: Home = DEFAULT_HOME, seed: Seed = 0, proven: Proven = False) -> None:
     """Deploy the contracts on a local chain that runs already.
 
     Does nothing if those of HOME/deployment.json are on it; refuses every chain that is not a local one.
     """
-    deployment, made = _deployment(ChainClient(url, DEVNET_CHAIN_ID), home, seed)
+    deployment, made = _deployment(ChainClient(url, DEVNET_CHAIN_ID), home, seed, proven)
     _show(deployment, home, url)
     typer.echo("deployed" if made else "was deployed already")
 

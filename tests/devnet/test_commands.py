@@ -99,6 +99,22 @@ def test_up_runs_until_it_is_told_to_end_and_goes_on_later(tmp_path: Path, numbe
         second.wait()
 
 
+def test_with_proven_the_market_takes_proven_projects(tmp_path: Path) -> None:
+    home = tmp_path / "devnet"
+    process = start_up(home, "--proven")
+    try:
+        output = read_until(process, "ready")
+        deployment = Deployment.load(home / "deployment.json")
+        assert deployment.proven_verifier is not None
+        assert deployment.proven_verifier in output
+        assert (home / "devnet-40960.srs").is_file()
+        os.kill(process.pid, signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()
+
+
 def _answers(client: ChainClient) -> bool:
     try:
         client.block_number()
