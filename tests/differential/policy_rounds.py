@@ -88,6 +88,8 @@ def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     rounds += [_by_cosines(5, {(1, 3): (limit + more) / 2**40}) for more in (0, 1, 2)]
     rounds += [_by_cosines(6, {(2, 4): cosine}) for cosine in (0.3, 0.5, 0.55, 0.6, 0.65, 0.8)]
     rounds += [_by_cosines(4, {(0, 3): -0.9, (1, 3): -0.8, (2, 3): least}) for least in (-0.7, 0.2)]
+    third = -(2**39 + 1) / 2**40  # three that cancel out, to the last digit, and one whom they oppose
+    rounds.append(_by_cosines(4, {(0, 1): third, (0, 2): third, (1, 2): third} | {(a, 3): -0.2 for a in range(3)}))
     rounds += [_by_cosines(2, {(0, 1): cosine}) for cosine in (-1.0, -0.1, -0.1 - 1e-9, -0.1 - 3e-9, 0.5)]
     return rounds
 

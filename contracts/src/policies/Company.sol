@@ -98,13 +98,17 @@ library Company {
     /// @dev Median of the squares of the cosines with the others: half the sum of those of the two middle ones.
     function _median(uint256 record, uint256 others, uint256 place, uint256 hints) private pure returns (uint256) {
         uint256 hint;
+        uint256 first;
+        uint256 second;
         assembly ("memory-safe") {
             hint := shr(224, calldataload(hints))
+            first := mload(add(record, LANES))
+            second := mload(add(record, 0x120)) // the word after it
         }
         unchecked {
             uint256 low = hint >> 16;
             uint256 high = hint & 0xffff;
-            if (!Medians.areMiddles(Table.get(record, LANES), Table.get(record, LANES + 32), others, low, high)) {
+            if (!Medians.areMiddles(first, second, others, low, high)) {
                 revert IDefaultPolicy.CompanyWrong(place, hint);
             }
             return (low * low + high * high) / 2;

@@ -69,7 +69,7 @@ library Kinship {
         }
     }
 
-    /// @dev The next player with whom P exceeds `least` O; `end` or behind if there is none. Two at a time: the record of zeros
+    /// @dev The next player with whom P exceeds `least` O, or (W - least) O exceeds w_a w_b; `end` or behind if there is none. Two at a time: the record of zeros
     /// behind the last one has no cosine and no sum.
     function _next(uint256 other, uint256 column, uint256 end, uint256 rest, uint256 sum, uint256 least)
         private
@@ -81,12 +81,12 @@ library Kinship {
                 let w := mload(add(other, column))
                 let b := sub(mload(other), w)
                 let o := sub(rest, shl(1, b))
-                if sgt(sub(mul(w, o), mul(sub(sum, w), b)), mul(least, o)) { break }
+                if sgt(mul(sub(w, least), o), mul(sub(sum, w), b)) { break }
                 other := add(other, STRIDE)
                 w := mload(add(other, column))
                 b := sub(mload(other), w)
                 o := sub(rest, shl(1, b))
-                if sgt(sub(mul(w, o), mul(sub(sum, w), b)), mul(least, o)) { break }
+                if sgt(mul(sub(w, least), o), mul(sub(sum, w), b)) { break }
             }
         }
         return other;

@@ -16,7 +16,6 @@ library Medians {
     // 16 lanes of 16 bits: the lowest bit of each, and the highest.
     uint256 private constant LOW = 0x0001000100010001000100010001000100010001000100010001000100010001;
     uint256 private constant HIGH = 0x8000800080008000800080008000800080008000800080008000800080008000;
-    uint256 private constant LANE_LIMIT = 0x8000; // lanes hold 15 bits
 
     /// @notice Floor of the mean of the two middle values, which are one if their number is odd; 0 if there are none. Reverts with
     /// MedianWrong if the hint names others.
@@ -85,30 +84,35 @@ library Medians {
     }
 
     /// @notice Whether `low` and `high` are the lower and the upper middle of `count` lanes that stand, with zeros around them, in
-    /// two words. The k-th of N in increasing order is the v that N - k or more reach, and v + 1 no more than N - 1 - k.
+    /// two words. The k-th of N in increasing order is the v that N - k or more reach, and v + 1 no more than N - 1 - k; zeros
+    /// reach nothing above 0, and what all lanes reach needs no counting.
     /// @param count at least 1.
     function areMiddles(uint256 lanes, uint256 others, uint256 count, uint256 low, uint256 high)
         internal
         pure
-        returns (bool)
+        returns (bool right)
     {
-        if (low >= LANE_LIMIT || high >= LANE_LIMIT) return false;
-        unchecked {
-            uint256 above = count / 2; // lanes above the lower middle, in order
-            if (reach(lanes, others, low) <= above || reach(lanes, others, low + 1) > above) return false;
-            if (count & 1 == 1) return high == low;
-            return reach(lanes, others, high) >= above && reach(lanes, others, high + 1) < above;
-        }
-    }
-
-    /// @notice How many of the 32 lanes are at least `value`, at most 2^15. With its highest bit set, a lane stays above what is
-    /// subtracted, so that nothing is borrowed from the next one, and keeps that bit if it was at least as much.
-    function reach(uint256 lanes, uint256 others, uint256 value) internal pure returns (uint256 count) {
         assembly ("memory-safe") {
-            let all := mul(value, LOW)
-            count := shr(15, and(sub(or(lanes, HIGH), all), HIGH))
-            count := add(count, shr(15, and(sub(or(others, HIGH), all), HIGH)))
-            count := shr(240, mul(count, LOW)) // the sum of all lanes, at most 32
+            // How many of the 32 lanes are at least `value`, at most 2^15. With its highest bit set, a lane stays above what is
+            // subtracted, so that nothing is borrowed from the next one, and keeps that bit if it was at least as much.
+            function reach(first, second, value) -> found {
+                value := mul(value, LOW)
+                found := shr(15, and(sub(first, value), HIGH))
+                found := add(found, shr(15, and(sub(second, value), HIGH)))
+                found := shr(240, mul(found, LOW)) // the sum of all lanes, at most 32
+            }
+            lanes := or(lanes, HIGH)
+            others := or(others, HIGH)
+            let above := shr(1, count) // lanes above the lower middle, in order
+            right := iszero(shr(15, or(low, high))) // lanes hold 15 bits
+            right := and(right, gt(reach(lanes, others, low), above))
+            right := and(right, iszero(gt(reach(lanes, others, add(low, 1)), above)))
+            switch and(count, 1)
+            case 1 { right := and(right, eq(low, high)) }
+            default {
+                right := and(right, iszero(lt(reach(lanes, others, high), above)))
+                right := and(right, lt(reach(lanes, others, add(high, 1)), above))
+            }
         }
     }
 }
