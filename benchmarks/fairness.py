@@ -45,6 +45,8 @@ class Case:
     (the first honest trainer's pay over what it earns without the copier)."""
     beside: tuple[tuple[str, int], ...] = ()
     """Other cheats in the same market: (attack, members)."""
+    least_seeds: int = 0
+    """Fewest seeds where the goal is held against: three owners' shards say little about one owner in general."""
 
     @property
     def label(self) -> str:
@@ -79,7 +81,7 @@ CASES = (
     Case("noise", 1, 0.05, beside=(("sign-flip:factor=4", 2),)),
     Case("replay", 1, 0.02, beside=(("mpaf", 1), ("noise", 1))),
     Case("alie", 3, 0.2),
-    Case("scaling:factor=2", 1, 1.0, "alone"),
+    Case("scaling:factor=2", 1, 1.0, "alone", least_seeds=8),
     Case("step-training", 1, 0.6),
     Case("leaked-batch", 1, 1.2),
     # Known as weak, measured without a goal.
@@ -146,6 +148,8 @@ def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, floa
 def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int], goal: bool) -> Row | None:
     """The case over all cells and seeds that are played under a judge."""
     players = HONEST + case.members + sum(members for _, members in case.beside)
+    if goal and len(seeds) < case.least_seeds:
+        seeds = range(seeds[0], seeds[0] + case.least_seeds)
     if judge == "exact-shapley" and players > MOST_SHAPLEY:
         return None
     pairs = np.array(
