@@ -29,6 +29,7 @@ library GramForm {
         sum = _updates(gram, x.updates, x.updatesEnd, x.publics, x.publicsEnd);
         unchecked {
             uint256 n = (x.updatesEnd - x.updates) / 32;
+            // slither-disable-next-line divide-before-multiply (bytes of whole words)
             gram += 7 * n * (n + 1) / 2 + 9 * n * ((x.publicsEnd - x.publics) / 32);
         }
         return addmod(sum, _publics(gram, x.publics, x.publicsEnd), ORDER);
