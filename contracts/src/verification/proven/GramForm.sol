@@ -60,13 +60,25 @@ library GramForm {
                     let x3 := mload(add(b, 96))
                     firstSum :=
                         add(
-                            add(mul(sar(UPDATE_SHIFT, calldataload(add(first, 21))), x3), mul(sar(UPDATE_SHIFT, calldataload(add(first, 14))), x2)),
-                            add(mul(sar(UPDATE_SHIFT, calldataload(add(first, 7))), x1), add(mul(sar(UPDATE_SHIFT, calldataload(first)), x0), firstSum))
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(first, 21))), x3),
+                                mul(sar(UPDATE_SHIFT, calldataload(add(first, 14))), x2)
+                            ),
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(first, 7))), x1),
+                                add(mul(sar(UPDATE_SHIFT, calldataload(first)), x0), firstSum)
+                            )
                         )
                     secondSum :=
                         add(
-                            add(mul(sar(UPDATE_SHIFT, calldataload(add(second, 21))), x3), mul(sar(UPDATE_SHIFT, calldataload(add(second, 14))), x2)),
-                            add(mul(sar(UPDATE_SHIFT, calldataload(add(second, 7))), x1), add(mul(sar(UPDATE_SHIFT, calldataload(second)), x0), secondSum))
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(second, 21))), x3),
+                                mul(sar(UPDATE_SHIFT, calldataload(add(second, 14))), x2)
+                            ),
+                            add(
+                                mul(sar(UPDATE_SHIFT, calldataload(add(second, 7))), x1),
+                                add(mul(sar(UPDATE_SHIFT, calldataload(second)), x0), secondSum)
+                            )
                         )
                     first := add(first, 28)
                     second := add(second, 28)
@@ -81,12 +93,18 @@ library GramForm {
                     let x2 := mload(add(b, 64))
                     firstSum :=
                         add(
-                            add(mul(sar(MIXED_SHIFT, calldataload(add(first, 18))), x2), mul(sar(MIXED_SHIFT, calldataload(add(first, 9))), x1)),
+                            add(
+                                mul(sar(MIXED_SHIFT, calldataload(add(first, 18))), x2),
+                                mul(sar(MIXED_SHIFT, calldataload(add(first, 9))), x1)
+                            ),
                             add(mul(sar(MIXED_SHIFT, calldataload(first)), x0), firstSum)
                         )
                     secondSum :=
                         add(
-                            add(mul(sar(MIXED_SHIFT, calldataload(add(second, 18))), x2), mul(sar(MIXED_SHIFT, calldataload(add(second, 9))), x1)),
+                            add(
+                                mul(sar(MIXED_SHIFT, calldataload(add(second, 18))), x2),
+                                mul(sar(MIXED_SHIFT, calldataload(add(second, 9))), x1)
+                            ),
                             add(mul(sar(MIXED_SHIFT, calldataload(second)), x0), secondSum)
                         )
                     first := add(first, 27)

@@ -42,7 +42,7 @@ struct WitnessSignatures {
 /// | calls | 1 | calls of `reveal` that admitted rows |
 /// | rows of each call | calls | their sum is n |
 /// | rows | 69 n | as in UpdatesAdmitted |
-/// | card | 35 + 64 p, or 0 | manifest digest (32), steps (1), trainable (1), values (1), a point (x, y) per public row; missing if the round has no publicRows |
+/// | card | 35 + 64 p, or 0 | manifest (32), steps, trainable, values (1 each), points; missing without publicRows |
 /// | ordinates | 32 n | y of each update; x is in its row |
 /// | previous ordinate | 32 | y of the model that the round started from |
 /// | step | 64 | C_m |
