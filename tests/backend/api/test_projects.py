@@ -205,3 +205,12 @@ class TestRefusals:
             from sqlalchemy import func, select
 
             assert session.scalar(select(func.count()).select_from(SpecDocument)) == 0
+
+
+def test_a_proven_project_is_refused_where_there_is_no_verifier_for_it(
+    service: Service, request_of: dict[str, Any]
+) -> None:
+    request_of["spec"]["settlement"] = "proven"
+    answer = service.http.post("/v1/projects", json=request_of)
+    assert answer.status_code == 422, answer.text
+    assert "COHORT_PROVEN_VERIFIER" in answer.json()["detail"]
