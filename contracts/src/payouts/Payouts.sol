@@ -124,10 +124,7 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
 
     /// @dev Marks the next items as claimed, as far as their rounds have one word; returns what they come to. A member has at most one
     /// row in a round, so a bit for the round says everything.
-    function _markWord(Marking memory m, bytes32[] calldata proofs, address to)
-        private
-        returns (uint256)
-    {
+    function _markWord(Marking memory m, bytes32[] calldata proofs, address to) private returns (uint256) {
         uint256 item = m.item;
         uint256 word = uint32(_wordAt(item) >> 120) >> 8;
         uint256 before = _claimedRounds[m.project][m.member][word];
@@ -153,6 +150,7 @@ abstract contract Payouts is MarketStorage, IPayouts, ReentrancyGuardTransient, 
                 let round := and(shr(120, item), 0xffffffff)
                 let until := add(proof, shl(5, shr(152, item))) // a number of 104 bits: no sum wraps
                 if or(xor(shr(8, round), word), gt(until, proofsEnd)) { break }
+                // slither-disable-next-line incorrect-shift (one, shifted to the place of the round, is meant)
                 let bit := shl(and(round, 0xff), 1)
                 if and(bits, bit) { break }
                 // The leaf, as PayoutTree.leafOf.

@@ -69,28 +69,38 @@ abstract contract Reveals is Commits {
         returns (uint256)
     {
         if (walk.whole || c.header.selfCount != 0) return index;
-        // Bit i: row index + i is endorsed, and the leaf that it would open counts and is open. After the loop: rows taken.
+        // Bit i: row index + i is endorsed, and the leaf that it would open counts and is open. Then: rows taken.
         uint256 run = (v.endorsed & ~v.refused) >> index
             & (c.header.batchBits & ~c.header.resolvedBits) >> walk.position;
+        uint256 first = walk.row;
+        _takeRows(walk, v, run, first + (count - index) * Rows.BYTES);
+        unchecked {
+            run = (walk.row - first) / Rows.BYTES;
+            c.header.resolvedBits |= ((1 << run) - 1) << walk.position;
+            c.header.unresolved -= run;
+            walk.position += run;
+            v.admitted += run;
+            return index + run;
+        }
+    }
+
+    /// @dev Takes rows before `end` (calldata), as long as the next bit of `run` is set, members increase and stay below that of the
+    /// next leaf given, and the codec is one of Cids.isValid.
+    function _takeRows(Walk memory walk, Verdict memory v, uint256 run, uint256 end) private pure {
         uint256 before = walk.leaf < walk.leavesEnd ? Leaves.memberAt(walk.leaf) : type(uint256).max;
-        uint256 admitted = v.admitted;
-        bytes memory rows = v.rows;
-        bytes memory members = v.members;
         assembly ("memory-safe") {
-            rows := add(add(rows, 32), mul(admitted, 69))
-            members := add(add(members, 32), mul(admitted, 4))
+            let rows := add(add(mload(add(v, 0x60)), 32), mul(mload(add(v, 0x40)), 69))
+            let members := add(add(mload(add(v, 0x80)), 32), mul(mload(add(v, 0x40)), 4))
             let row := mload(add(walk, 0x60))
             let salt := mload(add(walk, 0x80))
             let member := mload(add(walk, 0xa0))
             let scratch := mload(add(walk, 0xe0))
             let leaf := mload(add(walk, 0x100))
-            let end := add(row, mul(sub(count, index), 69))
             for {} lt(row, end) {} {
                 if iszero(and(run, 1)) { break }
                 let head := calldataload(row)
                 let next := shr(224, head)
                 let codec := byte(4, head)
-                // Increasing, before the next leaf that was given, and of a codec as in Cids.isValid.
                 if iszero(and(and(gt(next, member), lt(next, before)), or(eq(codec, 0x55), eq(codec, 0x70)))) { break }
                 member := next
                 calldatacopy(rows, row, 69)
@@ -107,18 +117,10 @@ abstract contract Reveals is Commits {
                 salt := add(salt, 32)
                 run := shr(1, run)
             }
-            run := div(sub(row, mload(add(walk, 0x60))), 69)
             mstore(add(walk, 0x60), row)
             mstore(add(walk, 0x80), salt)
             mstore(add(walk, 0xa0), member)
             mstore(add(walk, 0x100), leaf)
-        }
-        unchecked {
-            c.header.resolvedBits |= ((1 << run) - 1) << walk.position;
-            c.header.unresolved -= run;
-            walk.position += run;
-            v.admitted = admitted + run;
-            return index + run;
         }
     }
 
