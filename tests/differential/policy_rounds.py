@@ -91,16 +91,46 @@ def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     third = -(2**39 + 1) / 2**40  # three that cancel out, to the last digit, and one whom they oppose
     rounds.append(_by_cosines(4, {(0, 1): third, (0, 2): third, (1, 2): third} | {(a, 3): -0.2 for a in range(3)}))
     rounds += [_by_cosines(2, {(0, 1): cosine}) for cosine in (-1.0, -0.1, -0.1 - 1e-9, -0.1 - 3e-9, 0.5)]
+    return rounds + _clamped_rounds()
+
+
+def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
+    """What is clamped beyond its range: values of one trainer beside many small ones, values on half the batch that are
+    far from those on all of it, and, of cosines that no vectors have, coordinates and what is left without them."""
+    values = PublicRows(values=3)
+    best = {(0, 10): 2.0**-10} | {(a, 10): 2.0**-20 for a in range(1, 10)}
+    worst = {(0, 20): -(2.0**-10)} | {(a, 20): 2.0**-20 for a in range(1, 20)}
+    torn = {(1, 21): 0.5, (2, 21): -0.5} | {(a, 22): 2.0**-9 for a in range(20)}
+    rounds = [_by_cosines(10, best | {(0, 12): 0.1}, values), _by_cosines(20, worst | torn, values)]
+    steps = PublicRows(past_steps=5, trainable=True)
+    for first in (0, 1):  # of every pair of public rows that are nearly the same
+        pairs = [k for k in range(first, 5, 2)]
+        alike = {(6 + k, 7 + k): 1 - 2.0**-18 for k in pairs}
+        apart = {(0, 6 + k): 0.3 for k in pairs} | {(0, 7 + k): 0.7 for k in pairs}
+        apart |= {(1, 6 + k): 0.3 for k in pairs} | {(1, 7 + k): -0.7 for k in pairs}
+        rounds.append(_by_cosines(6, alike | apart, steps))
+    public = {(6, 7): 1 - 2.0**-18, (6, 8): 0.3, (7, 8): 0.7, (6, 9): 0.3, (7, 9): -0.7}
+    rounds.append(_by_cosines(6, public, steps))
+    # Two that have more in common beyond the step than either has.
+    beyond = {(0, 5): 0.9, (1, 5): -0.3, (2, 5): 0.9, (3, 5): -0.3, (0, 1): 0.8, (2, 3): 0.8, (0, 3): 0.8, (1, 2): 0.8}
+    rounds.append(_by_cosines(5, beyond, PublicRows(past_steps=1)))
     return rounds
 
 
-def _by_cosines(n: int, cosines: dict[tuple[int, int], float]) -> tuple[list[list[int]], int, PublicRows]:
-    """Rows of one length; pairs that are not named have a cosine of .2."""
-    gram = [[2**44] * n for _ in range(n)]
-    for i in range(n):
+def _by_cosines(
+    n: int, cosines: dict[tuple[int, int], float], layout: PublicRows | None = None
+) -> tuple[list[list[int]], int, PublicRows]:
+    """Updates of one length, public rows of another; pairs of updates that are not named have a cosine of .2, others
+    none."""
+    layout = layout or PublicRows()
+    size = n + layout.count
+    bits = [22] * n + [30] * layout.count
+    gram = [[2 ** (2 * bits[i]) if i == j else 0 for j in range(size)] for i in range(size)]
+    for i in range(size):
         for j in range(i):
-            gram[i][j] = gram[j][i] = int(cosines.get((j, i), 0.2) * 2**44)
-    return gram, n, PublicRows()
+            found = cosines.get((j, i), 0.2 if i < n else 0.0)
+            gram[i][j] = gram[j][i] = int(found * 2 ** (bits[i] + bits[j]))
+    return gram, n, layout
 
 
 def judgement_twin(case: tuple, identity: MarketId) -> tuple[int, ...]:

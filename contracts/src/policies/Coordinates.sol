@@ -143,8 +143,7 @@ library Coordinates {
         assembly ("memory-safe") {
             let length := mload(add(record, LENGTH))
             let q := sdiv(shl(104, sar(184, calldataload(place))), mul(length, mload(known)))
-            q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
+            q := sdiv(shl(40, q), mload(add(known, PIVOT))) // the first pivot is 1 or 0
             let x := q
             let y := shl(171, q)
 
