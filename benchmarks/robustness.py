@@ -129,7 +129,7 @@ def summary(judge: str, rows: Sequence[Row]) -> list[Row]:
 
 
 def measure(grid: Sequence[Cell], policy: str, peers: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Row]:
-    """The policy in every cell, the peers where `--quick` leaves them: four attacks, the largest share, Dirichlet(0.5)."""
+    """The policy in every cell, the peers where `--quick` leaves them: four attacks, most hostile, Dirichlet(0.5)."""
     found: list[Row] = []
     beside = [cell for cell in grid if cell.task.endswith("mlp")]
     if quick:
