@@ -159,8 +159,8 @@ TEXTS = {
     "ReceiverIsZero": "the receiver is the zero address",
     # verification
     "EvidenceInvalid": (
-        "the evidence has {found} and should have {needed}: witness signatures in an attested project, bytes in a proven "
-        "one"
+        "the evidence has {found} and should have {needed}: witness signatures in an attested project, bytes in a "
+        "proven one"
     ),
     "AttestersNotIncreasing": "attestations must be strictly increasing by witness; entry {index} is not",
     "AttesterUnknown": "attestation {index} names witness {witness} and the project has {witnesses}",

@@ -42,7 +42,8 @@ class Prover:
 
 
 def find_prover(setting: str) -> Prover:
-    """`auto`: the compiled prover if it is beside this Python or on the PATH, else Python's. `python`: that. Else the path of another one.
+    """`auto`: the compiled prover if it is installed beside this Python or on the PATH, else Python's. `python`: that.
+    Else the path of another one.
 
     Raises `ProverMissing`."""
     if setting in ("auto", "python"):
