@@ -61,6 +61,11 @@ library Clones {
             for (uint256 row; rest != 0; ++row) {
                 if (rest >> row & 1 == 0) continue;
                 uint256 group = Table.get(round.at(row), NEAR) & playing;
+                if (group == 1 << row) {
+                    first |= group;
+                    rest &= ~group;
+                    continue;
+                }
                 uint256 reached = _reached(round, group, playing);
                 if (reached == group && _alike(round, group, playing)) {
                     _setGroup(round, group);
@@ -136,6 +141,7 @@ library Clones {
                 for (uint256 place; place < n; ++place) {
                     if (first >> place & 1 == 0) continue;
                     uint256 rows = Table.get(round.at(place), ROWS) & ~(1 << place);
+                    if (rows == 0) continue;
                     uint256 total = Table.get(record, Table.column(place));
                     for (uint256 other = place + 1; rows >> other != 0; ++other) {
                         if (rows >> other & 1 == 1) total += Table.get(record, Table.column(other));
@@ -148,15 +154,21 @@ library Clones {
 
     function _add(uint256 record, uint256 other, uint256 n, int256[6] memory q) private pure {
         unchecked {
-            for (uint256 place; place < n; ++place) {
-                uint256 column = Table.column(place);
-                Table.set(record, column, Table.get(record, column) + Table.get(other, column));
-            }
+            _addCosines(record + Table.column(0), other + Table.column(0), n);
             Table.set(record, VALUE, Table.get(record, VALUE) + Table.get(other, VALUE));
             Table.set(record, HALF, Table.get(record, HALF) + Table.get(other, HALF));
             Table.set(record, VOTE, Table.get(record, VOTE) + Table.get(other, VOTE));
             int256[6] memory more = _coordinatesOf(other);
             for (uint256 k; k < 6; ++k) q[k] += more[k];
+        }
+    }
+
+    function _addCosines(uint256 to, uint256 from, uint256 count) private pure {
+        assembly ("memory-safe") {
+            for { let end := add(to, shl(5, count)) } lt(to, end) { to := add(to, 32) } {
+                mstore(to, add(mload(to), mload(from)))
+                from := add(from, 32)
+            }
         }
     }
 

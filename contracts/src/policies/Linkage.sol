@@ -5,75 +5,124 @@ import {Round, Table} from "./Table.sol";
 
 /// @title Linkage: groups of rows that are near to some of each other
 /// @notice Complete linkage: two groups become one while every pair across them is nearer than the limit and neither has a closer
-/// group; ties are joined together. Only for rows whose bits do not say it (`Clones`): 50 gas per pair and pass, one pass at
-/// least for each join.
+/// group; ties are joined together. Only for rows whose bits do not say it (`Clones`). What is closest to a group is looked for
+/// again only when that has been joined: links never grow.
 library Linkage {
     using Table for Round;
 
-    int256 private constant CLONE_LIMIT = 989560464998; // floor(0.9 * 2^40)
-    int256 private constant GONE = type(int256).min;
+    uint256 private constant CLONE_LIMIT = 989560464998; // floor(0.9 * 2^40)
+    uint256 private constant GONE = 1 << 255; // as a signed number the least there is
 
-    /// @notice Rows of each group, a bit each; zeros in between.
-    function groupsOf(Round memory round, uint256 rows) internal pure returns (uint256[] memory groups) {
-        uint256 count = 0;
+    /// @notice Groups, by their place in a list, as bits or in arrays.
+    struct State {
+        uint256 count;
+        uint256 links; // where the matrix of links begins in memory, row by row
+        uint256[] rows; // of each group, a bit each; 0 once it has been joined to another one
+        uint256[] closest; // link to the closest groups, more than the limit
+        uint256[] nearest; // those groups, a bit each; 0 if none is closer than the limit
+    }
+
+    /// @notice Rows of each group, a bit each; zeros in between. rows: at least one. Of a mirrored table.
+    function groupsOf(Round memory round, uint256 rows) internal pure returns (uint256[] memory) {
+        State memory state = _begin(round, rows);
+        uint256 stale = (1 << state.count) - 1;
+        while (stale != 0) {
+            _find(state, stale);
+            uint256 joined = _join(state);
+            stale = joined == 0 ? 0 : _affected(state, joined);
+        }
+        return state.rows;
+    }
+
+    function _begin(Round memory round, uint256 rows) private pure returns (State memory state) {
         unchecked {
+            uint256 count = 0;
             for (uint256 rest = rows; rest != 0; rest &= rest - 1) ++count;
-            groups = new uint256[](count);
-            uint256[] memory places = new uint256[](count);
+            state.count = count;
+            state.links = Table.reserve(count * count);
+            state.rows = new uint256[](count);
+            state.closest = new uint256[](count);
+            state.nearest = new uint256[](count);
             uint256 i = 0;
             for (uint256 row; rows >> row != 0; ++row) {
                 if (rows >> row & 1 == 0) continue;
-                (groups[i], places[i]) = (1 << row, row);
+                state.rows[i] = 1 << row;
+                _copy(state.links + 32 * count * i, round.at(row) + Table.column(0), rows);
+                Table.set(state.links, 32 * (count * i + i), GONE);
                 ++i;
             }
-            int256[][] memory links = new int256[][](count);
-            for (i = 0; i < count; ++i) {
-                links[i] = new int256[](count);
-                for (uint256 j; j < count; ++j) {
-                    links[i][j] = i == j ? GONE : Table.getSigned(round.at(places[i]), Table.column(places[j]));
-                }
-            }
-            while (_pass(groups, links)) {}
         }
     }
 
-    /// @dev Joins every two groups that are each other's closest, and what hangs together by that. False: none are.
-    function _pass(uint256[] memory groups, int256[][] memory links) private pure returns (bool joined) {
-        uint256 count = groups.length;
-        int256[] memory closest = new int256[](count);
+    /// @dev The cosines whose bit is set.
+    function _copy(uint256 to, uint256 from, uint256 rows) private pure {
+        assembly ("memory-safe") {
+            for {} rows { rows := shr(1, rows) } {
+                if and(rows, 1) {
+                    mstore(to, mload(from))
+                    to := add(to, 32)
+                }
+                from := add(from, 32)
+            }
+        }
+    }
+
+    /// @dev What is closest to the groups whose bit is set.
+    function _find(State memory state, uint256 stale) private pure {
+        uint256 count = state.count;
+        unchecked {
+            for (uint256 i; stale >> i != 0; ++i) {
+                if (stale >> i & 1 == 0) continue;
+                uint256 link = state.links + 32 * count * i;
+                uint256 most = CLONE_LIMIT;
+                uint256 nearest = 0;
+                assembly ("memory-safe") {
+                    let bit := 1
+                    for { let end := add(link, shl(5, count)) } lt(link, end) { link := add(link, 32) } {
+                        let w := mload(link)
+                        if iszero(slt(w, most)) {
+                            if sgt(w, most) {
+                                most := w
+                                nearest := 0
+                            }
+                            // At the limit itself nobody is near.
+                            nearest := or(nearest, mul(bit, sgt(w, CLONE_LIMIT)))
+                        }
+                        bit := shl(1, bit)
+                    }
+                }
+                state.closest[i] = most;
+                state.nearest[i] = nearest;
+            }
+        }
+    }
+
+    /// @dev Joins every two groups that are each other's closest, and what hangs together by that.
+    /// @return joined those groups, a bit each.
+    function _join(State memory state) private pure returns (uint256 joined) {
+        uint256 count = state.count;
+        uint256[] memory mutual = new uint256[](count);
         unchecked {
             for (uint256 i; i < count; ++i) {
-                int256 most = CLONE_LIMIT;
-                int256[] memory line = links[i];
-                for (uint256 j; j < count; ++j) {
-                    if (line[j] > most) most = line[j];
+                uint256 others = 0;
+                for (uint256 j; state.nearest[i] >> j != 0; ++j) {
+                    if (state.nearest[i] >> j & 1 == 1 && state.closest[j] == state.closest[i]) others |= 1 << j;
                 }
-                closest[i] = most; // the limit itself if nobody is closer
-            }
-            uint256[] memory mutual = new uint256[](count);
-            for (uint256 i; i < count; ++i) {
-                int256 most = closest[i];
-                mutual[i] = 1 << i;
-                if (most == CLONE_LIMIT) continue;
-                for (uint256 j; j < count; ++j) {
-                    if (links[i][j] == most && closest[j] == most) mutual[i] |= 1 << j;
-                }
+                mutual[i] = others;
             }
             for (uint256 i; i < count; ++i) {
-                if (groups[i] == 0 || mutual[i] == 1 << i) continue;
+                if (mutual[i] == 0 || joined >> i & 1 == 1) continue;
                 uint256 all = _together(mutual, i);
-                for (uint256 j = i + 1; j < count; ++j) {
-                    if (all >> j & 1 == 0) continue;
-                    _merge(groups, links, i, j);
-                    mutual[j] = 1 << j;
-                    joined = true;
+                joined |= all;
+                for (uint256 j = i + 1; all >> j != 0; ++j) {
+                    if (all >> j & 1 == 1) _merge(state, i, j);
                 }
             }
         }
     }
 
     function _together(uint256[] memory mutual, uint256 i) private pure returns (uint256 all) {
-        all = mutual[i];
+        all = mutual[i] | 1 << i;
         // slither-disable-next-line uninitialized-local (nobody yet)
         uint256 seen;
         unchecked {
@@ -88,15 +137,38 @@ library Linkage {
     }
 
     /// @dev Group j becomes part of group i: a link of both is the weaker one.
-    function _merge(uint256[] memory groups, int256[][] memory links, uint256 i, uint256 j) private pure {
-        groups[i] |= groups[j];
-        groups[j] = 0;
-        unchecked {
-            for (uint256 k; k < groups.length; ++k) {
-                if (links[j][k] < links[i][k]) (links[i][k], links[k][i]) = (links[j][k], links[j][k]);
-                (links[j][k], links[k][j]) = (GONE, GONE);
+    function _merge(State memory state, uint256 i, uint256 j) private pure {
+        state.rows[i] |= state.rows[j];
+        state.rows[j] = 0;
+        state.nearest[j] = 0;
+        uint256 links = state.links;
+        uint256 step = 32 * state.count;
+        assembly ("memory-safe") {
+            let ofI := add(links, mul(i, step))
+            let ofJ := add(links, mul(j, step))
+            let toI := add(links, shl(5, i))
+            let toJ := add(links, shl(5, j))
+            for { let end := add(ofI, step) } lt(ofI, end) { ofI := add(ofI, 32) } {
+                let w := mload(ofJ)
+                if slt(w, mload(ofI)) {
+                    mstore(ofI, w)
+                    mstore(toI, w)
+                }
+                mstore(ofJ, GONE)
+                mstore(toJ, GONE)
+                ofJ := add(ofJ, 32)
+                toI := add(toI, step)
+                toJ := add(toJ, step)
             }
         }
-        links[i][i] = GONE;
+    }
+
+    /// @dev Groups that are left whose closest were joined; those that were joined are among them.
+    function _affected(State memory state, uint256 joined) private pure returns (uint256 stale) {
+        unchecked {
+            for (uint256 i; i < state.count; ++i) {
+                if (state.nearest[i] & joined != 0) stale |= 1 << i;
+            }
+        }
     }
 }
