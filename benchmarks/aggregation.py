@@ -96,9 +96,7 @@ class Bench:
 def _run(command: list[str], threads: int = 1) -> dict:
     """The JSON that a measuring process prints. threads: of its linear algebra; Cohort's own come on top."""
     limits = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), str(threads))
-    done = subprocess.run(
-        command, cwd=ROOT, env=os.environ | limits, capture_output=True, text=True, timeout=LONGEST_S
-    )
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | limits, capture_output=True, text=True, timeout=LONGEST_S)
     if done.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{done.stderr[-2000:]}")
     return json.loads(done.stdout.splitlines()[-1])

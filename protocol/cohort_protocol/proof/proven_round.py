@@ -101,7 +101,5 @@ def round_card(bundle: RoundBundle, store: IpfsStore) -> RowsCard | None:
 
 def _proof_of(bundle: RoundBundle) -> BundleProof:
     if bundle.proof is None:
-        raise NotProven(
-            f"round {bundle.project}/{bundle.round} is attested: nothing is proven of it"
-        )
+        raise NotProven(f"round {bundle.project}/{bundle.round} is attested: nothing is proven of it")
     return bundle.proof
