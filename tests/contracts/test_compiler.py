@@ -39,6 +39,8 @@ SMALL_SOURCES = {
     "MarketProjects": "contract MarketProjects {}",
     "lens/MarketLens": "contract MarketLens {}",
     "verification/AttestedVerifier": "contract AttestedVerifier { uint256 public one = 1; }",
+    "verification/proven/ProvenVerifier": "contract ProvenVerifier { uint256 public two = 2; }",
+    "policies/DefaultPolicy": "contract DefaultPolicy { uint256 public three = 3; }",
     "verification/SuppliedScores": "contract SuppliedScores {}",
     "devnet/TestToken": 'import {ERC20} from\n    "@openzeppelin/contracts/token/ERC20/ERC20.sol";\n'
     'contract TestToken is ERC20 { constructor() ERC20("T", "T") {} }',

@@ -191,6 +191,11 @@ def test_every_error_of_ours_has_a_status() -> None:
         "RangeTooLarge",
         "JournalBroken",
         "MethodUnsupported",
+        # Of audits and provers, which no service runs.
+        "AuditError",
+        "AuditFalse",
+        "AuditUnknown",
+        "ProofError",
         "BroadcastRefused",
         "AlreadyKnown",
         "NonceTooLow",
