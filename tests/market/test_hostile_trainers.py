@@ -131,6 +131,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
         trainers=HONEST + len(HOSTILE),
         cheaters=0,
         seed=11,
+        settlement="attested",
         commit_seconds=COMMIT_SECONDS,
         self_commit_seconds=5,
         reveal_seconds=REVEAL_SECONDS,
