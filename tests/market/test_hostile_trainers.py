@@ -260,7 +260,7 @@ def test_only_who_never_revealed_loses_its_stake(stage: Stage) -> None:
 def test_garbage_is_refused_by_the_witnesses(stage: Stage) -> None:
     reason, words = stage.flag_of("garbage")
     assert reason == "update-malformed"
-    assert "bytes" in words
+    assert "the file of an update starts with" in words
 
 
 def test_an_oversized_object_is_refused_without_being_fetched_whole(stage: Stage) -> None:
