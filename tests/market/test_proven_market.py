@@ -29,6 +29,7 @@ from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.proof.curve import add, compress, decompress
 from cohort_protocol.proof.evidence import decode_evidence
 from cohort_protocol.proof.proven_round import round_statement
+from cohort_protocol.proof.statement import HASHES
 from cohort_protocol.proof.verifier import verify
 from cohort_protocol.service.client import ServiceClient
 from cohort_protocol.service.errors import ServiceNotFound
@@ -38,18 +39,6 @@ from tests.market.running import DemoProcess
 pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 SIZE = ("--rounds", "2", "--trainers", "4", "--cheaters", "1", "--seed", "7")
-
-
-HASHES = (
-    "admitted_hash",
-    "validation",
-    "public_rows",
-    "policy_hash",
-    "outcomes_hash",
-    "previous_model",
-    "next_model",
-)
-"""Of a settlement's statement; the CIDs are only what receipts speak of."""
 
 
 def kill_the_prover(demo: DemoProcess, url: str, project: int) -> int:
@@ -168,16 +157,7 @@ def test_the_contract_takes_each_settlement_as_it_was_and_no_false_one(
 
         assert 100_000 < ask(said, evidence) < 2_000_000
         others = {"round": said.round + 1, "project": 2, "dimension": said.dimension - 1}
-        names = (
-            "admitted_hash",
-            "validation",
-            "public_rows",
-            "policy_hash",
-            "outcomes_hash",
-            "previous_model",
-            "next_model",
-        )
-        others |= {name: flipped(getattr(said, name), 31) for name in names}
+        others |= {name: flipped(getattr(said, name), 31) for name in HASHES}
         for name, value in others.items():
             with pytest.raises(TransactionReverted):
                 ask(replace(said, **{name: value}), evidence)

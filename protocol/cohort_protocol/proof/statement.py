@@ -16,6 +16,8 @@ from cohort_protocol.identifiers import parse_address
 from cohort_protocol.proof.curve import Point
 from cohort_protocol.proof.errors import StatementInvalid
 from cohort_protocol.scoring.gram import TOTAL_WEIGHT
+from cohort_protocol.scoring.hints import ENTRY_BYTES
+from cohort_protocol.scoring.hints import gram_bytes as gram_bytes
 from cohort_protocol.scoring.rows import PublicRows
 
 DOMAIN = keccak(text="Cohort round proof 1")
@@ -27,11 +29,16 @@ MAX_PUBLIC_ROWS = 10
 MAX_DIMENSION = 1 << 24
 """d of a proven project: the bounds of `ENTRY_BYTES` need it."""
 
-ENTRY_BYTES = (7, 9, 11)
-"""Bytes of an entry of the Gram matrix (two's complement, big-endian), by how many of its two rows are public.
-
-Updates are int16 and public rows int32, so that for d <= 2^24 an inner product has at most 2^(15 + 15 + 24) = 2^54,
-2^(15 + 31 + 24) = 2^70, or 2^(31 + 31 + 24) = 2^86 in size: 56, 72 and 88 bits with the sign, rounded up to bytes."""
+HASHES = (
+    "admitted_hash",
+    "validation",
+    "public_rows",
+    "policy_hash",
+    "outcomes_hash",
+    "previous_model",
+    "next_model",
+)
+"""Fields of a statement that are hashes, 32 bytes each."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,7 @@ class RoundStatement:
             raise StatementInvalid(f"dimension {self.dimension}: 1 .. {MAX_DIMENSION} can be proved")
         if any(weight < 0 for weight in self.weights) or sum(self.weights) > TOTAL_WEIGHT:
             raise StatementInvalid(f"weights {self.weights}: none is negative, their sum is at most {TOTAL_WEIGHT}")
-        for name in (
-            "admitted_hash",
-            "validation",
-            "public_rows",
-            "policy_hash",
-            "outcomes_hash",
-            "previous_model",
-            "next_model",
-        ):
+        for name in HASHES:
             if len(getattr(self, name)) != 32:
                 raise StatementInvalid(f"{name} has {len(getattr(self, name))} bytes, not 32")
         for value, bits in ((self.chain_id, 256), (self.project, 256), (self.round, 32)):
@@ -161,14 +160,6 @@ def gram_length(n: int, p: int) -> int:
     """Bytes of a Gram matrix of n updates and p public rows."""
     among = n * (n + 1) // 2, n * p, p * (p + 1) // 2
     return sum(count * width for count, width in zip(among, ENTRY_BYTES, strict=True))
-
-
-def gram_bytes(gram: Sequence[Sequence[int]], n: int) -> bytes:
-    """Upper triangle with the diagonal, row by row."""
-    size = len(gram)
-    return b"".join(
-        int(gram[a][b]).to_bytes(entry_bytes(a, b, n), "big", signed=True) for a in range(size) for b in range(a, size)
-    )
 
 
 def parse_gram(data: bytes, n: int, p: int) -> tuple[tuple[int, ...], ...]:

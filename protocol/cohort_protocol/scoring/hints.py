@@ -24,8 +24,11 @@ from cohort_protocol.scoring.gram import Gram, check_gram
 from cohort_protocol.scoring.rows import PublicRows
 
 MOST_UPDATES = 32
-WIDTHS = (7, 9, 11)
-"""Bytes of an entry: two updates, an update and a public row, two public rows."""
+ENTRY_BYTES = (7, 9, 11)
+"""Bytes of an entry of the Gram matrix (two's complement, big-endian), by how many of its two rows are public.
+
+Updates are int16 and public rows int32, so that for d <= 2^24 an inner product has at most 2^(15 + 15 + 24) = 2^54,
+2^(15 + 31 + 24) = 2^70, or 2^(31 + 31 + 24) = 2^86 in size: 56, 72 and 88 bits with the sign, rounded up to bytes."""
 
 
 def check_layout(n: int, layout: PublicRows) -> None:
@@ -45,7 +48,7 @@ def gram_bytes(gram: Gram, n: int) -> bytes:
     an entry that has no room."""
     try:
         return b"".join(
-            value.to_bytes(WIDTHS[(i >= n) + (j >= n)], "big", signed=True)
+            value.to_bytes(ENTRY_BYTES[(i >= n) + (j >= n)], "big", signed=True)
             for i, row in enumerate(gram)
             for j, value in enumerate(row)
             if j >= i

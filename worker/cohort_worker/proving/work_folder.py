@@ -25,6 +25,7 @@ from cohort_protocol.errors import CohortError, InvalidInput
 from cohort_protocol.identifiers import Address, Bytes32, HexData, to_hex
 from cohort_protocol.proof.curve import Point
 from cohort_protocol.proof.statement import (
+    HASHES,
     MAX_PUBLIC_ROWS,
     MAX_ROWS,
     RoundStatement,
@@ -118,22 +119,11 @@ class ProverTask(BaseModel):
             commitments=tuple(_point(one) for one in self.commitments),
             gram=parse_gram(_bytes(self.gram), self.updates, layout.count),
             weights=tuple(self.weights),
-            **{name: _bytes(getattr(self, name)) for name in _HASHES},
+            **{name: _bytes(getattr(self, name)) for name in HASHES},
         )
         if to_hex(statement.head()) != self.head or len(self.rows) != statement.n + statement.p:
             raise FolderMalformed("task.json: the head, or the number of rows, is not that of its statement")
         return statement
-
-
-_HASHES = (
-    "admitted_hash",
-    "validation",
-    "public_rows",
-    "policy_hash",
-    "outcomes_hash",
-    "previous_model",
-    "next_model",
-)
 
 
 def _bytes(text: str) -> bytes:
@@ -245,7 +235,7 @@ def _task(statement: RoundStatement, srs: Path, rows: list[RowFile]) -> ProverTa
         gram=to_hex(gram_bytes(statement.gram, statement.n)),
         weights=list(statement.weights),
         rows=rows,
-        **{name: to_hex(getattr(statement, name)) for name in _HASHES},
+        **{name: to_hex(getattr(statement, name)) for name in HASHES},
     )
 
 
