@@ -15,6 +15,9 @@ from cohort_trainer.auditing.errors import AuditPlaceInvalid
 from cohort_trainer.auditing.kept_chain import KeptChain
 from cohort_trainer.auditing.places import Places, of_book, of_run
 from cohort_trainer.cli import app
+from cohort_trainer.wallet import create_keystore
+from eth_account.signers.local import LocalAccount
+from pydantic import SecretStr
 from typer.testing import CliRunner, Result
 
 from tests.fixtures.chain import Devnet
@@ -157,3 +160,34 @@ def test_nearer_places_come_before_those_of_a_run(tmp_path: Path) -> None:
     (tmp_path / "deployment.json").write_text('{"market": "0x12"}')
     with pytest.raises(AuditPlaceInvalid, match="not an address book"):
         of_book(tmp_path / "deployment.json")
+
+
+# --- with the key of a reader -----------------------------------------------------------------------------------------
+
+
+def keystore(folder: Path, account: LocalAccount) -> list[str]:
+    create_keystore(folder / "reader.json", account, SecretStr("secret"), work_factor=2)
+    (folder / "password").write_text("secret\n")
+    (folder / "password").chmod(0o600)
+    return ["--keystore", str(folder / "reader.json"), "--password-file", str(folder / "password")]
+
+
+def test_a_key_changes_nothing_in_a_public_project(scene: RealScene, tmp_path: Path) -> None:
+    done = run(scene.project, *places(scene), *keystore(tmp_path, scene.trainers[0]))
+    assert done.exit_code == TRUE, done.output
+
+
+def test_a_key_that_cannot_be_had_is_an_error_in_words(scene: RealScene, tmp_path: Path) -> None:
+    key = keystore(tmp_path, scene.witnesses[0])
+    (tmp_path / "password").write_text("another\n")
+    wrong = run(scene.project, *places(scene), *key)
+    assert wrong.exit_code != TRUE
+    assert "the password does not open" in wrong.stderr
+    (tmp_path / "reader.json").write_text('{"version": 3, "crypto": []}')
+    (tmp_path / "password").write_text("secret\n")
+    assert "is not a readable keystore" in run(scene.project, *places(scene), *key).stderr
+    (tmp_path / "reader.json").unlink()
+    missing = run(scene.project, *places(scene), *key)
+    assert missing.exit_code == INVALID
+    assert "there is no keystore" in missing.stderr
+    assert "--keystore FILE, which is missing" in run(scene.project, *places(scene), *key[2:]).stderr

@@ -57,7 +57,11 @@ def test_no_keystore_says_how_to_make_one(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not json", "[]", '{"version": 1}', '{"version": 3}', '{"version": 3, "crypto": {}}']
+    "text",
+    [
+        *("", "not json", "[]", '{"version": 1}', '{"version": 3}', '{"version": 3, "crypto": {}}'),
+        *('{"version": 3, "crypto": []}', '{"version": 3, "crypto": {"kdfparams": 7}}', "[" * 16_000),
+    ],
 )
 def test_a_damaged_keystore_is_named_as_such(tmp_path, text):
     path = tmp_path / "keystore.json"
@@ -66,10 +70,11 @@ def test_a_damaged_keystore_is_named_as_such(tmp_path, text):
         open_keystore(path, PASSWORD)
 
 
-def test_a_keystore_that_asks_for_absurd_work_is_refused(keystore):
+@pytest.mark.parametrize(("name", "number"), [("n", 1 << 40), ("dklen", 10**300), ("p", -1), ("r", 0)])
+def test_a_keystore_that_asks_for_absurd_work_is_refused(keystore, name, number):
     path, _ = keystore
     value = json.loads(path.read_text())
-    value["crypto"]["kdfparams"]["n"] = 1 << 40
+    value["crypto"]["kdfparams"][name] = number
     path.write_text(json.dumps(value))
     with pytest.raises(HomeInvalid, match="absurd"):
         open_keystore(path, PASSWORD)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-READER_PASSWORD = "COHORT_READER_PASSWORD"
+from cohort_trainer.terminal import READER_PASSWORD
 
 
 def public_key(

@@ -14,6 +14,8 @@ from cohort_trainer.errors import Declined, HomeExists, HomeInvalid
 TRAINER_PASSWORD = "COHORT_TRAINER_PASSWORD"
 OWNER_PASSWORD = "COHORT_OWNER_PASSWORD"
 AGGREGATOR_PASSWORD = "COHORT_AGGREGATOR_PASSWORD"
+READER_PASSWORD = "COHORT_READER_PASSWORD"
+"""Of a keystore that opens files of private projects."""
 
 
 def ask_password(file: Path | None, variable: str, confirm: bool = False):

@@ -70,15 +70,17 @@ def open_keystore(path: Path, password: SecretStr) -> LocalAccount:
         if "MAC mismatch" in str(error):
             raise PasswordWrong(f"the password does not open {path}") from error
         raise HomeInvalid(f"{path} is not a readable keystore: {error}") from error
-    except (KeyError, TypeError, NotImplementedError) as error:
+    except (ArithmeticError, AttributeError, LookupError, TypeError, RuntimeError) as error:
+        # Of `eth_keyfile`, which believes what a file says; RecursionError of deep JSON, NotImplementedError.
         raise HomeInvalid(f"{path} is not a readable keystore: {type(error).__name__} {error}") from error
 
 
 def _check_scrypt(encrypted: Mapping, path: Path) -> None:
     """A foreign file must not make us compute for hours."""
     parameters = encrypted["crypto"].get("kdfparams", {})
-    cost = int(parameters.get("n", 1)) * int(parameters.get("r", 1)) * int(parameters.get("p", 1))
-    if cost > 1 << 26 or int(parameters.get("c", 1)) > 10_000_000:
+    found = {name: int(parameters.get(name, 1)) for name in ("n", "r", "p", "c", "dklen")}
+    cost = found["n"] * found["r"] * found["p"]
+    if min(found.values()) < 1 or cost > 1 << 26 or found["c"] > 10_000_000 or found["dklen"] > 64:
         raise HomeInvalid(f"{path} asks for a key derivation of absurd cost; it is not ours")
 
 

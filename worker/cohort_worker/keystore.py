@@ -26,7 +26,8 @@ def load_account(keystore: Path, password_file: Path) -> LocalAccount:
     content = _read(keystore, MAX_KEYSTORE_BYTES, "keystore")
     try:
         return Account.from_key(Account.decrypt(json.loads(content), password))
-    except (ValueError, TypeError, KeyError) as error:
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        # Of `eth_keyfile`, which believes what a file says; RecursionError of deep JSON.
         raise KeystoreUnreadable(
             f"the keystore {keystore} does not open with the password in {password_file}: {error}"
         ) from error

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -21,7 +21,7 @@ from cohort_protocol.chain.packed import AdmittedRow, SettledRow
 from cohort_protocol.chain.proven import ProvenVerifier
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.commitments import MarketId
-from cohort_protocol.errors import CohortError, NotFound
+from cohort_protocol.errors import CohortError, InvalidInput, NotFound, Unavailable
 from cohort_protocol.identifiers import to_hex
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.store import IpfsStore
@@ -30,6 +30,7 @@ from cohort_protocol.proof.errors import ProofError
 from cohort_protocol.proof.scheme import KECCAK, CommitmentScheme
 from cohort_protocol.round_inputs import RoundInputs, RoundInputsInvalid, round_inputs
 from cohort_protocol.scoring import Policy, policy_by_name
+from cohort_protocol.sealing.project import Sealing, sealing_of
 from cohort_protocol.spec import MAX_SPEC_BYTES, ProjectSpec, Settlement
 
 SEALED = (
@@ -65,6 +66,8 @@ class Sources:
     srs: Path | None = None
     """File of the structured reference string: needed to compare files of proven projects with their commitments, not
     to verify their proofs."""
+    reader: bytes | None = field(default=None, repr=False)
+    """Private key of one of a private project's readers, 32 bytes: opens its sealed files. Never leaves the process."""
 
 
 class Once(Generic[T]):
@@ -178,9 +181,30 @@ class ProjectCase:
             raise NotTold(f"files cannot be compared with their commitments: {error}") from error
 
     @property
-    def private(self) -> bool:
-        """Whether updates are sealed for the project's witnesses and aggregators. Raises what `spec` raises."""
-        return self.spec.get().private
+    def sealed(self) -> bool:
+        """Whether updates are sealed for the project's witnesses and aggregators, and no key of one of them is here.
+        Raises what `spec` raises."""
+        return self.spec.get().private and self.sources.reader is None
+
+    def check_reader(self) -> None:
+        """Raises `NotAReader` if the key that was given opens nothing of this private project, so that nobody takes
+        checks for made that could not be. A spec that cannot be read is left to the check of that name."""
+        if self.sources.reader is None:
+            return
+        try:
+            sealing = self._sealing(self._fetch_spec())
+        except (InvalidInput, NotFound, Unavailable):
+            return
+        sealing.check_reader(self.sources.reader)
+
+    def store(self) -> IpfsStore:
+        """Where the files of rounds are read: sealed ones open with a reader's key. Raises what `spec` raises."""
+        if self.sources.reader is None:
+            return self.sources.store
+        return self._sealing(self.spec.get()).opened(self.sources.store, self.sources.reader)
+
+    def _sealing(self, spec: ProjectSpec) -> Sealing:
+        return sealing_of(spec, self.identity.chain_id, self.identity.market, self.number)
 
     def policy(self) -> Policy:
         """Raises what `spec` raises, `UnknownPolicy`, `PolicyParametersInvalid`."""
@@ -205,7 +229,7 @@ class RoundCase:
 
     @property
     def store(self) -> IpfsStore:
-        return self.project.sources.store
+        return self.project.store()
 
     @cached_property
     def settled(self) -> RoundSettled:
@@ -261,7 +285,7 @@ class RoundCase:
         return inputs
 
     def _fetch_bundle(self) -> RoundBundle:
-        return RoundBundle.from_bytes(self.store.get(self.bundle_cid, MAX_BUNDLE_BYTES))
+        return RoundBundle.from_bytes(self.project.sources.store.get(self.bundle_cid, MAX_BUNDLE_BYTES))
 
     def _recompute(self) -> Recomputed:
         inputs = self.inputs.get()

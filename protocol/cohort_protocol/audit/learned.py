@@ -29,7 +29,7 @@ def public_rows(case: RoundCase) -> Result:
     posted = case.record.public_rows
     if posted == ZERO32:
         return absent("no public rows were posted")
-    if case.project.private:
+    if case.project.sealed:
         return absent(SEALED)
     inputs = case.inputs.get()
     reads = reads_batch(case.project.policy().needs) and case.record.validation != ZERO32
@@ -68,7 +68,7 @@ def contribution(case: RoundCase) -> Result:
     a spot check by another rule, with its rank correlation. Only shown: the policy decides pay, not this."""
     if case.record.validation == ZERO32:
         return absent("no batch was revealed to measure contribution on")
-    if case.project.private:
+    if case.project.sealed:
         return absent(SEALED)
     if len(case.record.rows) < 2:
         return absent("one row has nobody to be compared with")

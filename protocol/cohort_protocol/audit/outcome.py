@@ -108,7 +108,7 @@ def files(case: RoundCase) -> Result:
     before = inputs.models[-1]
     d, store, scheme = inputs.dimension, case.store, case.project.scheme()
     after = case.settled.next_model if case.record.settled is not None else None
-    updates = [] if case.project.private else list(enumerate(inputs.rows))
+    updates = [] if case.project.sealed else list(enumerate(inputs.rows))
     readers: list[tuple[str, Callable[[], Row]]] = [
         (f"the update of row {index}", lambda row=row: stored_update(store, row.cid, row.update, d, scheme))
         for index, row in updates
@@ -135,7 +135,7 @@ def files(case: RoundCase) -> Result:
     if missing:
         more = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
         return unknown(missing[0] + more, **figures)
-    sealed = f" ({len(inputs.rows)} updates are sealed)" if case.project.private else ""
+    sealed = f" ({len(inputs.rows)} updates are sealed)" if case.project.sealed else ""
     return agreed([], f"{len(updates)} updates and the models open what is committed to on chain{sealed}", **figures)
 
 
@@ -174,7 +174,7 @@ def _same_outcomes(case: RoundCase, expected: list[Outcome], source: str) -> Res
 
 def outcome(case: RoundCase) -> Result:
     """The whole round, computed again from updates, models and public rows, is the settled bundle, byte for byte."""
-    if case.project.private:
+    if case.project.sealed:
         return absent(SEALED)
     done = case.recomputed.get()
     if done.bundle_cid == case.bundle_cid:
@@ -197,14 +197,14 @@ def outcome(case: RoundCase) -> Result:
 
 def scores(case: RoundCase) -> Result:
     """Settled scores and reasons against those computed from the updates."""
-    if case.project.private:
+    if case.project.sealed:
         return absent(SEALED)
     return _same_outcomes(case, outcomes_of(case.recomputed.get().bundle), "the updates")
 
 
 def next_model(case: RoundCase) -> Result:
     """The next model is this one plus the weighted updates, as computed again."""
-    if case.project.private:
+    if case.project.sealed:
         return absent(SEALED)
     done, settled = case.recomputed.get(), case.settled.next_model
     expected = (done.bundle.next_model.commitment, done.bundle.next_model.cid)

@@ -85,9 +85,10 @@ def audit(
     """Checks a project and its rounds (None: all of them).
 
     service_client: what this service says is compared, too; nothing else depends on it. say: told what is done next;
-    saw: told every finding as it is made. Raises `NoSuchProject`, `NoSuchRound`, `LogMalformed`, and `ChainUnavailable`
-    if not even the events can be read; what cannot be read later makes a check unknown."""
+    saw: told every finding as it is made. Raises `NoSuchProject`, `NoSuchRound`, `NotAReader`, `LogMalformed`, and
+    `ChainUnavailable` if not even the events can be read; what cannot be read later makes a check unknown."""
     case = ProjectCase(sources, project, say)
+    case.check_reader()
     ordered = case.record.ordered()
     if rounds is not None:
         missing = sorted(set(rounds) - {record.number for record in ordered})

@@ -9,7 +9,7 @@ from eth_abi import encode
 from cohort_protocol.chain.types import ProjectTerms
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.sealing.file import content_secret, seal, sealed_size
-from cohort_protocol.sealing.readers import Readers, readers_from
+from cohort_protocol.sealing.readers import Readers, public_key, readers_from
 from cohort_protocol.sealing.store import OpeningStore
 from cohort_protocol.spec import ProjectSpec
 
@@ -32,6 +32,11 @@ class Sealing:
     def published_size(self, size: int) -> int:
         """Bytes of what is published for `size` bytes of content."""
         return size if self.readers is None else sealed_size(size, self.readers)
+
+    def check_reader(self, private_key: bytes) -> None:
+        """Raises `NotAReader` for a key that cannot open the files of this project."""
+        if self.readers is not None:
+            self.readers.place_of(public_key(private_key))
 
     def opened(self, store: IpfsStore, private_key: bytes) -> IpfsStore:
         """`store` as the holder of a key reads it. Reading raises `NotAReader` with a key that cannot."""

@@ -159,7 +159,10 @@ class RealScene(Scene):
     def _post_rows(self, number: int) -> None:
         from cohort_protocol.learning.public_rows import compute_rows
 
-        rows = compute_rows(self.inputs(), self.spec, self.store, self.scheme)
+        key = bytes(self.aggregator.key)
+        rows = compute_rows(
+            self.inputs(), self.spec, self.opened, self.scheme, lambda content: self.sealing.published(content, key)
+        )
         rows.publish(self.store)
         message = public_rows_message(self.identity, self.project, number, rows.digest)
         request = self.market.post_public_rows(self.project, number, rows.digest, self.witness_signatures(message))
@@ -238,10 +241,16 @@ class RealScene(Scene):
     # -- the audit
 
     def audit(
-        self, store: IpfsStore | None = None, client: ChainClient | None = None, srs: Path | None = None, **how
+        self,
+        store: IpfsStore | None = None,
+        client: ChainClient | None = None,
+        srs: Path | None = None,
+        reader: LocalAccount | None = None,
+        **how,
     ) -> Audit:
         chain = client or ChainClient(self.devnet.node.url)
-        sources = Sources(chain, Market(chain, self.market.address), store or EmbeddedStore(self.store.root), srs=srs)
+        files, key = store or EmbeddedStore(self.store.root), bytes(reader.key) if reader is not None else None
+        sources = Sources(chain, Market(chain, self.market.address), files, srs=srs, reader=key)
         return audit(sources, self.project, **how)
 
     def block_file(self, cid: Cid) -> Path:

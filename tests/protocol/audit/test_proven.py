@@ -30,6 +30,7 @@ from cohort_protocol.proof.kzg_scheme import KzgScheme
 from cohort_protocol.proof.proven_round import round_card, round_hints, round_statement, round_vectors
 from cohort_protocol.proof.prover import prove
 from cohort_protocol.proof.srs import Srs, make_insecure_srs
+from cohort_protocol.sealing.errors import NotAReader
 
 from tests.fixtures.chain import SEED, Devnet, SteadyControl
 from tests.protocol.audit.market import RealScene, TwistedClient, not_true, states
@@ -178,6 +179,45 @@ def test_a_private_project_is_checked_without_its_updates(proven: ProvenDevnet, 
     trues = states(found, State.TRUE)
     assert "(3 updates are sealed)" in trues["files of round 1"]
     assert {"proof of round 1", "proven-scores of round 1", "policy of round 1", "pay of round 1"} <= set(trues)
+
+
+def test_a_reader_checks_all_of_a_private_project(proven: ProvenDevnet, tmp_path: Path) -> None:
+    """With the key of a witness, or of the aggregator, every check of a public project is made."""
+    scene = ProvenScene.begin(proven, tmp_path, private=True, batches=True)
+    scene.run()
+    scene.run()
+    for reader in (scene.witnesses[2], scene.aggregator):
+        found = scene.audit(srs=proven.file, reader=reader)
+        assert not_true(found) == {}
+        assert not [text for text in states(found, State.ABSENT).values() if text.startswith("private")]
+        trues = states(found, State.TRUE)
+        for name in ("outcome", "scores", "next-model", "public-rows"):
+            assert f"{name} of round 2" in trues, name
+        assert "3 updates and the models open" in trues["files of round 2"]
+        assert "contribution of round 2" in states(found, State.SHOWN)
+
+
+def test_a_key_that_is_no_readers_is_refused_before_anything_is_checked(proven: ProvenDevnet, tmp_path: Path) -> None:
+    scene = ProvenScene.begin(proven, tmp_path, private=True)
+    scene.run()
+    seen: list[object] = []
+    with pytest.raises(NotAReader, match=f"{scene.trainers[0].address} is not among the readers") as refused:
+        scene.audit(srs=proven.file, reader=scene.trainers[0], saw=seen.append)
+    assert seen == []
+    assert scene.trainers[0].key.hex() not in str(refused.value)
+    scene.block_file(Cid(0x55, scene.terms.spec_digest)).unlink()
+    found = scene.audit(srs=proven.file, reader=scene.trainers[0])
+    assert "spec" in states(found, State.UNKNOWN), "without the spec nobody can say who reads"
+
+
+def test_a_reader_finds_a_sealed_update_that_was_damaged(proven: ProvenDevnet, tmp_path: Path) -> None:
+    scene = ProvenScene.begin(proven, tmp_path, private=True)
+    scene.run()
+    path = scene.block_file(Cid.from_bytes(scene.rows_of[1][1].cid))
+    path.write_bytes(path.read_bytes()[:-1])
+    found = scene.audit(srs=proven.file, reader=scene.witnesses[0])
+    assert "the update of row 1 is damaged in the store" in states(found, State.FALSE)["files of round 1"]
+    assert not_true(scene.audit(srs=proven.file)) == {}, "whoever is no reader does not look at it"
 
 
 # --- calldata that is not what was settled ----------------------------------------------------------------------------

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cohort_trainer.terminal import READER_PASSWORD
+
 if TYPE_CHECKING:
     from cohort_protocol.audit.run import Audit
 
@@ -44,15 +46,27 @@ def audit(
         Path | None,
         typer.Option(envvar="COHORT_SRS", help="Reference string, to compare files of proven projects with the chain."),
     ] = None,
+    keystore: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="COHORT_READER_KEYSTORE",
+            help="Of a private project's witness or aggregator: opens its sealed updates, so that they are checked.",
+        ),
+    ] = None,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(help=f"File with its password; else {READER_PASSWORD}, else you are asked."),
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     report: Annotated[Path | None, typer.Option(help="Also write an HTML page.")] = None,
 ) -> None:
     """Check a project: money, terms, signatures, scores, pay, claims, models, from the chain and IPFS alone.
 
-    No service is asked and none has to run. Every round is computed again from its updates. Exits 0 if every check is
-    true; with `audit-false` if one is false; with `audit-unknown` if none is false but something could not be read.
-    Names the first such check.
+    No service is asked and none has to run. Every round is computed again from its updates; those of a private project
+    only its readers can open (--keystore), and whoever is none checks the proofs. Exits 0 if every check is true; with
+    `audit-false` if one is false; with `audit-unknown` if none is false but something could not be read. Names the
+    first such check.
 
     Examples:
 
@@ -63,6 +77,8 @@ def audit(
     cohort audit 1 --round 3 --json
 
     cohort audit 1 --report audit.html
+
+    cohort audit 1 --keystore witness.json --password-file witness.password
     """
     from cohort_trainer.auditing.places import Places
     from cohort_trainer.auditing.screen import Screen
@@ -70,8 +86,9 @@ def audit(
     given = Places(chain, state, market, chain_id, start_block, ipfs, gateway, srs)
     places = _places(given, run, deployment, home)
     screen = Screen(quiet=as_json)
+    reader = _reader(keystore, password_file)
     with ExitStack() as stack:
-        finished = _audit(stack, places, project, round, api, threads, screen)
+        finished = _audit(stack, places, project, round, api, threads, reader, screen)
         _write(finished, screen, as_json, report)
     finished.raise_if_not_true()
 
@@ -90,6 +107,22 @@ def _places(given: Places, run: Path | None, deployment: Path | None, home: Path
     return found.over(of_run(run)) if run is not None else found
 
 
+def _reader(keystore: Path | None, password_file: Path | None) -> bytes | None:
+    """The key of a keystore, if one was named. Raises `HomeInvalid`, `PasswordMissing`, `PasswordWrong`;
+    `AuditPlaceInvalid` for a file that is missing, or a password without a keystore."""
+    from cohort_trainer.auditing.errors import AuditPlaceInvalid
+    from cohort_trainer.terminal import ask_password
+    from cohort_trainer.wallet import open_keystore
+
+    if keystore is None:
+        if password_file is not None:
+            raise AuditPlaceInvalid("--password-file is for --keystore FILE, which is missing")
+        return None
+    if not keystore.is_file():
+        raise AuditPlaceInvalid(f"there is no keystore {keystore}: name the encrypted key of a witness or aggregator")
+    return bytes(open_keystore(keystore, ask_password(password_file, READER_PASSWORD)).key)
+
+
 def _audit(
     stack: ExitStack,
     places: Places,
@@ -97,6 +130,7 @@ def _audit(
     rounds: list[int] | None,
     api: str | None,
     threads: int,
+    reader: bytes | None,
     screen: Screen,
 ) -> Audit:
     from cohort_protocol.audit.cases import Sources
@@ -121,7 +155,7 @@ def _audit(
     stack.callback(client.close)
     client.check()
     client.require_code(places.market)
-    sources = Sources(client, Market(client, places.market), store, places.start_block, threads, places.srs)
+    sources = Sources(client, Market(client, places.market), store, places.start_block, threads, places.srs, reader)
     service = stack.enter_context(ServiceClient(api)) if api is not None else None
     return check(sources, project, rounds, service_client=service, say=screen.say, saw=screen.saw)
 
