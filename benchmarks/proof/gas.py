@@ -34,7 +34,7 @@ GOAL_FROM = 20
 """Trainers; smaller rounds share the pairing among fewer."""
 LENGTHS, QUICK_LENGTHS = (2**16, 2**20), (2**8, 2**10)
 ECMUL, ECADD, PAIRING = 6_000, 150, 45_000 + 2 * 34_000
-OTHER_TERMS = 5
+OTHER_TERMS = 4
 """Multiplications of a proof besides one for each row."""
 CALLS = ("commitBatch", "reveal", "postPublicRows", "settle")
 

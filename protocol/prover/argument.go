@@ -100,7 +100,7 @@ func (p *proof) evaluate(z fr.Element, v, s []fr.Element) error {
 	return nil
 }
 
-// line gives I(y): the line through (z, f1) and (1/z, f2), where f = V + gamma S.
+// line gives I(y): the line through (z, f1) and (1/z, f2), where f = S + gamma V.
 func (p *proof) line(z, inverse, y, gamma, square *fr.Element) fr.Element {
 	var s2, f1, f2, t fr.Element
 	s2.Mul(&p.v1, &p.v2)
@@ -108,10 +108,10 @@ func (p *proof) line(z, inverse, y, gamma, square *fr.Element) fr.Element {
 	t.Mul(z, &p.s1)
 	s2.Sub(&s2, &t)
 	s2.Mul(&s2, z)
-	f1.Mul(gamma, &p.s1)
-	f1.Add(&f1, &p.v1)
-	f2.Mul(gamma, &s2)
-	f2.Add(&f2, &p.v2)
+	f1.Mul(gamma, &p.v1)
+	f1.Add(&f1, &p.s1)
+	f2.Mul(gamma, &p.v2)
+	f2.Add(&f2, &s2)
 	f2.Sub(&f2, &f1)
 	t.Sub(inverse, z)
 	f2.Div(&f2, &t)
@@ -125,11 +125,9 @@ func combined(v, s []fr.Element, gamma *fr.Element) []fr.Element {
 	f := make([]fr.Element, len(v))
 	parallel(len(v), func(from, to int) {
 		for i := from; i < to; i++ {
-			f[i] = v[i]
+			f[i].Mul(gamma, &v[i])
 			if i < len(s) {
-				var t fr.Element
-				t.Mul(gamma, &s[i])
-				f[i].Add(&f[i], &t)
+				f[i].Add(&f[i], &s[i])
 			}
 		}
 	})

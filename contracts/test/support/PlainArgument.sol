@@ -194,7 +194,7 @@ library PlainArgument {
         uint256 inverse = mulmod(c.z, PlainField.sub(1, mulmod(c.z, c.z, ORDER)), ORDER);
         if (proof.h != PlainField.inverse(inverse) || proof.h == 0) return false;
         Point memory sum = _weighted(claim.rows, claim.weights, c);
-        sum = PlainCurve.add(sum, PlainCurve.mul(proof.s, c.gamma));
+        sum = PlainCurve.add(sum, proof.s);
         sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.mul(claim.step, c.rho)));
         sum = PlainCurve.add(sum, PlainCurve.neg(PlainCurve.base(_line(claim, proof, c))));
         uint256 zi = PlainField.inverse(c.z);
@@ -207,8 +207,8 @@ library PlainArgument {
     /// @dev I(y)
     function _line(Claim memory claim, RoundProof memory proof, Challenges memory c) private pure returns (uint256) {
         uint256 s2 = mirrored(proof, c.z, PlainGram.formOf(claim.gram, c.x));
-        uint256 f1 = addmod(proof.v1, mulmod(c.gamma, proof.s1, ORDER), ORDER);
-        uint256 f2 = addmod(proof.v2, mulmod(c.gamma, s2, ORDER), ORDER);
+        uint256 f1 = addmod(proof.s1, mulmod(c.gamma, proof.v1, ORDER), ORDER);
+        uint256 f2 = addmod(s2, mulmod(c.gamma, proof.v2, ORDER), ORDER);
         return lineAt(c.y, c.z, f1, f2);
     }
 
@@ -219,7 +219,7 @@ library PlainArgument {
     {
         for (uint256 a; a < rows.length; ++a) {
             uint256 weight = a < weights.length ? weights[a] : 0;
-            uint256 scalar = addmod(c.x[a], mulmod(c.rho, weight, ORDER), ORDER);
+            uint256 scalar = addmod(mulmod(c.gamma, c.x[a], ORDER), mulmod(c.rho, weight, ORDER), ORDER);
             sum = PlainCurve.add(sum, PlainCurve.mul(rows[a], scalar));
         }
     }

@@ -94,8 +94,8 @@ library PlainProver {
         c = PlainArgument.challengesOf(state, count, proof);
         uint256[] memory f = _batched(secret, c, v, s);
         uint256 s2 = PlainArgument.mirrored(proof, c.z, secret.c);
-        uint256 f1 = addmod(proof.v1, mulmod(c.gamma, proof.s1, ORDER), ORDER);
-        uint256 f2 = addmod(proof.v2, mulmod(c.gamma, s2, ORDER), ORDER);
+        uint256 f1 = addmod(proof.s1, mulmod(c.gamma, proof.v1, ORDER), ORDER);
+        uint256 f2 = addmod(s2, mulmod(c.gamma, proof.v2, ORDER), ORDER);
         uint256[] memory w = _quotient(f, c.z, zi, f1, f2);
         proof.w = commit(w);
         c = PlainArgument.challengesOf(state, count, proof);
@@ -105,15 +105,15 @@ library PlainProver {
         proof.wy = commit(f.divide(c.y));
     }
 
-    /// @dev F = V + gamma S + rho (sum w_a U_a - m)
+    /// @dev F = S + gamma V + rho (sum w_a U_a - m)
     function _batched(Secret memory secret, Challenges memory c, uint256[] memory v, uint256[] memory s)
         private
         pure
         returns (uint256[] memory f)
     {
         f = new uint256[](s.length);
-        f.addScaled(v, 1);
-        f.addScaled(s, c.gamma);
+        f.addScaled(s, 1);
+        f.addScaled(v, c.gamma);
         for (uint256 a; a < secret.weights.length; ++a) {
             f.addScaled(secret.rows[a], mulmod(c.rho, secret.weights[a], ORDER));
         }

@@ -128,14 +128,14 @@ class _Proving:
         return v1 % ORDER, v2 % ORDER, s1
 
     def _joined(self, v: np.ndarray, s: np.ndarray, gamma: np.ndarray, part: slice) -> np.ndarray:
-        """Some coefficients of F = V + gamma S: the third polynomial, sum w_a U_a - m, is zero."""
-        return scale(gamma, unpack(s[part]), plus=widen(v[:, part]))
+        """Some coefficients of F = S + gamma V: the third polynomial, sum w_a U_a - m, is zero."""
+        return scale(gamma, v[:, part].astype(np.float64), plus=unpack(s[part]))
 
     def _divide_by_both(self, v: np.ndarray, s: np.ndarray, z: int, gamma: int) -> tuple[np.ndarray, Point]:
         """W = (F - I) / ((X - z)(X - 1/z)), uint8[d + 2, 32] with W_i in row i + 2, and [W].
 
         I is of degree one and changes the remainder only. A quotient's coefficient i is Horner's value i + 1."""
-        joining, total = multiplier(gamma), self._multiplier.scalars(self._d)
+        joining, total = multiplier(gamma, len(v)), self._multiplier.scalars(self._d)
         first, second = Horner(z), Horner(pow(z, -1, ORDER))
         w = np.zeros((self._d + 2, SCALAR_BYTES), np.uint8)
         for part in self._pieces():
@@ -147,7 +147,7 @@ class _Proving:
     def _divide_by_last(self, v: np.ndarray, s: np.ndarray, w: np.ndarray, transcript: Transcript) -> Point:
         """[W'] with W' = (F - I(y) - (y - z)(y - 1/z) W) / (X - y); I(y) is constant and changes the remainder only."""
         y, z = transcript.y, transcript.z
-        joining, total = multiplier(transcript.gamma), self._multiplier.scalars(self._d)
+        joining, total = multiplier(transcript.gamma, len(v)), self._multiplier.scalars(self._d)
         removing = multiplier(-(y - z) * (y - pow(z, -1, ORDER)) % ORDER)
         last = Horner(y)
         for part in self._pieces():

@@ -29,7 +29,7 @@ def verify(statement: RoundStatement, proof: RoundProof, tau_g2: Twist) -> None:
 
     transcript.evaluations(v1, v2, s1)
     gamma, rho = transcript.gamma, transcript.rho
-    f1, f2 = (v1 + gamma * s1) % ORDER, (v2 + gamma * s2) % ORDER
+    f1, f2 = (s1 + gamma * v1) % ORDER, (s2 + gamma * v2) % ORDER
 
     transcript.quotient(proof.quotient)
     y = transcript.y
@@ -39,8 +39,8 @@ def verify(statement: RoundStatement, proof: RoundProof, tau_g2: Twist) -> None:
     weights = (*statement.weights, *[0] * statement.p)
     left = combine(
         [
-            *((x + rho * w, point) for x, w, point in zip(transcript.x, weights, statement.commitments, strict=True)),
-            (gamma, proof.correlation),
+            *((gamma * x + rho * w, point) for x, w, point in zip(transcript.x, weights, statement.commitments, strict=True)),
+            (1, proof.correlation),
             (-rho, statement.step),
             (-at_y, GENERATOR),
             (-(y - z) * (y - inverse), proof.quotient),

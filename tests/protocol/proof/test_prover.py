@@ -59,8 +59,8 @@ def plain_proof(found: Round, extra: dict[int, int] | None = None, exact: bool =
     assert not exact or (s2 - at(correlations, inverse)) % ORDER == 0
     transcript.evaluations(v1, v2, s1)
     gamma = transcript.gamma
-    f = [a + gamma * b for a, b in zip_longest(v, correlations, fillvalue=0)]
-    f1, f2 = v1 + gamma * s1, v2 + gamma * s2
+    f = [gamma * a + b for a, b in zip_longest(v, correlations, fillvalue=0)]
+    f1, f2 = gamma * v1 + s1, gamma * v2 + s2
     slope = (f2 - f1) * pow(inverse - z, -1, ORDER)
     line = [f1 - slope * z, slope]
     rest = [a - b for a, b in zip([*f, 0, 0], [*line, *[0] * len(f)], strict=True)]

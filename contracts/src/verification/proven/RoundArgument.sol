@@ -21,10 +21,10 @@ struct Tau {
 /// 1. The constant term of V(X) V(1/X) is |sum x_a u_a|^2, which is x^T G x for the right G and nearly never for another. The
 ///    other terms mirror each other: V(X) V(1/X) = x^T G x + X S(X) + S(1/X) / X. The prover commits to S.
 /// 2. At a random z the prover says what V(z), V(1/z) and S(z) are; S(1/z) has to be what makes the equation true.
-/// 3. F = V + gamma S + rho (sum w_a U_a - m), whose last part has to be zero, is opened at z and 1/z (Boneh, Drake, Fisch,
+/// 3. F = S + gamma V + rho (sum w_a U_a - m), whose last part has to be zero, is opened at z and 1/z (Boneh, Drake, Fisch,
 ///    Gabizon 2020, "Efficient polynomial commitment schemes for multiple points and polynomials", section 4).
 ///
-/// It costs one multiplication per row, five more, and one pairing check, whatever the length of the rows is.
+/// It costs one multiplication per row, four more, and one pairing check, whatever the length of the rows is.
 library RoundArgument {
     uint256 private constant ECADD = 6;
     uint256 private constant ECMUL = 7;
@@ -205,23 +205,22 @@ library RoundArgument {
         uint256 fromZ = addmod(o.y, ORDER - z, ORDER); // y - z
         o.vanishing = mulmod(fromZ, addmod(o.y, ORDER - inverse, ORDER), ORDER);
         // I(y) = f1 + (f2 - f1)(y - z) / (1/z - z), where 1 / (1/z - z) = h z^2
-        uint256 f1 = addmod(proof.v1, mulmod(o.gamma, proof.s1, ORDER), ORDER);
-        uint256 f2 = addmod(proof.v2, mulmod(o.gamma, s2, ORDER), ORDER);
+        uint256 f1 = addmod(proof.s1, mulmod(o.gamma, proof.v1, ORDER), ORDER);
+        uint256 f2 = addmod(s2, mulmod(o.gamma, proof.v2, ORDER), ORDER);
         uint256 slope = mulmod(addmod(f2, ORDER - f1, ORDER), mulmod(proof.h, mulmod(z, z, ORDER), ORDER), ORDER);
         o.atY = addmod(f1, mulmod(slope, fromZ, ORDER), ORDER);
     }
 
-    /// @dev sum (x_a + rho w_a) C_a - rho C_m + gamma C_S - (y - z)(y - 1/z) [W] + y [W'] - I(y) [1]
+    /// @dev C_S + sum (gamma x_a + rho w_a) C_a - rho C_m - (y - z)(y - 1/z) [W] + y [W'] - I(y) [1]
     function _sum(uint256 board, Coefficients memory x, uint256[] memory words, Proof memory proof, Opening memory o)
         private
         view
         returns (Point memory sum)
     {
-        // slither-disable-next-line uninitialized-local (infinity, to begin with)
-        uint256[4] memory pair; // the sum so far, and what is added to it: input of ECADD
-        _addRows(pair, board, x, words, o.rho);
+        // The sum so far, and what is added to it: input of ECADD.
+        uint256[4] memory pair = [proof.s.x, proof.s.y, 0, 0];
+        _addRows(pair, board, x, words, o);
         _addTerm(pair, board + 32, ORDER - o.rho); // C_m; rho < 2^128 is below r
-        _addPoint(pair, board, proof.s, o.gamma);
         _addPoint(pair, board, proof.w, ORDER - o.vanishing);
         _addPoint(pair, board, proof.wy, o.y);
         _addPoint(pair, board, Point(1, 2), ORDER - o.atY); // the generator of G1
@@ -235,9 +234,10 @@ library RoundArgument {
         uint256 board,
         Coefficients memory x,
         uint256[] memory words,
-        uint256 rho
+        Opening memory o
     ) private view {
         bool done;
+        (uint256 gamma, uint256 rho) = (o.gamma, o.rho);
         assembly ("memory-safe") {
             done := 1
             let first := mload(add(x, 64))
@@ -246,7 +246,7 @@ library RoundArgument {
             for { let a := mload(add(x, 96)) } gt(a, first) {} {
                 a := sub(a, 32)
                 at := sub(at, 64)
-                mstore(add(at, 64), mload(a))
+                mstore(add(at, 64), mul(gamma, mload(a))) // below 2^256
                 done := and(done, staticcall(gas(), ECMUL, at, 96, add(pair, 64), 64))
                 done := and(done, staticcall(gas(), ECADD, pair, 128, pair, 64))
             }
@@ -255,8 +255,8 @@ library RoundArgument {
             for { let a := mload(add(x, 32)) } gt(a, first) { word := sub(word, 32) } {
                 a := sub(a, 32)
                 at := sub(at, 64)
-                // below 2^128 + 2^128 2^17: no need to reduce
-                mstore(add(at, 64), add(mload(a), mul(rho, shr(WEIGHT_AT, mload(word)))))
+                // below 2^256, and below 2^128 2^17
+                mstore(add(at, 64), addmod(mul(gamma, mload(a)), mul(rho, shr(WEIGHT_AT, mload(word))), ORDER))
                 done := and(done, staticcall(gas(), ECMUL, at, 96, add(pair, 64), 64))
                 done := and(done, staticcall(gas(), ECADD, pair, 128, pair, 64))
             }
