@@ -38,6 +38,10 @@ def demo(
         str,
         typer.Option(help="What rounds rest on: proven (to the contract) or attested (by witnesses)."),
     ] = DEFAULT_SETTLEMENT,
+    private: Annotated[
+        bool,
+        typer.Option("--private", help="Seal updates, so that only witnesses and the aggregator can read them."),
+    ] = False,
     database: Annotated[str | None, typer.Option(help="postgresql+psycopg://... Default: SQLite.")] = None,
     broker: Annotated[str | None, typer.Option(help="redis://... or amqp://... Default: a folder.")] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Of the API; 0 takes a free one.")] = 0,
@@ -46,13 +50,16 @@ def demo(
 
     Starts a local chain, a block store, the API, the worker, three witnesses and every trainer as processes of their
     own, and ends them all. Rounds prove themselves: the contract checks a proof of each outcome; with --settlement
-    attested it checks witnesses' signatures instead. Exits 0 only if every round ran and all money adds up.
+    attested it checks witnesses' signatures instead. With --private updates are sealed, and at the end every key of the
+    run is tried on them. Exits 0 only if every round ran, all money adds up, and no key opened what it should not.
 
     Examples:
 
     cohort demo
 
     cohort demo --rounds 3 --trainers 4 --cheaters 1 --seed 42 --quiet
+
+    cohort demo --private --rounds 3
 
     cohort demo --keep
     """
@@ -71,6 +78,7 @@ def demo(
         broker_url=broker,
         port=port,
         settlement=settlement,
+        private=private,
         keep=keep,
         drama=drama,
     )
@@ -155,7 +163,7 @@ def _show(report, settings, console: Console, quiet: bool) -> bool:
     complete = len(report.rounds) == settings.rounds
     if not complete:
         console.print(f"Only {len(report.rounds)} of {settings.rounds} rounds ran.", style="bold red")
-    return complete and report.money.balanced
+    return complete and report.money.balanced and (report.privacy is None or report.privacy.kept)
 
 
 def _where(settings, report) -> str:

@@ -15,11 +15,13 @@ from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.token import Token
 from cohort_protocol.errors import CohortError
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.learning.data import write_csv
 from cohort_protocol.proof.project_srs import scheme_of
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.srs import open_srs
 from cohort_protocol.service.client import ServiceClient
+from cohort_trainer.projects import VerifiedProject
 
 from cohort_devnet.demo.accuracy import AccuracyMeter
 from cohort_devnet.demo.baselines import BaselineResult, BaselineTask
@@ -32,6 +34,7 @@ from cohort_devnet.demo.money import re_add
 from cohort_devnet.demo.next_steps import OpenMarket
 from cohort_devnet.demo.parts import LocalParts, PartsPlan, python_module
 from cohort_devnet.demo.people import Keys
+from cohort_devnet.demo.privacy import try_every_key
 from cohort_devnet.demo.project import (
     TrainerPlace,
     create_project,
@@ -42,7 +45,7 @@ from cohort_devnet.demo.project import (
     start_owner,
     start_trainer,
 )
-from cohort_devnet.demo.report import HONEST, Baseline, Project, Report, Timing
+from cohort_devnet.demo.report import HONEST, Baseline, Privacy, Project, Report, Round, Timing
 from cohort_devnet.demo.settings import (
     AGGREGATOR_FEE,
     BOND,
@@ -142,6 +145,8 @@ class DemoMarket:
         self.owner = self._stack.enter_context(open_owner(parts))
         self.project = create_project(self.owner, parts, settings, self.task, slots=settings.trainers)
         tell(f"project {self.project} created and funded through the API")
+        if settings.private:
+            tell(f"updates are sealed for {', '.join(self.keys.readers())}: nobody else can read one")
         self._write_addresses()
         start_owner(parts, self.project)
         for place in self.places:
@@ -262,6 +267,7 @@ class DemoMarket:
         with connect_store(parts.ipfs_url) as store:
             known = watch.seconds(), watch.refusals, watch.proofs
             rounds = collect_rounds(history, parts.client, store, accuracy, *known)
+            privacy = self._privacy(verified, rounds, store) if settings.private else None
         self._trainers_ended()
         people = {place.account.address: (place.name, place.role, place.examples) for place in self.places}
         trainers = collect_trainers(history, market, people)
@@ -302,6 +308,7 @@ class DemoMarket:
             trainers=trainers,
             money=money,
             headline=headline_of(rounds, trainers, settings.settlement),
+            privacy=privacy,
             drama=drama.finish(rounds) if drama is not None else [],
             timing=Timing(
                 set_up=self.clock.between(None, "set-up"),
@@ -311,6 +318,17 @@ class DemoMarket:
                 total=self.clock.between(None, "report"),
                 restarts=restarts,
             ),
+        )
+
+    def _privacy(self, project: VerifiedProject, rounds: list[Round], store: IpfsStore) -> Privacy:
+        keys = self.keys
+        return try_every_key(
+            rounds,
+            store,
+            project.sealing,
+            {name: bytes(account.key) for name, account in keys.readers().items()},
+            [bytes(account.key) for account in (keys.owner, *keys.trainers)],
+            project.spec.model.dimension,
         )
 
     def _trainers_ended(self) -> None:

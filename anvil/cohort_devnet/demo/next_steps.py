@@ -49,8 +49,19 @@ def next_steps(settings: DemoSettings, kept: OpenMarket | None) -> list[tuple[st
             f"{cohort} demo --seed {settings.seed} --attacks replay_step --cheaters 2",
         ),
     ]
+    if settings.private:
+        keys = f"{report}/run/keys"
+        steps.insert(
+            1,
+            (
+                "Check it as one of its readers, who can open the sealed updates and computes every round again:",
+                f"{cohort} audit 1 --run {report} --keystore {keys}/witness-1.json --password-file {keys}/password",
+            ),
+        )
     if kept is None:
-        again = f"{cohort} demo --keep --seed {settings.seed} --report {report}"
+        again = (
+            f"{cohort} demo --keep{' --private' if settings.private else ''} --seed {settings.seed} --report {report}"
+        )
         return [*steps, ("Leave a market running, and join it as one more trainer with a CSV of your own:", again)]
     return [*steps, *_join_steps(settings, kept, report, cohort)]
 

@@ -12,10 +12,13 @@ from cohort_devnet.demo.markup import code, table
 from cohort_devnet.demo.report import HONEST, Report, Round
 from cohort_devnet.demo.round_story import follow_round
 from cohort_devnet.demo.wording import (
+    NOT_PRIVATE,
     NOT_PROVEN,
+    PRIVATE,
     PROVEN,
     number_word,
     price_text,
+    privacy_text,
     proof_text,
     role_text,
     share_text,
@@ -37,6 +40,7 @@ def write_page(report: Report, path: Path, next_steps: Sequence[tuple[str, str]]
         _standing(report),
         _rounds(report),
         _money(report),
+        _privacy(report),
         _trust(report),
         _drama(report),
         _next(next_steps),
@@ -258,11 +262,28 @@ def _money(report: Report) -> str:
 
 
 def _trust(report: Report) -> str:
-    proven = "".join(f"<li>{escape(line)}</li>" for line in PROVEN[report.project.settlement])
-    missing = "".join(f"<li>{escape(line)}</li>" for line in NOT_PROVEN[report.project.settlement])
+    privacy = report.privacy
+    does = (*PROVEN[report.project.settlement], *(PRIVATE if privacy is not None and privacy.kept else ()))
+    does_not = (*NOT_PROVEN[report.project.settlement], *(NOT_PRIVATE if privacy is not None else ()))
+    proven = "".join(f"<li>{escape(line)}</li>" for line in does)
+    missing = "".join(f"<li>{escape(line)}</li>" for line in does_not)
     return (
         f"<h2>What this run proves, and what not</h2><p>{escape(report.headline.trust)}</p>"
         f"<p><b>It proves</b></p><ul>{proven}</ul><p><b>It does not prove</b></p><ul>{missing}</ul>"
+    )
+
+
+def _privacy(report: Report) -> str:
+    privacy = report.privacy
+    if privacy is None:
+        return ""
+    rows = [
+        [escape(reader.name), code(short(reader.address)), f"{reader.opened} of {privacy.updates}"]
+        for reader in privacy.readers
+    ]
+    rows.append([f"the owner and {privacy.outsiders - 1} trainers", "", f"{privacy.opened_by_outsiders}"])
+    return f"<h2>Who can read the updates?</h2><p>{escape(privacy_text(privacy))}</p>" + table(
+        ["key of", "address", "#opens"], rows
     )
 
 

@@ -50,6 +50,11 @@ class Keys:
             trainers=[demo_account(seed, "trainer", index) for index in range(trainers)],
         )
 
+    def readers(self) -> dict[str, LocalAccount]:
+        """Those for whom updates of a private project are sealed, by the names of their processes."""
+        witnesses = {f"witness-{index + 1}": account for index, account in enumerate(self.witnesses)}
+        return witnesses | {"aggregator": self.aggregator}
+
 
 def write_password(folder: Path) -> Path:
     """The one password file of a run, readable by its owner only."""

@@ -9,6 +9,8 @@ from typing import Any
 
 from cohort_protocol.chain.errors import TransactionReverted
 from cohort_protocol.chain.token import Token
+from cohort_protocol.identifiers import to_hex
+from cohort_protocol.sealing.readers import public_key
 from cohort_trainer.home import Home, HomeConfig
 from cohort_trainer.owner.sdk import Owner
 from eth_account.signers.local import LocalAccount
@@ -99,6 +101,8 @@ def create_project(
         "seed": settings.seed,
         "settlement": settings.settlement,
     }
+    if settings.private:
+        spec["readers"] = [to_hex(public_key(bytes(account.key))) for account in parts.keys.readers().values()]
     terms: dict[str, Any] = {
         "token": parts.token,
         "round_budget": ROUND_BUDGET,

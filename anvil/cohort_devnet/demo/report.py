@@ -267,6 +267,34 @@ class Headline(ReportPart):
     trust: str
 
 
+class Reader(ReportPart):
+    """Somebody for whom the updates of a private run are sealed."""
+
+    name: str
+    address: Address
+    opened: int
+    """Updates that its key opened."""
+
+
+class Privacy(ReportPart):
+    """Of a private run: which keys open its updates. Every key was tried on every file."""
+
+    updates: int
+    """Files of updates on IPFS, all rounds."""
+    file_bytes: int
+    """Size of the largest."""
+    readers: list[Reader]
+    outsiders: int
+    """Keys of the owner and of the trainers, each tried in the place of every reader."""
+    opened_by_outsiders: int
+    """Updates that any of them opened, or that need no key. Not 0: the run fails."""
+
+    @property
+    def kept(self) -> bool:
+        """Every reader opens everything, nobody else anything."""
+        return self.opened_by_outsiders == 0 and all(reader.opened == self.updates for reader in self.readers)
+
+
 class DramaEvent(ReportPart):
     """One thing that `--drama` did, and what became of it."""
 
@@ -300,6 +328,8 @@ class Report(ReportPart):
     trainers: list[TrainerSummary]
     money: Money
     headline: Headline
+    privacy: Privacy | None = None
+    """Null if updates are public."""
     drama: list[DramaEvent] = Field(default_factory=list)
     timing: Timing
 

@@ -54,8 +54,7 @@ def _before_scoring(report: Report, entry: Round) -> list[Step]:
         (
             "Reveal",
             "each trainer",
-            f"Publishes the update on IPFS ({entry.bytes.get('update', 0):,} bytes) and opens its commitment."
-            + _commitments(report, entry),
+            _published(report, entry) + " on IPFS and opens its commitment." + _commitments(report, entry),
             "",
         ),
         (
@@ -65,6 +64,14 @@ def _before_scoring(report: Report, entry: Round) -> list[Step]:
             _transaction(entry, "reveal"),
         ),
     ]
+
+
+def _published(report: Report, entry: Round) -> str:
+    size = f"{entry.bytes.get('update', 0):,} bytes"
+    if report.privacy is None:
+        return f"Publishes the update ({size})"
+    names = ", ".join(reader.name for reader in report.privacy.readers)
+    return f"Seals the update ({size}) for {escape(names)}, and publishes the sealed file"
 
 
 def _from_scoring(report: Report, entry: Round) -> list[Step]:

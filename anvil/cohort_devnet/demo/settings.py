@@ -63,6 +63,8 @@ class DemoSettings:
     port: int = 0
     settlement: str = "proven"
     """What rounds rest on: `proven` (a proof that the contract checks) or `attested` (witnesses' signatures)."""
+    private: bool = False
+    """Updates are sealed for the witnesses and the aggregator."""
     keep: bool = False
     drama: bool = False
     commit_seconds: int = 120
@@ -83,6 +85,11 @@ class DemoSettings:
         self._within("--seed", self.seed, 0, 2**32 - 1)
         if self.settlement not in ("proven", "attested"):
             raise DemoSettingsInvalid(f"--settlement {self.settlement!r} is neither proven nor attested")
+        if self.private and self.settlement != "proven":
+            raise DemoSettingsInvalid(
+                "--private needs rounds that prove themselves: nobody could check sealed updates of attested ones. "
+                "Leave --settlement attested away"
+            )
         if self.cheaters and not self.attacks:
             raise DemoSettingsInvalid("--attacks names no attack: name one, or run with --cheaters 0")
         if self.keep and self.trainers >= MAX_SLOTS:

@@ -7,8 +7,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from cohort_devnet.demo.report import HONEST, Money, Report, Round, tokens
-from cohort_devnet.demo.wording import price_text, proof_text, role_text, share_text, short
+from cohort_devnet.demo.report import HONEST, Money, Privacy, Report, Round, tokens
+from cohort_devnet.demo.wording import price_text, privacy_text, proof_text, role_text, share_text, short
 
 
 def print_report(report: Report, console: Console) -> None:
@@ -17,6 +17,8 @@ def print_report(report: Report, console: Console) -> None:
     console.print(_rounds_table(report))
     console.print(_detail(report))
     console.print(_trainers_table(report))
+    if report.privacy is not None:
+        console.print(_readers_table(report.privacy))
     for event in report.drama:
         console.print(Text(f"Drama in round {event.round}: {event.what}. {event.outcome}.", style="yellow"))
     print_headline(report, console)
@@ -115,6 +117,19 @@ def _trainers_table(report: Report) -> Table:
     return table
 
 
+def _readers_table(privacy: Privacy) -> Table:
+    table = Table(title="Who can open the updates", title_justify="left", title_style="bold", header_style="bold")
+    for head in ("key of", "address"):
+        table.add_column(head, no_wrap=True)
+    table.add_column("opens", justify="right")
+    for reader in privacy.readers:
+        table.add_row(reader.name, short(reader.address), f"{reader.opened} of {privacy.updates}")
+    stolen = privacy.opened_by_outsiders
+    others = f"the owner and {privacy.outsiders - 1} trainers"
+    table.add_row(others, "", f"{stolen} of {privacy.updates}", style="bold red" if stolen else None)
+    return table
+
+
 def _headline(report: Report) -> list[Text]:
     head, base = report.headline, report.baseline
     cheats = sum(trainer.role != HONEST for trainer in report.trainers)
@@ -136,6 +151,8 @@ def _headline(report: Report) -> list[Text]:
         f"({head.round_budget_usd:,.0f} USD at {head.prices.token_usd:g} USD each, assumed)."
     )
     lines.append(head.trust)
+    if report.privacy is not None:
+        lines.append(privacy_text(report.privacy))
     return [Text(line) for line in lines]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from cohort_devnet.demo.report import HONEST, Prices, Proof
+from cohort_devnet.demo.report import HONEST, Prices, Privacy, Proof
 
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
@@ -48,6 +48,31 @@ NOT_PROVEN = {
         *_LIMITS,
     ),
 }
+
+
+PRIVATE = (
+    "Updates were sealed for the witnesses and the aggregator, and every round was checked by its proof all the same: "
+    "at the end no other key of the run opened one, tried in the place of every reader.",
+)
+"""What a private run proves besides."""
+NOT_PRIVATE = (
+    "That nothing of an update can be known: lengths, angles and the weighted sum of each round are public, and the "
+    "readers see everything (docs/protocol/private.md says what follows from that).",
+)
+"""And what it does not."""
+
+
+def privacy_text(privacy: Privacy) -> str:
+    """Who can read updates, in a sentence."""
+    names = ", ".join(reader.name for reader in privacy.readers)
+    least = min((reader.opened for reader in privacy.readers), default=0)
+    opened = "all" if least == privacy.updates else f"only {least}"
+    stolen = privacy.opened_by_outsiders
+    return (
+        f"Updates were sealed for {names}: their keys open {opened} of the {privacy.updates} files. The keys of the "
+        f"owner and of {privacy.outsiders - 1} trainers, each tried in the place of every reader, open "
+        f"{stolen if stolen else 'none'}."
+    )
 
 
 def number_word(value: int) -> str:
