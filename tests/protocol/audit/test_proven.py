@@ -14,15 +14,18 @@ from cohort_devnet.deployment import Options, deploy, pin_of
 from cohort_devnet.node import AnvilNode, repository_root
 from cohort_protocol.audit.cases import ProjectCase, RoundCase, Sources
 from cohort_protocol.audit.findings import State, find
+from cohort_protocol.audit.outcome import statement_on_chain
 from cohort_protocol.audit.proven import CHECKS
 from cohort_protocol.bundle_file import RoundBundle
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.codec import contract_abi
+from cohort_protocol.chain.errors import TransactionReverted
 from cohort_protocol.chain.journal import MemoryJournal
 from cohort_protocol.chain.market import Market
 from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.chain.token import Token
-from cohort_protocol.commitments import model_bytes_message, model_receipt_message, sign
+from cohort_protocol.chain.verification import gas_of, verification
+from cohort_protocol.commitments import SettlementStatement, model_bytes_message, model_receipt_message, sign
 from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.proof.evidence import decode_evidence, encode_evidence
@@ -281,6 +284,56 @@ def test_another_gram_matrix_is_false_by_the_proof(settled: ProvenScene) -> None
     found = with_evidence(settled, parts.gram, bytes(changed))
     assert "proof of round 1" in found
     assert "bundle-proven of round 1" in found
+
+
+def changed_hints(evidence: bytes, hints: bytes) -> list[bytes]:
+    """The evidence with each byte of the hints, at its end, raised by one, lowered by one, and all bits set."""
+    start = len(evidence) - len(hints)
+    assert hints
+    assert evidence[start:] == hints
+    return [
+        evidence[:place] + bytes([value & 255]) + evidence[place + 1 :]
+        for place in range(start, len(evidence))
+        for value in (evidence[place] + 1, evidence[place] - 1, 255)
+        if value & 255 != evidence[place]
+    ]
+
+
+def test_wrong_hints_change_no_outcome(settled: ProvenScene) -> None:
+    """Hints are not in the transcript: whoever settles chooses them. The contract refuses them, or they change
+    nothing; what an auditor derives does not read them."""
+    evidence, parts = settlement(settled)
+    said = settled_statement(settled)
+    answers = [refusal(settled, said, hinted) for hinted in changed_hints(evidence, parts.hints)]
+    assert set(answers) <= {None, "MedianWrong", "CompanyWrong"}, "taken are those that name an equal value"
+    assert len(answers) - answers.count(None) > len(parts.hints)
+    other = replace(said, outcomes_hash=flipped(said.outcomes_hash))
+    assert refusal(settled, other, evidence) == "ScoresMismatch", "what hints help to compute is compared with this"
+    for hinted in changed_hints(evidence, parts.hints)[:3]:
+        assert with_evidence(settled, evidence, hinted) == {}, "an auditor derives scores without them"
+
+
+def refusal(scene: ProvenScene, said: SettlementStatement, evidence: bytes) -> str | None:
+    """The error with which the verifier refuses; None if it accepts."""
+    terms = scene.terms
+    request = verification(terms.verifier, scene.market.address, said, terms.witnesses, terms.quorum, evidence)
+    try:
+        gas_of(scene.market.client, request, scene.aggregator.address)
+    except TransactionReverted as error:
+        return error.name
+    return None
+
+
+def settled_statement(scene: ProvenScene) -> SettlementStatement:
+    """What round 1's settlement said."""
+    client = ChainClient(scene.devnet.node.url)
+    case = ProjectCase(Sources(client, Market(client, scene.market.address), scene.store), scene.project, print)
+    return statement_on_chain(RoundCase(case, case.record.rounds[1], print))
+
+
+def flipped(data: bytes) -> bytes:
+    """With the lowest bit of the last byte changed."""
+    return data[:-1] + bytes([data[-1] ^ 1])
 
 
 def test_truncated_evidence_is_false_in_words(settled: ProvenScene) -> None:
