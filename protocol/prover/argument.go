@@ -6,7 +6,6 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/consensys/gnark-crypto/ecc"
 	"github.com/consensys/gnark-crypto/ecc/bn254"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr"
 	"github.com/consensys/gnark-crypto/ecc/bn254/fr/fft"
@@ -20,12 +19,12 @@ type proof struct {
 
 // prove makes the argument of docs/protocol/proof.md from the transcript's state and V = sum x_a U_a. The third polynomial
 // of the argument, sum w_a U_a - m, is zero for a true statement and so appears nowhere here.
-func prove(state [32]byte, v []fr.Element, powers []bn254.G1Affine, report func(string)) (*proof, error) {
+func prove(state [32]byte, v []fr.Element, powers *powers, report func(string)) (*proof, error) {
 	p := new(proof)
 	report(steps[1])
 	s, square := autocorrelation(v)
 	report(steps[2])
-	if err := commit(&p.quotient, powers, s); err != nil {
+	if err := powers.commit(&p.quotient, s); err != nil {
 		return nil, err
 	}
 	t := transcript{state}
@@ -41,7 +40,7 @@ func prove(state [32]byte, v []fr.Element, powers []bn254.G1Affine, report func(
 	inverse.Inverse(&z)
 	w := divided(divided(f, &z), &inverse)
 	report(steps[5])
-	if err := commit(&p.opening, powers, w); err != nil {
+	if err := powers.commit(&p.opening, w); err != nil {
 		return nil, err
 	}
 	y := t.absorbPoint(&p.opening)
@@ -49,7 +48,7 @@ func prove(state [32]byte, v []fr.Element, powers []bn254.G1Affine, report func(
 	report(steps[6])
 	last := divided(linearised(f, w, &z, &inverse, &y, &line), &y)
 	report(steps[7])
-	if err := commit(&p.last, powers, last); err != nil {
+	if err := powers.commit(&p.last, last); err != nil {
 		return nil, err
 	}
 	return p, nil
@@ -73,16 +72,6 @@ func autocorrelation(v []fr.Element) (s []fr.Element, square fr.Element) {
 	domain.FFTInverse(products, fft.DIF)
 	fft.BitReverse(products)
 	return products[1:len(v)], products[0]
-}
-
-// commit gives sum c_i [tau^i]; the point at infinity for no coefficients.
-func commit(result *bn254.G1Affine, powers []bn254.G1Affine, coefficients []fr.Element) error {
-	if len(coefficients) == 0 {
-		*result = bn254.G1Affine{}
-		return nil
-	}
-	_, err := result.MultiExp(powers[:len(coefficients)], coefficients, ecc.MultiExpConfig{})
-	return err
 }
 
 func (p *proof) evaluate(z fr.Element, v, s []fr.Element) error {

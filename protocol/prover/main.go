@@ -40,7 +40,7 @@ func proveFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	powers, err := mapPowers(t.srs, t.dimension)
+	points, err := mapPowers(t.srs, t.dimension)
 	if err != nil {
 		return err
 	}
@@ -50,7 +50,7 @@ func proveFolder(folder string) error {
 	if err != nil {
 		return err
 	}
-	p, err := prove(t.state, v, powers, report)
+	p, err := prove(t.state, v, newPowers(points), report)
 	if err != nil {
 		return err
 	}
