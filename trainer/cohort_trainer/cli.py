@@ -31,7 +31,7 @@ KNOWN: dict[str, tuple[str, str]] = {
     "rehearse": ("Rehearse attacks on a project: accuracy lost, money earned.", "trainer"),
     "aggregator": ("See, add to and take out an aggregator's bond and fees.", "trainer"),
     "srs": ("Import and check the reference strings of proven projects.", "trainer"),
-    "public-key": ("Show the public key of a keystore, for the readers of a private project.", "trainer"),
+    "public-key": ("A witness's or aggregator's public key, for the readers of a private project.", "trainer"),
     "serve": ("Run the API.", "backend"),
     "db": ("Create or migrate the service's database.", "backend"),
     "worker": ("Run the worker: index the chain, score rounds, settle.", "worker"),
@@ -52,7 +52,7 @@ class LazyGroup(TyperGroup):
     def get_command(self, ctx: typer.Context, cmd_name: str) -> Any:
         own = super().get_command(ctx, cmd_name)
         if own is not None or cmd_name not in _entry_points():
-            return own
+            return own if own is None else _reflowed(own)
         help_text = KNOWN.get(cmd_name, (f"Commands of {_entry_points()[cmd_name].value}.", ""))[0]
         return TyperCommand(cmd_name, help=help_text, short_help=help_text)
 
@@ -88,15 +88,25 @@ def _load(name: str) -> Any:
     if isinstance(target, typer.Typer):
         group = typer.main.get_group(target)
         group.name = name
-        return group
+        return _reflowed(group)
     if inspect.isfunction(target):
         single = typer.Typer(add_completion=False)
         single.command(name=name)(target)
-        return typer.main.get_command(single)
+        return _reflowed(typer.main.get_command(single))
     raise CommandNotInstalled(
         f"the entry point {name} = {point.value} of group {ENTRY_POINTS} is a {type(target).__name__}; "
         "allowed are a typer.Typer and a function"
     )
+
+
+def _reflowed(command: Any) -> Any:
+    """The command, and those below it, with paragraphs of help as lines of their own: docstrings break where the source
+    does, terminals elsewhere."""
+    if command.help:
+        command.help = "\n\n".join(" ".join(part.split()) for part in command.help.split("\n\n"))
+    for below in getattr(command, "commands", {}).values():
+        _reflowed(below)
+    return command
 
 
 def _how_to_install(name: str, error: ModuleNotFoundError) -> str:
@@ -123,7 +133,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     help="A marketplace where a project owner pays data owners for what their private data teaches a model.",
-    epilog="Each command has its own --help with examples. `cohort exit-codes` lists what a command ends with.",
+    epilog="Start: `cohort demo` runs a whole market on this machine, `cohort audit 1` then checks all of it. Each "
+    "command has its own --help with examples; `cohort exit-codes` lists what a command ends with.",
 )
 
 
@@ -140,14 +151,14 @@ def root(
     configure(log_format, verbose)
 
 
+app.command(name="audit")(audit)
+app.command(name="policies")(policies)
+
+
 @app.command(name="exit-codes")
 def exit_codes() -> None:
     """List the exit codes and what to do about each."""
     print(table_text())
-
-
-app.command(name="policies")(policies)
-app.command(name="audit")(audit)
 
 
 def main() -> None:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from cohort_trainer.auditing.screen import Screen
 
 
+ALL, CHAIN, FILES = "Where all of it is", "Where the chain is", "Where the files are"
+"""Groups of options in the help."""
+
+
 def audit(
     project: Annotated[int, typer.Argument(min=1, help="Number of the project on chain.")],
     round: Annotated[
@@ -24,38 +28,63 @@ def audit(
     ] = None,
     run: Annotated[
         Path | None,
-        typer.Option(help="Folder that a demo left: chain state, addresses, block store. Default: ./demo-report."),
+        typer.Option(
+            help="Folder that a demo left: chain state, addresses, block store. Default: ./demo-report.",
+            rich_help_panel=ALL,
+        ),
     ] = None,
-    chain: Annotated[str | None, typer.Option(help="JSON-RPC URL of any node of the chain.")] = None,
+    home: Annotated[
+        Path | None, typer.Option(help="A home folder with the addresses; no key is read.", rich_help_panel=ALL)
+    ] = None,
+    chain: Annotated[
+        str | None, typer.Option(help="JSON-RPC URL of any node of the chain.", rich_help_panel=CHAIN)
+    ] = None,
     state: Annotated[
-        Path | None, typer.Option(help="A kept chain state instead; Anvil serves it while it is read.")
+        Path | None,
+        typer.Option(help="A kept chain state instead; Anvil serves it while it is read.", rich_help_panel=CHAIN),
+    ] = None,
+    market: Annotated[str | None, typer.Option(help="Address of the market.", rich_help_panel=CHAIN)] = None,
+    start_block: Annotated[
+        int, typer.Option(min=0, help="The market's first block, or one before it.", rich_help_panel=CHAIN)
+    ] = 0,
+    chain_id: Annotated[
+        int | None, typer.Option(min=1, help="Refuse every other chain.", rich_help_panel=CHAIN)
+    ] = None,
+    deployment: Annotated[
+        Path | None,
+        typer.Option(help="Address book with market, chain id and first block.", rich_help_panel=CHAIN),
     ] = None,
     ipfs: Annotated[
-        str | None, typer.Option(help="Block store: file:///absolute/folder, or the RPC of a Kubo node.")
+        str | None,
+        typer.Option(help="Block store: file:///absolute/folder, or the RPC of a Kubo node.", rich_help_panel=FILES),
     ] = None,
-    gateway: Annotated[str | None, typer.Option(help="An IPFS gateway instead, such as https://ipfs.io.")] = None,
-    market: Annotated[str | None, typer.Option(help="Address of the market.")] = None,
-    start_block: Annotated[int, typer.Option(min=0, help="The market's first block, or one before it.")] = 0,
-    chain_id: Annotated[int | None, typer.Option(min=1, help="Refuse every other chain.")] = None,
-    deployment: Annotated[Path | None, typer.Option(help="Address book with market, chain id and first block.")] = None,
-    home: Annotated[Path | None, typer.Option(help="A home folder with the addresses; no key is read.")] = None,
-    api: Annotated[
-        str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")
+    gateway: Annotated[
+        str | None, typer.Option(help="An IPFS gateway instead, such as https://ipfs.io.", rich_help_panel=FILES)
     ] = None,
     srs: Annotated[
         Path | None,
-        typer.Option(envvar="COHORT_SRS", help="Reference string, to compare files of proven projects with the chain."),
+        typer.Option(
+            envvar="COHORT_SRS",
+            help="Reference string, to compare files of proven projects with the chain.",
+            rich_help_panel=FILES,
+        ),
     ] = None,
     keystore: Annotated[
         Path | None,
         typer.Option(
             envvar="COHORT_READER_KEYSTORE",
             help="Of a private project's witness or aggregator: opens its sealed updates, so that they are checked.",
+            rich_help_panel=FILES,
         ),
     ] = None,
     password_file: Annotated[
         Path | None,
-        typer.Option(help=f"File with its password; else {READER_PASSWORD}, else you are asked."),
+        typer.Option(
+            help=f"File with its password; else {READER_PASSWORD}, else you are asked.", rich_help_panel=FILES
+        ),
+    ] = None,
+    api: Annotated[
+        str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")] = 2,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
