@@ -51,6 +51,7 @@ abstract contract MarketModel is MarketCalls {
         CommitLeaf[] batch;
         Row[] rows;
         uint256[] admissions; // rows of each call that admitted any
+        bytes32 admittedHash; // the chain over those calls, a link for each
         uint256[] pays; // base units, one per row, once the round has ended
         Phase outcome; // None until the money has moved
         Phase seen; // the last phase that the market showed
@@ -159,6 +160,13 @@ abstract contract MarketModel is MarketCalls {
             list[k] = Packed.admission(rows);
         }
         vm.assertEq(at, r.rows.length, "every row was admitted by a call");
+    }
+
+    /// @dev The rows from `before` on were admitted by one call. The chain is made anew, from the first row on.
+    function _noteAdmission(GhostRound storage r, uint256 before) internal {
+        if (r.rows.length == before) return;
+        r.admissions.push(r.rows.length - before);
+        r.admittedHash = Packed.chain(_admissionsOf(r));
     }
 
     /// @dev Everyone has committed: tC is now, and all later windows keep their length.

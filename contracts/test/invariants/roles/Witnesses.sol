@@ -47,7 +47,7 @@ abstract contract Witnesses is Aggregators {
             else r.rows.push(Row(shown.openings[i].member, shown.openings[i].update, shown.openings[i].cid));
             _count(no ? Did.UpdateRefused : Did.UpdateAdmitted);
         }
-        if (r.rows.length != before) r.admissions.push(r.rows.length - before);
+        _noteAdmission(r, before);
     }
 
     /// @dev The whole batch, or what the market cannot rebuild from the openings: leaves that none of them opens.
