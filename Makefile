@@ -55,7 +55,7 @@ invariants-long: setup ## 10,000 random lives of a market instead of 500
 	@cd contracts && npm run --silent invariants:long
 
 differential-long: setup ## 100,000 random cases, Python against Solidity, instead of 2,000
-	@$(VENV)/python -m tests.differential --cases 100000
+	@$(VENV)/python -m tests.differential --cases 100000 --log tests/differential/long.log
 
 prover: setup ## the compiled prover, several times as fast as the one in Python (optional; needs Go 1.23 or newer)
 	@cd protocol/prover && go build -trimpath -ldflags="-s -w" -o $(CURDIR)/$(VENV)/cohort-prover .
