@@ -17,7 +17,7 @@ from cohort_protocol.proof.curve import Point, combine, compress
 from cohort_protocol.proof.errors import VectorOutOfRange
 from cohort_protocol.proof.field import pack
 from cohort_protocol.proof.library import MOST_POINTS
-from cohort_protocol.proof.msm import Multiplier
+from cohort_protocol.proof.msm import SPAN, Multiplier
 from cohort_protocol.proof.srs import Srs
 from cohort_protocol.scoring.kernel import Row
 
@@ -76,7 +76,7 @@ def _commit(srs: Srs, vector: Row, multiplier: Multiplier) -> Point:
     if not sources[0].dimension:
         raise VectorOutOfRange("a vector without entries")
     total = multiplier.integers(sources[0].dimension)
-    for start, (block,) in passes(sources, MOST_POINTS):
+    for start, (block,) in passes(sources, SPAN * multiplier.threads):
         total.add(srs.points[start : start + len(block)], block)
     return total.result()
 

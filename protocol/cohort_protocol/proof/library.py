@@ -69,6 +69,7 @@ class CurveLibrary:
             ("mclBn_finalExp", None, [pointer] * 2),
             ("mclBnGT_isOne", number, [pointer]),
             ("mclBn_FrEvaluatePolynomial", number, [pointer, pointer, size, pointer]),
+            ("mclBn_G1EvaluatePolynomial", number, [pointer, pointer, size, pointer]),
             ("mclBn_getCurveOrder", size, [pointer, size]),
         ):
             function = getattr(handle, name)

@@ -45,13 +45,16 @@ def test_a_commitment_is_the_polynomial_at_tau(case: tuple[type, list[int]]) -> 
     assert decompress(commit_bytes(srs_of(64), vector)) == found
 
 
-def test_a_vector_of_several_chunks_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in (("LEAST_CHUNK", 16), ("CHUNK", 128), ("MOST_POINTS", 256)):
+@pytest.mark.parametrize("largest", [2**15 - 1, 40, 1])
+def test_a_vector_of_several_chunks_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+    """With many sizes of entries, and with few: then points are added up by them, across the ends of what is gathered
+    at a time."""
+    for name, value in (("LEAST_CHUNK", 16), ("CHUNK", 128), ("MOST_POINTS", 256), ("SPAN", 400), ("_GATHERED", 32)):
         monkeypatch.setattr(msm, name, value)
-    monkeypatch.setattr(module, "MOST_POINTS", 300)
+    monkeypatch.setattr(module, "SPAN", 400)
     size = 1000
     srs = srs_of(1 << 10)
-    vector = np.random.default_rng(1).integers(-(2**15), 2**15, size).astype(np.int16)
+    vector = np.random.default_rng(1).integers(-largest - 1, largest + 1, size).astype(np.int16)
     found = [commit(srs, vector, threads=threads) for threads in (1, 2, 3)]
     assert found == [expected(vector)] * 3
     data = scalars([int(value) % R for value in vector])
