@@ -36,7 +36,7 @@ class TorchKernel:
         """Such as "torch (cuda)"."""
         return f"torch ({self._device})"
 
-    def columns(self, rows: int) -> int:
+    def columns(self, rows: int, in_place: bool = False) -> int:
         """About 256 MiB of float64 on a GPU, 4 MiB on a CPU."""
         entries = 1 << (19 if self._device.type == "cpu" else 25)
         return max(512, min(1 << 20, entries // rows))

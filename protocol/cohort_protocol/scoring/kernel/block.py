@@ -27,8 +27,9 @@ class BlockKernel(Protocol):
     def name(self) -> str:
         """For reports, such as "numpy (float64 blocks)"."""
 
-    def columns(self, rows: int) -> int:
-        """The block it works best on, with that many rows of limbs."""
+    def columns(self, rows: int, in_place: bool = False) -> int:
+        """The block it works best on, with that many rows of limbs. in_place: a block costs no memory, since rows are
+        views of arrays."""
 
     def products(
         self, narrow: Sequence[np.ndarray], wide: Sequence[np.ndarray], into: np.ndarray | None = None
@@ -43,6 +44,14 @@ class BlockKernel(Protocol):
         """into += sum_a weights[a] * rows[a], modulo 2^32.
 
         rows: arrays int16[k], contiguous; weights: integers of at most 2^31 in size; into: int32[k]."""
+
+
+FEW_ROWS = 64
+"""Up to so many rows, `_products_of_few` is faster than one product of the matrix with itself."""
+SMALL_PRODUCT = 1_000_000
+"""Multiplications of a matrix product that OpenBLAS does without copying its operands first."""
+STRIP = 10
+"""Rows of such a product."""
 
 
 def limbs(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -62,6 +71,11 @@ def out_of_range(smallest: int, largest: int) -> ScoringInputInvalid:
     )
 
 
+def both_halves(total: np.ndarray) -> np.ndarray:
+    """The symmetric matrix of which `total` has the upper triangle."""
+    return np.triu(total) + np.triu(total, 1).T
+
+
 def fill_limbs(narrow: Sequence[np.ndarray], wide: Sequence[np.ndarray], matrix: np.ndarray) -> None:
     """The rows of limbs, in the order of `BlockKernel.products`, into matrix[n + 2p, k] of any dtype that holds
     -2^15 .. 2^15."""
@@ -70,6 +84,18 @@ def fill_limbs(narrow: Sequence[np.ndarray], wide: Sequence[np.ndarray], matrix:
         matrix[row] = values
     for row, values in enumerate(wide):
         matrix[n + row], matrix[n + p + row] = limbs(values)
+
+
+def _products_of_few(matrix: np.ndarray) -> np.ndarray:
+    """matrix @ matrix.T, from products small enough for OpenBLAS's fast way: twice as fast with 20 rows."""
+    rows, columns = matrix.shape
+    total = np.zeros((rows, rows))
+    step = SMALL_PRODUCT // (STRIP * rows)
+    for start in range(0, columns, step):
+        part = matrix[:, start : start + step]
+        for row in range(0, rows, STRIP):
+            total[row : row + STRIP, row:] += part[row : row + STRIP] @ part[row:].T
+    return both_halves(total)
 
 
 class NumpyKernel:
@@ -81,7 +107,7 @@ class NumpyKernel:
 
     name = "numpy (float64 blocks)"
 
-    def columns(self, rows: int) -> int:
+    def columns(self, rows: int, in_place: bool = False) -> int:
         """About 4 MiB of float64, at least 512 columns."""
         return max(512, min(1 << 16, (1 << 19) // rows))
 
@@ -100,7 +126,8 @@ class NumpyKernel:
             # At most 2^15 times the number of rows: exact, and int32 as long as there are at most 2^16 of them.
             into += (np.ones(len(narrow)) @ matrix[: len(narrow)]).astype(np.int64).astype(np.int32)
         # numpy computes one triangle only when both operands are one array.
-        return (matrix @ matrix.T).astype(np.int64)
+        total = matrix @ matrix.T if len(matrix) > FEW_ROWS else _products_of_few(matrix)
+        return total.astype(np.int64)
 
     def combine(self, rows: Sequence[np.ndarray], weights: Sequence[int], into: np.ndarray) -> None:
         """See `BlockKernel.combine`. Integer arrays wrap in numpy, without a warning."""

@@ -16,10 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
-from cohort_protocol.scoring.kernel.block import NumpyKernel, out_of_range
+from cohort_protocol.scoring.kernel.block import NumpyKernel, both_halves, out_of_range
 
 LEVELS = ("portable C", "AVX2", "AVX-512 VNNI")
 """Instruction sets, by the number that the extension knows them by; the last that runs here is chosen."""
+
+MAX_COLUMNS = 1 << 23
+"""Of a call: the most that a `Pass` takes as a block."""
 
 _OUT_OF_MEMORY, _OUT_OF_RANGE, _OUT_OF_LIMBS = 1, 2, 3
 
@@ -42,9 +45,10 @@ class NativeKernel:
         """Such as "native (AVX2)"."""
         return f"native ({LEVELS[self._level]})"
 
-    def columns(self, rows: int) -> int:
-        """Enough for a call to cost nothing beside its work: at most 2^16 columns, 16 MiB of int16."""
-        return max(2048, min(1 << 16, (1 << 23) // rows))
+    def columns(self, rows: int, in_place: bool = False) -> int:
+        """Enough for a call to cost little beside its work, and not more than a third-level cache holds: at most 2^17
+        columns, 8 MiB of int16."""
+        return MAX_COLUMNS if in_place else max(2048, min(1 << 17, (1 << 22) // rows))
 
     def products(
         self, narrow: Sequence[np.ndarray], wide: Sequence[np.ndarray], into: np.ndarray | None = None
@@ -70,7 +74,7 @@ class NativeKernel:
         if code == _OUT_OF_RANGE:
             raise out_of_range(min(int(row.min()) for row in wide), max(int(row.max()) for row in wide))
         _raise(code)
-        return np.triu(total) + np.triu(total, 1).T
+        return both_halves(total)
 
     def combine(self, rows: Sequence[np.ndarray], weights: Sequence[int], into: np.ndarray) -> None:
         """See `BlockKernel.combine`."""

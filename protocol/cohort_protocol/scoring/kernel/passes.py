@@ -21,7 +21,7 @@ import numpy as np
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.kernel.block import LIMB, BlockKernel
 from cohort_protocol.scoring.kernel.hashing import Seals
-from cohort_protocol.scoring.kernel.sources import Row, RowSource, as_source
+from cohort_protocol.scoring.kernel.sources import ArrayRow, Row, RowSource, as_source
 
 Gram = tuple[tuple[int, ...], ...]
 """Symmetric; row and column order: the updates as given, then the past steps as given."""
@@ -95,7 +95,8 @@ def gram_shard(
     everything = (start, stop) == (0, dimension)
     seals = Seals([leaf for row in [*narrow, *wide] for leaf in row.sealed()] if everything else [])
     # |sums| <= 2^30 d <= 2^58: int64 holds them.
-    for products in _run(how, [*narrow, *wide], start, stop, how.block or how.kernel.columns(n + 2 * p), work, seals):
+    block = _columns(how, [*narrow, *wide], n + 2 * p, stop - start)
+    for products in _run(how, [*narrow, *wide], start, stop, block, work, seals):
         sums += products
     seals.close()
     return GramShard(start, stop, _recombine(sums.tolist(), n, p))
@@ -148,7 +149,7 @@ def weighted_total(
         how.kernel.combine(rows, factors, result[at - start : at - start + rows[0].size])
 
     chosen = [sources[row] for row in read]
-    for _ in _run(how, chosen, start, stop, how.block or how.kernel.columns(len(read)), work):
+    for _ in _run(how, chosen, start, stop, _columns(how, chosen, len(chosen), stop - start), work):
         pass
     return result
 
@@ -181,6 +182,23 @@ def check_rows(updates: Sequence[RowSource], public: Sequence[RowSource]) -> int
                     f"{kind} {index} is {row.dtype}[{row.dimension}], it must be {np.dtype(dtype)}[{dimension}]"
                 )
     return dimension
+
+
+FEWEST_COLUMNS = 1 << 13
+"""Of a block that is smaller only to give every thread one."""
+
+
+def _columns(how: Pass, sources: Sequence[RowSource], rows: int, columns: int) -> int:
+    """The block of a pass over so many columns. rows: of limbs."""
+    if how.block is not None:
+        return how.block
+    in_place = all(isinstance(source, ArrayRow) and source.contiguous for source in sources)
+    best = how.kernel.columns(rows, in_place)
+    if how.threads == 1:
+        return best
+    # One block more than there are threads lies in memory: together they take what two would.
+    shared = best if in_place else 2 * best // (how.threads + 1)
+    return max(FEWEST_COLUMNS, min(shared, -(-columns // (4 * how.threads))))
 
 
 def _run(
@@ -244,6 +262,8 @@ def _read(readers: Executor, sources: Sequence[RowSource], tables: Tables, start
 
 def _recombine(total: list[list[int]], n: int, p: int) -> Gram:
     """The Gram matrix of n narrow rows and p wide ones from that of n narrow rows, p high and p low limbs."""
+    if p == 0:
+        return tuple(map(tuple, total))
 
     def product(i: int, j: int) -> int:
         parts = 0

@@ -88,7 +88,7 @@ class ArrayRow(_Unsealed):
         if array.ndim != 1:
             raise ScoringInputInvalid(f"a row is {array.dtype}{list(array.shape)}, it must have one axis")
         self._array = array
-        self.dimension, self.dtype = array.size, array.dtype
+        self.dimension, self.dtype, self.contiguous = array.size, array.dtype, array.flags.c_contiguous
 
     def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
         """See `RowSource.read`."""
@@ -96,10 +96,10 @@ class ArrayRow(_Unsealed):
 
 
 class MapRow(_Unsealed):
-    """A shared memory map of a file (`np.memmap`, mode r or r+). Pages that were read are given back, since they would
-    count as this process's memory until somebody else needs it."""
+    """A shared memory map of a file (`np.memmap`, mode r or r+). Blocks are views of it. Pages that were read are given
+    back with the next block, since they would count as this process's memory until somebody else needs it."""
 
-    slow = True
+    slow = False
 
     def __init__(self, array: np.memmap) -> None:
         self._array = array
@@ -107,18 +107,19 @@ class MapRow(_Unsealed):
         self._map: mmap.mmap = array.base
         self._before = array.offset % mmap.ALLOCATIONGRANULARITY
         """Bytes of the map before the array."""
+        self._read = (0, 0)
+        """Columns of the last block."""
 
     def read(self, start: int, stop: int, into: np.ndarray | None = None) -> np.ndarray:
-        """See `RowSource.read`."""
-        block = np.empty(stop - start, self.dtype) if into is None else into
-        block[:] = self._array[start:stop]
-        if hasattr(mmap, "MADV_DONTNEED"):
+        """See `RowSource.read`. What is returned stays valid; it is read from the file again if need be."""
+        before, self._read = self._read, (start, stop)
+        if hasattr(mmap, "MADV_DONTNEED") and before[0] < before[1]:
             width = self.dtype.itemsize
-            first = (self._before + start * width) // mmap.PAGESIZE * mmap.PAGESIZE
-            length = self._before + stop * width - first
+            first = (self._before + before[0] * width) // mmap.PAGESIZE * mmap.PAGESIZE
+            length = self._before + before[1] * width - first
             # The pages stay in the system's cache, changed ones too: the map is shared with the file.
             self._map.madvise(mmap.MADV_DONTNEED, first, length)
-        return block
+        return self._array[start:stop].view(np.ndarray)
 
 
 MAX_KEPT_HANDLES = 200

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
 from cohort_protocol.scoring.kernel import (
+    ArrayRow,
     GramShard,
     NativeKernel,
     NumpyKernel,
@@ -18,6 +19,7 @@ from cohort_protocol.scoring.kernel import (
     native,
     native_levels,
     native_status,
+    passes,
     rows_of_pass_two,
     weighted_total,
 )
@@ -123,3 +125,36 @@ def test_the_extension_is_handed_nothing_that_it_would_misread(narrow, into):
     if into is not None:
         with pytest.raises(ScoringInputInvalid, match="block row"):
             kernel.combine(narrow, [1], into)
+
+
+@pytest.mark.parametrize("n", [1, 9, 10, 11, 20, 63, 64, 65])
+def test_products_of_few_rows_and_of_many_are_the_same_integers(n):
+    """numpy's two ways, and the number of rows at which one follows the other."""
+    rng = np.random.default_rng(n)
+    rows = [rng.integers(-32768, 32768, 3001).astype(np.int16) for _ in range(n)]
+    rows[0][:] = -32768
+    products = NumpyKernel().products(rows, [])
+    exact = np.array(rows, np.int64)
+    assert products.dtype == np.int64
+    assert (products == exact @ exact.T).all()
+
+
+def test_blocks_of_threads_take_no_more_memory_together_than_two():
+    kernel, rows = NumpyKernel(), [ArrayRow(np.zeros((1 << 20, 2), np.int16)[:, 0])] * 20
+    alone = passes._columns(Pass(kernel), rows, 20, 1 << 24)
+    for threads in (2, 3, 16):
+        block = passes._columns(Pass(kernel, threads), rows, 20, 1 << 24)
+        assert block == passes.FEWEST_COLUMNS or block * (threads + 1) <= 2 * alone
+    assert passes._columns(Pass(kernel, 2, 7), rows, 20, 1 << 24) == 7, "as asked for"
+
+
+def test_arrays_in_memory_are_one_block_of_the_extension():
+    try:
+        kernel = NativeKernel()
+    except KernelUnavailable as error:
+        pytest.skip(str(error))
+    array = np.zeros((1 << 20, 2), np.int16)
+    together, apart = [ArrayRow(np.zeros(1 << 20, np.int16))] * 20, [ArrayRow(array[:, 0])] * 20
+    assert passes._columns(Pass(kernel), together, 20, 1 << 20) >= 1 << 20
+    assert passes._columns(Pass(kernel), apart, 20, 1 << 20) <= 1 << 17, "these are copied"
+    assert passes._columns(Pass(kernel, 2), together, 20, 1 << 20) == 1 << 17, "each thread has some"
