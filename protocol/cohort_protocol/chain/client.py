@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import requests
 from eth_utils import keccak, to_checksum_address
-from web3 import HTTPProvider, IPCProvider
+from web3 import IPCProvider
 from web3._utils.threads import Timeout as IpcTimeout
 from web3.exceptions import RequestTimedOut, Web3Exception
 from web3.providers.rpc.utils import ExceptionRetryConfiguration
@@ -31,6 +32,7 @@ from cohort_protocol.chain.errors import (
     TransactionReverted,
     WrongChain,
 )
+from cohort_protocol.chain.http import MAX_ANSWER_BYTES, AnswerTooLong, BoundedProvider
 from cohort_protocol.chain.reverts import decode_revert
 from cohort_protocol.chain.transactions import Block, RawLog, TransactionReceipt, TransactionRequest
 from cohort_protocol.errors import InvalidInput
@@ -40,6 +42,7 @@ BlockRef = int | str
 """A block number, or "latest", "pending", "safe", "finalized", "earliest"."""
 
 _TAGS = ("latest", "pending", "safe", "finalized", "earliest")
+_QUANTITY = re.compile(r"0x[0-9a-fA-F]{1,64}")
 _EVM_FAILURES = ("evm error", "out of gas", "invalid opcode", "gas required exceeds")
 """How nodes say that a contract failed without reverting."""
 _RETRIES = 3
@@ -60,28 +63,26 @@ class ChainClient:
         self.expected_chain_id = expected_chain_id
         self.timeout = timeout
         self._lock = threading.Lock()
-        self._connection: tuple[int, HTTPProvider | IPCProvider] | None = None
+        self._connection: tuple[int, BoundedProvider | IPCProvider] | None = None
         self._chain_id: int | None = None
-        self._parts = urlsplit(url)
-        if self._parts.scheme not in ("http", "https", "ipc"):
-            raise InvalidInput(f"{url[:80]!r} is not a chain's URL: expected http://, https:// or ipc:///path")
+        self._parts = _parsed(url)
 
     # -- connection
 
-    def _provider(self) -> HTTPProvider | IPCProvider:
+    def _provider(self) -> BoundedProvider | IPCProvider:
         with self._lock:
             if self._connection is None or self._connection[0] != os.getpid():
                 self._connection = (os.getpid(), self._connect())
             return self._connection[1]
 
-    def _connect(self) -> HTTPProvider | IPCProvider:
+    def _connect(self) -> BoundedProvider | IPCProvider:
         if self._parts.scheme == "ipc":
             return IPCProvider(self._parts.path, timeout=int(max(1, self.timeout)))
         options: dict[str, Any] = {"timeout": self.timeout}
         if self._parts.hostname in ("127.0.0.1", "localhost", "::1"):
             # A proxy set for the machine never serves its own loopback.
             options["proxies"] = {"no_proxy": self._parts.hostname}
-        return HTTPProvider(
+        return BoundedProvider(
             self.url,
             request_kwargs=options,
             exception_retry_configuration=ExceptionRetryConfiguration(
@@ -125,10 +126,13 @@ class ChainClient:
             ) from error
         except Web3Exception as error:
             raise ChainUnavailable(f"{what}: the chain at {self._shown} failed ({type(error).__name__})") from error
+        except AnswerTooLong as error:
+            words = f"{what}: the chain at {self._shown} answers more than {MAX_ANSWER_BYTES} bytes"
+            raise (RangeTooLarge(words) if method == "eth_getLogs" else AnswerMalformed(words)) from error
         except OSError as error:
             raise ChainUnavailable(f"{what}: the chain at {self._shown} is not reachable: {error}") from error
-        except ValueError as error:
-            # JSON that does not parse: a proxy's error page, for example.
+        except (ValueError, RecursionError) as error:
+            # JSON that does not parse: a proxy's error page, for example; or that is nested without end.
             raise AnswerMalformed(f"{what}: the chain at {self._shown} did not answer JSON: {error}") from error
 
     @property
@@ -278,6 +282,18 @@ class ChainClient:
         return sorted(logs, key=lambda log: (log.block_number, log.log_index))
 
 
+def _parsed(url: str) -> SplitResult:
+    """Raises `InvalidInput`."""
+    try:
+        parts = urlsplit(url)
+        known = parts.scheme in ("http", "https", "ipc") and parts.port != 0  # asking for a port checks it
+    except ValueError as error:
+        raise InvalidInput(f"{url[:80]!r} is not a chain's URL: {error}") from error
+    if not known:
+        raise InvalidInput(f"{url[:80]!r} is not a chain's URL: expected http://, https:// or ipc:///path")
+    return parts
+
+
 def _request_fields(request: TransactionRequest, sender: str) -> dict[str, str]:
     fields = {"from": sender, "data": to_hex(request.data)}
     if request.to:
@@ -339,7 +355,7 @@ def _ref(ref: BlockRef) -> str:
 
 def _quantity(value: Any, what: str) -> int:
     try:
-        if not isinstance(value, str) or not value.startswith("0x") or len(value) > 66:
+        if not isinstance(value, str) or not _QUANTITY.fullmatch(value):
             raise ValueError("not a 0x-prefixed number")
         return int(value, 16)
     except ValueError as error:

@@ -8,7 +8,7 @@ import multiprocessing
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 import requests
@@ -38,6 +38,7 @@ from web3._utils.threads import Timeout as IpcTimeout
 
 from tests.fixtures.chain import AHEAD, Devnet
 from tests.protocol.chain.lying_node import LyingNode, error, result
+from tests.protocol.ipfs.lying_node import scripted_node
 
 HASH = "0x" + "ab" * 32
 
@@ -72,7 +73,13 @@ def test_a_wrong_chain_is_refused_before_anything_else(devnet: Devnet) -> None:
     assert ChainClient(devnet.node.url, 31337).chain_id == 31337
 
 
-@pytest.mark.parametrize("url", ["", "localhost:8545", "ftp://x", "ws://127.0.0.1:1", "file:///etc/passwd"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("", "localhost:8545", "ftp://x", "ws://127.0.0.1:1", "file:///etc/passwd"),
+        *("http://[", "http://127.0.0.1:99999", "http://127.0.0.1:x", "http://127.0.0.1:0"),
+    ],
+)
 def test_urls_are_checked(url: str) -> None:
     with pytest.raises(InvalidInput, match="not a chain's URL"):
         ChainClient(url)
@@ -119,6 +126,13 @@ def test_a_node_that_never_answers_times_out() -> None:
         (200, b'{"jsonrpc": "2.0", "id": 0, "result": 5}', AnswerMalformed),
         (200, b'{"jsonrpc": "2.0", "id": 0, "result": "0xzz"}', AnswerMalformed),
         (200, b'{"jsonrpc": "2.0", "id": 0, "result": null}', AnswerMalformed),
+        (200, '{"jsonrpc": "2.0", "id": 0, "result": "0x\u0661"}'.encode(), AnswerMalformed),
+        (200, b'{"jsonrpc": "2.0", "id": 0, "result": "0x1_0"}', AnswerMalformed),
+        (200, b'{"jsonrpc": "2.0", "id": 0, "result": "-0x1"}', AnswerMalformed),
+        (200, b'{"jsonrpc": "2.0", "id": 0, "result": NaN}', AnswerMalformed),
+        (200, b'{"jsonrpc": "2.0", "id": 0, "result": ' + b"9" * 5000 + b"}", AnswerMalformed),
+        (200, b"[" * 1_000_000, AnswerMalformed),
+        (200, b'{"a":' * 100_000, AnswerMalformed),
         (200, b'{"jsonrpc": "2.0", "id": 0, "error": "no"}', ChainUnavailable),
         (500, b"oops", ChainUnavailable),
         (429, b"slow down", ChainUnavailable),
@@ -128,6 +142,52 @@ def test_a_node_that_never_answers_times_out() -> None:
 def test_answers_that_are_not_answers(status: int, body: bytes, expected: type[ChainError]) -> None:
     with LyingNode(lambda method, params: (status, body)) as node, pytest.raises(expected):
         ChainClient(node.url, timeout=2).block_number()
+
+
+def endless(piece: bytes, pause: float) -> Callable[[socket.socket], None]:
+    """An answer of which there is always more."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"result":"')
+        while True:
+            connection.sendall(piece)
+            time.sleep(pause)
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("piece", "pause", "method", "expected", "words"),
+    [
+        (b"a" * (1 << 20), 0, "eth_chainId", AnswerMalformed, "answers more than"),
+        (b"a" * (1 << 20), 0, "eth_getLogs", RangeTooLarge, "answers more than"),
+        (b" ", 0.05, "eth_chainId", ChainUnavailable, "did not answer within"),
+    ],
+)
+def test_an_answer_that_does_not_end_is_cut_off(
+    piece: bytes, pause: float, method: str, expected: type[ChainError], words: str
+) -> None:
+    started = time.monotonic()
+    with scripted_node(endless(piece, pause)) as url, pytest.raises(expected, match=words):
+        ChainClient(url, timeout=0.5).rpc(method, [])
+    assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"HTTP/1.1 307 X\r\nLocation: /\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 X\r\nLocation: http://[::1\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"a" * 100_000 + b"\r\n\r\n",
+        b"\0" * 1000,
+    ],
+)
+def test_broken_http_is_unavailable(answer: bytes) -> None:
+    with scripted_node(lambda connection: connection.sendall(answer)) as url, pytest.raises(ChainUnavailable):
+        ChainClient(url, timeout=2).block_number()
 
 
 @pytest.mark.parametrize(
