@@ -440,10 +440,10 @@ contract ProofAttacksTest is ProvenRounds {
     function _divideByTau(ProvenRound memory r, PlainProver.Secret memory secret, uint256[] memory v) private view {
         uint256 tau = PlainProver.TAU;
         Challenges memory c = PlainArgument.challengesOf(_stateOf(r), r.rows.length, r.proof);
-        uint256 f1 = addmod(r.proof.v1, mulmod(c.gamma, r.proof.s1, ORDER), ORDER);
+        uint256 f1 = addmod(r.proof.s1, mulmod(c.gamma, r.proof.v1, ORDER), ORDER);
         uint256 f2 = PlainArgument.mirrored(r.proof, c.z, secret.c);
-        f2 = addmod(r.proof.v2, mulmod(c.gamma, f2, ORDER), ORDER);
-        uint256 f = addmod(v.at(tau), mulmod(c.gamma, v.mirrorOf().at(tau), ORDER), ORDER); // F; the step is right
+        f2 = addmod(f2, mulmod(c.gamma, r.proof.v2, ORDER), ORDER);
+        uint256 f = addmod(v.mirrorOf().at(tau), mulmod(c.gamma, v.at(tau), ORDER), ORDER); // F; the step is right
         uint256 w = _over(PlainField.sub(f, PlainArgument.lineAt(tau, c.z, f1, f2)), _vanishing(tau, c.z));
         r.proof.w = PlainCurve.base(w);
         c = PlainArgument.challengesOf(_stateOf(r), r.rows.length, r.proof);
