@@ -3,10 +3,13 @@
     python -m benchmarks.aggregation [--quick] [--json FILE] [--folder DIR]
 
 Multi-Krum on the same rounds (a fifth of the trainers noisy). Ours is `evaluate_round` with the policy `multi-krum`:
-both passes, streamed from files that the system has cached. Flower's is what its server calls when all replies are
+Gram matrix, distances, choice and the exact sum of the chosen. Flower's is what its server calls when all replies are
 there: `MultiKrum` of its message API, which computes distances by one matrix product, and the older `Krum` with clients
-to keep, which computes them pair by pair. Flower runs in an environment of its own, `.cohort/flower`, made when it is
-missing (`benchmarks/flower/requirements.lock`); where it cannot be installed its rows are left out, and that is said.
+to keep, which computes them pair by pair. Both sides are given the same twice: updates in memory (ours int16, Flower's
+replies float32), and updates in files that the system has cached, which both read in the measured time (ours block by
+block, Flower the arrays of its replies). No side hashes or receives anything. Flower runs in an environment of its own,
+`.cohort/flower`, made when it is missing (`benchmarks/flower/requirements.lock`); where it cannot be installed its rows
+are left out, and that is said.
 
 Every measurement is a process of its own, the best of several repeats. Seconds are processor time (user and system) on
 one thread, which other work on the machine hardly changes; "all cores" is time by the clock with as many threads as
@@ -81,8 +84,10 @@ class Bench:
         command = [sys.executable, "-m", "benchmarks.aggregation_runs", kind, str(folder)]
         return _run([*command, str(round_.n), str(round_.dimension), str(repeats), *more])
 
-    def flowers(self, strategy: str, round_: Round, repeats: int, threads: int = 1) -> dict | None:
-        """A run of Flower; None, with a word about it, where it cannot be."""
+    def flowers(
+        self, strategy: str, round_: Round, repeats: int, threads: int = 1, *, files: bool = False
+    ) -> dict | None:
+        """A run of Flower; None, with a word about it, where it cannot be. files: it reads its replies from files."""
         if self.flower is None:
             return None
         needed = COPIES[strategy] * 4 * round_.n * round_.dimension
@@ -90,7 +95,11 @@ class Bench:
             print(f"Flower's {strategy} with n={round_.n}, d={round_.dimension:,} is left out: {needed / 1e9:.0f} GB")
             return None
         numbers = [round_.n, round_.dimension, round_.direction, round_.noise, round_.louder, repeats]
-        return _run([str(self.flower), "-m", "benchmarks.flower.measure", strategy, *map(str, numbers)], threads)
+        command = [str(self.flower), "-m", "benchmarks.flower.measure", strategy, *map(str, numbers)]
+        if not files:
+            return _run(command, threads)
+        with tempfile.TemporaryDirectory(dir=self.folder) as folder:
+            return _run([*command, folder], threads)
 
 
 def _run(command: list[str], threads: int = 1) -> dict:
@@ -128,55 +137,65 @@ def time_rows(bench: Bench, round_: Round) -> list[Row]:
     """Seconds, ratios and peak memory at one size."""
     at, folder = f"n={round_.n} d={_short(round_.dimension)}", bench.files(round_)
     large = round_.n * round_.dimension > 50e6
-    repeats = 3 if large else 9
-    runs = {name: bench.ours(kind, folder, round_, repeats) for name, kind in kernels().items()}
-    if len({(run["step"], tuple(run["chosen"])) for run in runs.values()}) != 1:
-        sys.exit(f"{at}: the kernels disagree: {runs}")
-    float32 = bench.ours("float32", folder, round_, 1 if large else 3)
+    repeats, flowers = (3, 2) if large else (15, 4)
+    files = {name: bench.ours(kind, folder, round_, repeats) for name, kind in kernels().items()}
+    memory = {name: bench.ours(kind, folder, round_, repeats, "--memory") for name, kind in kernels().items()}
+    if len({(run["step"], tuple(run["chosen"])) for run in [*files.values(), *memory.values()]}) != 1:
+        sys.exit(f"{at}: the kernels disagree: {files} {memory}")
     krums = {
-        "Multi-Krum": bench.flowers("multi-krum", round_, 1 if large else 5),
-        "older Multi-Krum": bench.flowers("multi-krum-classic", round_, 1 if large else 3),
+        "Multi-Krum, both from memory": (memory, bench.flowers("multi-krum", round_, flowers)),
+        "Multi-Krum, both from files": (files, bench.flowers("multi-krum", round_, flowers, files=True)),
+        "older Multi-Krum, both from memory": (memory, bench.flowers("multi-krum-classic", round_, 1)),
     }
     rows = []
-    for name, run in runs.items():
-        goal = NATIVE_GOAL if name == "kernel" else NUMPY_GOAL
-        for flower, krum in krums.items():
-            if krum is not None:
-                ratio = krum["seconds"] / run["seconds"]
-                rows.append(Row(f"{at}: {name}, times as fast as Flower's {flower}", ratio, "x", None, goal, False))
-        rows.append(Row(f"{at}: {name}, peak memory", run["peak_mb"], "MB", None, MEMORY_GOAL_MB))
-        rows.append(Row(f"{at}: {name} (anchor: float32 Gram)", run["seconds"], "s", float32["seconds"]))
-    rows.append(Row(f"{at}: peak memory of the float32 Gram", float32["peak_mb"], "MB"))
-    for flower, krum in krums.items():
+    for flower, (runs, krum) in krums.items():
+        for name, run in runs.items() if krum is not None else ():
+            goal = NATIVE_GOAL if name == "kernel" else NUMPY_GOAL
+            ratio = krum["seconds"] / run["seconds"]
+            rows.append(Row(f"{at}: {name}, times as fast as Flower's {flower}", ratio, "x", None, goal, False))
         if krum is not None:
             rows.append(Row(f"{at}: Flower's {flower}", krum["seconds"], "s"))
             rows.append(Row(f"{at}: peak memory of Flower's {flower}", krum["peak_mb"], "MB"))
-    best = min(runs.values(), key=lambda run: run["seconds"])
-    memory = bench.ours(kernels()[next(iter(runs))], folder, round_, repeats, "--memory") if not large else None
-    if memory is not None:
-        rows.append(Row(f"{at}: {next(iter(runs))}, updates in memory as Flower's replies are", memory["seconds"], "s"))
+    return rows + own_rows(bench, round_, files, memory)
+
+
+def own_rows(bench: Bench, round_: Round, files: dict[str, dict], memory: dict[str, dict]) -> list[Row]:
+    """Seconds and memory of Cohort at one size, beside the float32 Gram and the other strategies of Flower."""
+    at, folder = f"n={round_.n} d={_short(round_.dimension)}", bench.files(round_)
+    large = round_.n * round_.dimension > 50e6
+    float32, rows = bench.ours("float32", folder, round_, 1 if large else 3), []
+    for name, run in memory.items():
+        rate = round_.n * (round_.n + 1) / 2 * round_.dimension / run["seconds"] / 1e9
+        rows.append(Row(f"{at}: {name}, from memory (anchor: float32 Gram)", run["seconds"], "s", float32["seconds"]))
+        rows.append(Row(f"{at}: {name}, products of numbers, all of its time counted", rate, "10^9/s"))
+    for name, run in files.items():
+        rows.append(Row(f"{at}: {name}, from files", run["seconds"], "s"))
+        rows.append(Row(f"{at}: {name}, from files, peak memory", run["peak_mb"], "MB", None, MEMORY_GOAL_MB))
+    rows.append(Row(f"{at}: peak memory of the float32 Gram", float32["peak_mb"], "MB"))
+    best = next(iter(memory))
     for strategy in () if bench.quick and large else STRATEGIES:
         other = bench.flowers(strategy, round_, 1)
         if other is not None:
-            rows.append(Row(f"{at}: {next(iter(runs))} (anchor: Flower's {strategy})", best["seconds"], "s",
-                            other["seconds"]))  # fmt: skip
+            name = f"{at}: {best}, from memory (anchor: Flower's {strategy})"
+            rows.append(Row(name, memory[best]["seconds"], "s", other["seconds"]))
             rows.append(Row(f"{at}: peak memory of Flower's {strategy}", other["peak_mb"], "MB"))
     return rows
 
 
 def clock_rows(bench: Bench, round_: Round) -> list[Row]:
-    """By the clock, each side on all cores."""
+    """By the clock, each side on all cores, updates in memory."""
     cores = min(MAX_THREADS, os.cpu_count() or 1)
     at, folder, rows = f"n={round_.n} d={_short(round_.dimension)}, {cores} cores", bench.files(round_), []
     krum = bench.flowers("multi-krum", round_, 3, cores)
     for name, kind in kernels().items():
-        run = bench.ours(kind, folder, round_, 7, "--threads", str(cores))
+        run = bench.ours(kind, folder, round_, 7, "--memory", "--threads", str(cores))
         if krum is not None:
             ratio, goal = krum["wall"] / run["wall"], NATIVE_GOAL if name == "kernel" else NUMPY_GOAL
             rows.append(Row(f"{at}: {name}, times as fast as Flower's Multi-Krum", ratio, "x", None, goal, False))
         anchor = krum["wall"] if krum is not None else None
         rows.append(Row(f"{at}: {name}, by the clock (anchor: Flower's Multi-Krum)", run["wall"], "s", anchor))
-        rows.append(Row(f"{at}: {name}, peak memory", run["peak_mb"], "MB", None, MEMORY_GOAL_MB))
+        streamed = bench.ours(kind, folder, round_, 1, "--threads", str(cores))
+        rows.append(Row(f"{at}: {name}, from files, peak memory", streamed["peak_mb"], "MB", None, MEMORY_GOAL_MB))
     return rows
 
 

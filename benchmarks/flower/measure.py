@@ -1,11 +1,12 @@
 """One strategy of Flower on one round, in a process of its own, inside Flower's environment.
 
-    python -m benchmarks.flower.measure STRATEGY N DIMENSION DIRECTION NOISE LOUDER REPEATS
+    python -m benchmarks.flower.measure STRATEGY N DIMENSION DIRECTION NOISE LOUDER REPEATS [FOLDER]
 
 Calls what Flower's server calls when all replies are there: `Strategy.aggregate_train` of the message API, or, for
-`multi-krum-classic`, `aggregate_fit` of the older `flwr.server.strategy.Krum` with clients to keep. Prints JSON:
+`multi-krum-classic`, `aggregate_fit` of the older `flwr.server.strategy.Krum` with clients to keep. With a FOLDER the
+arrays of the replies are first written there, and reading them is measured too (not for the older API). Prints JSON:
 seconds (processor time) and wall (by the clock), the best of the repeats, peak_mb (the process's largest resident
-memory, replies included, as they are on the server), chosen (the rows that Multi-Krum picks; null for the others).
+memory, replies included, as they are on the server), chosen (the rows that Multi-Krum picks from memory; else null).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ import resource
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
-from flwr.app import ArrayRecord, Message, MetricRecord, RecordDict
+from flwr.app import Array, ArrayRecord, Message, MetricRecord, RecordDict
 from flwr.common import Code, FitRes, Status, ndarrays_to_parameters
 from flwr.server.strategy import Krum
 from flwr.serverapp.strategy import Bulyan, FedAvg, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
@@ -36,17 +38,39 @@ def strategy_named(name: str, round_: Round) -> Strategy:
     return {"fedavg": FedAvg, "median": FedMedian, "trimmed-avg": FedTrimmedAvg}[name]()
 
 
+def reply(row: int, arrays: ArrayRecord) -> Message:
+    """What a trainer sends."""
+    content = RecordDict({"arrays": arrays, "metrics": MetricRecord({"num-examples": 100, "row": row})})
+    return Message(content, reply_to=Message(RecordDict(), dst_node_id=row + 1, message_type="train"))
+
+
+def arrays_of(round_: Round, row: int, model: np.ndarray) -> ArrayRecord:
+    """A trainer's weights, as arrays in bytes."""
+    return ArrayRecord(list(np.array_split(round_.moved(row, model), LAYERS)))
+
+
 def replies_of(round_: Round) -> list[Message]:
-    """What the server holds: weights as arrays in bytes."""
-    model, replies = round_.model(), []
+    """What the server holds."""
+    model = round_.model()
+    return [reply(row, arrays_of(round_, row, model)) for row in range(round_.n)]
+
+
+def written(round_: Round, folder: Path) -> Callable[[], list[Message]]:
+    """The same replies, their arrays in files: writes those and returns what reads them."""
+    model, known = round_.model(), {}
     for row in range(round_.n):
-        layers = np.array_split(round_.moved(row, model), LAYERS)
-        content = RecordDict(
-            {"arrays": ArrayRecord(list(layers)), "metrics": MetricRecord({"num-examples": 100, "row": row})}
-        )
-        asked = Message(RecordDict(), dst_node_id=row + 1, message_type="train")
-        replies.append(Message(content, reply_to=asked))
-    return replies
+        for key, array in arrays_of(round_, row, model).items():
+            path = folder / f"{row}-{key}"
+            path.write_bytes(array.data)
+            known.setdefault(row, {})[key] = (array.dtype, array.shape, array.stype, path)
+
+    def read() -> list[Message]:
+        return [
+            reply(row, ArrayRecord({key: Array(*kind, path.read_bytes()) for key, (*kind, path) in arrays.items()}))
+            for row, arrays in known.items()
+        ]
+
+    return read
 
 
 def classic_replies_of(round_: Round) -> list[tuple[None, FitRes]]:
@@ -74,6 +98,7 @@ def timed(prepare: Callable[[], list], aggregate: Callable[[list], object], repe
 
 
 def main() -> None:
+    folder = Path(sys.argv[8]) if len(sys.argv) > 8 else None
     name, (n, dimension, direction, noise, louder, repeats) = sys.argv[1], map(int, sys.argv[2:8])
     logging.getLogger("flwr").setLevel(logging.ERROR)
     round_, chosen = Round(n, dimension, direction, noise, louder), None
@@ -82,10 +107,13 @@ def main() -> None:
         times = timed(
             lambda: classic_replies_of(round_), lambda replies: krum.aggregate_fit(1, replies, [])[0], repeats
         )
+    elif folder is not None:
+        strategy, read = strategy_named(name, round_), written(round_, folder)
+        times = timed(list, lambda _: strategy.aggregate_train(1, read())[0], repeats)
     else:
         strategy = strategy_named(name, round_)
         times = timed(lambda: replies_of(round_), lambda replies: strategy.aggregate_train(1, replies)[0], repeats)
-    if name == "multi-krum":
+    if name == "multi-krum" and folder is None:
         contents = [reply.content for reply in replies_of(round_)]
         picked = select_multikrum(contents, round_.hostile, n - round_.hostile)
         chosen = sorted(int(content["metrics"]["row"]) for content in picked)
