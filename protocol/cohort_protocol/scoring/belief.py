@@ -138,9 +138,17 @@ def company_cosines(left: Sequence[Sequence[int]]) -> list[list[int]]:
     ]
 
 
+def company_rank(others: int) -> int:
+    """r: company is the r-th largest of a player's cosines with so many others, at least one: a third of them, rounded
+    up. The largest alone would let any two who agree vouch for each other; among honest players so few are alike late
+    in training that the median is close to what noise has."""
+    return (others + 2) // 3
+
+
 def company(cosines: Sequence[Sequence[int]]) -> list[int]:
-    """kappa_a = median over b != a of cos^2(u~_a, u~_b) in units of 1/ONE; ONE for a lone player."""
-    return [median([cosine * cosine for cosine in row]) if row else ONE for row in cosines]
+    """kappa_a = the r-th largest cos^2(u~_a, u~_b) over b != a, r = `company_rank`, in units of 1/ONE; ONE for a lone
+    player. cosines: in units of 2^-15, of every player with all others."""
+    return [sorted(row)[-company_rank(len(row))] ** 2 if row else ONE for row in cosines]
 
 
 def capped(scores: Sequence[int], parts_bps: int, equal: int) -> list[int]:

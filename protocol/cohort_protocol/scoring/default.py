@@ -76,7 +76,7 @@ class DefaultParameters:
     """Players of no value with a smaller cosine with the others are rejected."""
     clone_bps: int = _bps(9_000, 5_000, 10_000)
     """Rows whose cosines all exceed this are one player."""
-    group_bps: int = _bps(8_500, 0, 10_000)
+    group_bps: int = _bps(8_000, 0, 10_000)
     """What a player of several rows earns of its pay: the mean of several runs is a better update than one run, and
     training twice on the same data should not pay."""
     kin_from_bps: int = _bps(4_500, 0, 9_000)
@@ -85,8 +85,8 @@ class DefaultParameters:
     belief_bps: int = _bps(9_000, 0, 10_000)
     doubt_bps: int = _bps(20_000, 0, 1_000_000)
     value_cap_bps: int = _bps(50_000, 5_000, 320_000)
-    peer_cap_bps: int = _bps(15_000, 5_000, 320_000)
-    width_bps: int = _bps(7_500, 1, 100_000)
+    peer_cap_bps: int = _bps(10_000, 5_000, 320_000)
+    width_bps: int = _bps(15_000, 1, 100_000)
     """See `belief`."""
     novelty_from_bps: int = _bps(3_500, 0, 9_000)
     novelty_full_bps: int = _bps(6_000, 1_000, 10_000)
