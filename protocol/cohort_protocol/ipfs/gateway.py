@@ -7,9 +7,10 @@ that a gateway can withhold content and nothing else. Read only.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import BinaryIO, NoReturn
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 
@@ -21,6 +22,8 @@ from cohort_protocol.ipfs.store import IpfsStore
 RAW_BLOCK = "application/vnd.ipld.raw"
 TIMEOUT = 60.0
 """Seconds without a byte: a gateway may have to find the content first."""
+LONGEST = 5
+"""Timeouts that a block may take in all: a gateway could send a byte now and then for ever."""
 _NOT_THERE = (404, 410, 412)
 """412: a gateway that answers `Cache-Control: only-if-cached` so, and does not hold the block."""
 
@@ -31,13 +34,10 @@ class GatewayStore(IpfsStore):
     What would write raises `IpfsUnavailable`."""
 
     def __init__(self, url: str, timeout: float = TIMEOUT) -> None:
-        parts = urlsplit(url)
-        extra = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
-        if parts.scheme not in ("http", "https") or not parts.hostname or extra:
-            shown = url.replace(parts.netloc, parts.netloc.rpartition("@")[2])[:200]
-            raise StoreUrlInvalid(f"{shown!a} is not a gateway: expected http(s)://host[:port] and nothing else")
+        parts = _parsed(url)
         self._url = f"{parts.scheme}://{parts.netloc}"
         local = parts.hostname in ("127.0.0.1", "localhost", "::1")
+        self._longest = LONGEST * timeout
         # A proxy set for the machine never serves its own loopback.
         self._client = httpx.Client(timeout=timeout, follow_redirects=True, max_redirects=3, trust_env=not local)
 
@@ -66,6 +66,7 @@ class GatewayStore(IpfsStore):
 
     def _read_block(self, cid: Cid) -> bytes:
         where = f"{self._url}/ipfs/{cid}?format=raw"
+        until = time.monotonic() + self._longest
         try:
             with self._client.stream("GET", where, headers={"Accept": RAW_BLOCK}) as answer:
                 if answer.status_code in _NOT_THERE:
@@ -77,8 +78,11 @@ class GatewayStore(IpfsStore):
                     found += part
                     if len(found) > MAX_BLOCK_BYTES:
                         raise ContentTooLarge(f"block {cid}: {self._url} sends more than {MAX_BLOCK_BYTES} bytes")
+                    if time.monotonic() > until:
+                        raise IpfsUnavailable(f"block {cid}: {self._url} sends it for {self._longest:g} s, and no end")
                 return bytes(found)
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+            # The last two: of a redirect to what is no host's name.
             raise IpfsUnavailable(f"block {cid}: {self._url} does not answer ({type(error).__name__})") from error
 
     def _read_held_block(self, cid: Cid) -> bytes:
@@ -90,3 +94,16 @@ class GatewayStore(IpfsStore):
         except ContentNotFound:
             return False
         return True
+
+
+def _parsed(url: str) -> SplitResult:
+    """Raises `StoreUrlInvalid`, without what may be a password."""
+    try:
+        parts, host = urlsplit(url), httpx.URL(url).host
+        extra = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc
+        if parts.scheme in ("http", "https") and parts.hostname and host and parts.port != 0 and not extra:
+            return parts
+    except (ValueError, httpx.InvalidURL):
+        pass
+    shown = url[:8] + "..." if "@" in url else url[:200]
+    raise StoreUrlInvalid(f"{shown!a} is not a gateway: expected http(s)://host[:port] and nothing else")

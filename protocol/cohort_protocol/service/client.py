@@ -318,7 +318,8 @@ class ServiceClient:
         except httpx.TimeoutException as error:
             # Not retried here: the caller has already waited the whole of its timeout.
             raise ServiceUnavailable(f"{what}: no complete answer within {seconds:g} s") from error
-        except httpx.TransportError as error:
+        except (httpx.TransportError, UnicodeError) as error:
+            # UnicodeError: a name of a host that DNS has no form for.
             raise _Retry(ServiceUnavailable(f"{what}: {error or type(error).__name__}"), 0.0) from error
         if 200 <= response.status_code < 300:
             return parse(data, what)
@@ -335,9 +336,10 @@ class _Retry(Exception):
 def _checked_url(text: str) -> str:
     try:
         url = httpx.URL(text)
-    except (httpx.InvalidURL, TypeError) as error:
+        host = url.host
+    except (httpx.InvalidURL, TypeError, UnicodeError) as error:
         raise ServiceUrlInvalid(f"{text!r} is not an address of a service: {error}") from error
-    if url.scheme not in ("http", "https") or not url.host or url.query or url.fragment or url.userinfo:
+    if url.scheme not in ("http", "https") or not host or url.query or url.fragment or url.userinfo:
         raise ServiceUrlInvalid(f"{text!r} is not an address of a service: allowed is http(s)://host[:port][/path]")
     return text.rstrip("/")
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -10,7 +12,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from cohort_protocol.ipfs.cid import Cid
+from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.embedded import EmbeddedStore
 from cohort_protocol.ipfs.errors import (
     ContentCorrupt,
@@ -22,8 +24,12 @@ from cohort_protocol.ipfs.errors import (
 from cohort_protocol.ipfs.gateway import RAW_BLOCK, GatewayStore
 from cohort_protocol.ipfs.reader import MAX_BLOCK_BYTES
 
+from tests.protocol.ipfs.lying_node import scripted_node
+
 CONTENT = bytes(range(256)) * 3000
 """Three chunks and a node above them."""
+
+CID = Cid(RAW, bytes(32))
 
 Answer = Callable[[Cid], "tuple[int, bytes]"]
 
@@ -119,6 +125,43 @@ def test_nobody_there_is_unavailable() -> None:
         found.get(Cid.of_block(0x55, b"something"), 100)
 
 
+@pytest.mark.parametrize(
+    "where",
+    [
+        b"http://" + b"a" * 70 + b".example/",  # no label of DNS is so long
+        b"http://xn--a/",
+        b"http://[::1",
+        b"http://127.0.0.1:99999/",
+        b"file:///etc/passwd",
+        b"\xff\xfe",
+        b"/",  # for ever
+    ],
+)
+def test_a_redirect_to_nowhere_is_unavailable(where: bytes) -> None:
+    answer = b"HTTP/1.1 302 Found\r\nLocation: " + where + b"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    with (
+        scripted_node(lambda connection: connection.sendall(answer)) as url,
+        GatewayStore(url, 2) as found,
+        pytest.raises(IpfsUnavailable),
+    ):
+        found.get(CID, 10)
+
+
+def test_a_block_that_never_ends_is_given_up() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"a")
+            time.sleep(0.02)
+
+    with (
+        scripted_node(drip) as url,
+        GatewayStore(url, timeout=0.2) as found,
+        pytest.raises(IpfsUnavailable, match="and no end"),
+    ):
+        found.get(CID, 10)
+
+
 def test_a_gateway_is_only_read() -> None:
     store = GatewayStore("https://gateway.example")
     cid = Cid.of_block(0x55, b"x")
@@ -129,7 +172,19 @@ def test_a_gateway_is_only_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ftp://x", "https://", "https://user:secret@x", "https://x/ipfs", "https://x?a=b", "x"]
+    "url",
+    [
+        *("ftp://x", "https://", "https://user:secret@x", "https://x/ipfs", "https://x?a=b", "x"),
+        *(
+            "http://[",
+            "http://x:99999",
+            "http://x:y",
+            "http://\0",
+            "http://xn--a",
+            "http://\u202e",
+            "http://a:secret@[",
+        ),
+    ],
 )
 def test_other_addresses_are_refused_without_their_secrets(url: str) -> None:
     with pytest.raises(StoreUrlInvalid) as caught:

@@ -310,7 +310,11 @@ def test_one_client_serves_many_threads_with_their_own_deadlines(client_for):
 
 
 @pytest.mark.parametrize(
-    "url", ["", "localhost:8000", "ftp://host", "http://", "http://user:pw@host", "http://h?x=1", "http://h\n"]
+    "url",
+    [
+        *("", "localhost:8000", "ftp://host", "http://", "http://user:pw@host", "http://h?x=1", "http://h\n"),
+        *("http://xn--a", "http://h:x"),
+    ],
 )
 def test_an_address_that_is_none_is_refused_at_once(url):
     with pytest.raises(ServiceUrlInvalid):
@@ -342,3 +346,8 @@ def test_every_error_of_httpcore_is_mapped_by_the_transport():
             continue
         with pytest.raises(httpx.TransportError), transport._mapped(request):
             raise kind("boom")
+
+
+def test_a_name_that_no_host_can_have_is_unavailable():
+    with ServiceClient("http://" + "a" * 300, retries=0, timeout=2) as client, pytest.raises(ServiceUnavailable):
+        client.market()
