@@ -179,7 +179,11 @@ def _venv_python() -> Path:
 
 def _python_fingerprint() -> str:
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    native = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "protocol" / "native").iterdir())
+    native = sorted(
+        str(path.relative_to(ROOT))
+        for folder in ("native", "prover")
+        for path in (ROOT / "protocol" / folder).glob("*.[ch]")
+    )
     wanted = _contents("requirements.lock", "pyproject.toml", *native)
     return _digest(version.encode(), str(ROOT).encode(), *wanted)
 

@@ -1,5 +1,5 @@
-"""Sums s_1 P_1 + s_2 P_2 + ... over many points of G1, in chunks, on several threads (the library runs without
-Python's lock)."""
+"""Sums s_1 P_1 + s_2 P_2 + ... over many points of G1, in chunks, on several threads (the libraries run without
+Python's lock): by `msm_native` where it was built and runs, by the curve library elsewhere."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import numpy as np
 from cohort_protocol.proof.curve import INFINITY, Point, add, multiply
 from cohort_protocol.proof.field import montgomery_multiplier, pack, scale
 from cohort_protocol.proof.library import FIELD, G1_BYTES, MONTGOMERY, MOST_POINTS, ORDER, library, to_montgomery
+from cohort_protocol.proof.msm_native import native_msm, sum_of_multiples, sum_of_products
 
 POINT_BYTES = 64
 """x, y in Montgomery form, as an SRS has them."""
@@ -24,7 +25,7 @@ SCALAR_BYTES = 32
 CHUNK = 1 << 15
 """Points of one call of the library for integers. Full scalars take `library.MOST_POINTS`, 5% faster."""
 SPAN = 1 << 19
-"""Points with small integers that are sorted by them at a time."""
+"""Points with small integers that are sorted by them at a time; points of one call of the extension."""
 LEAST_CHUNK = 1 << 11
 """Shorter sums are not cut: the library's tables pay for themselves beyond."""
 
@@ -65,7 +66,7 @@ class Multiplier:
 
     def scalars(self, count: int) -> ScalarSum:
         """A new sum of `count` points with scalars modulo r."""
-        return ScalarSum(self.pool, self._chunk(count, MOST_POINTS))
+        return ScalarSum(self.pool, self._chunk(count, SPAN if native_msm() else MOST_POINTS))
 
     def integers(self, count: int) -> IntegerSum:
         """A new sum of `count` points with small integers."""
@@ -94,13 +95,30 @@ class _Sum:
 class ScalarSum(_Sum):
     """sum s_i P_i with 0 <= s_i < r."""
 
+    def __init__(self, pool: ThreadPoolExecutor, chunk: int) -> None:
+        super().__init__(pool, chunk)
+        self._waiting: list[tuple[np.ndarray, np.ndarray]] = []
+
     def add(self, points: np.ndarray, scalars: np.ndarray) -> None:
         """points: uint8[k, 64]; scalars: uint8[k, 32], little-endian. Neither may change until the result is there."""
-        self._submit(_scalar_chunk, points, scalars)
+        self._waiting.append((points, scalars))
+        if sum(len(points) for points, _ in self._waiting) >= self._chunk:
+            self._start()
 
     def result(self) -> Point:
-        """See `_Sum.result`. The library reads scalars in Montgomery form: it has multiplied by s_i / 2^256."""
-        return multiply(super().result(), MONTGOMERY % ORDER)
+        """See `_Sum.result`."""
+        if self._waiting:
+            self._start()
+        return super().result()
+
+    def _start(self) -> None:
+        """Few points wait for more: long sums are cheaper."""
+        points, scalars = zip(*self._waiting, strict=True)
+        self._waiting = []
+        if len(points) == 1:
+            self._submit(_scalar_chunk, points[0], scalars[0])
+        else:
+            self._submit(_scalar_chunk, np.concatenate(points), np.concatenate(scalars))
 
 
 class IntegerSum(_Sum):
@@ -128,12 +146,26 @@ def random_scalars(count: int) -> np.ndarray:
 
 
 def _scalar_chunk(points: np.ndarray, scalars: np.ndarray) -> Point:
-    return _multiply(_memory(points), np.ascontiguousarray(scalars))
+    found = sum_of_products(points, scalars)
+    if found is not None:
+        return _point(found)
+    pieces = [slice(start, start + MOST_POINTS) for start in range(0, len(points), MOST_POINTS)]
+    sums = [_multiply(_memory(points[piece]), np.ascontiguousarray(scalars[piece])) for piece in pieces]
+    # The library reads scalars in Montgomery form: it has multiplied by s_i / 2^256.
+    return multiply(add(INFINITY, *sums), MONTGOMERY % ORDER)
+
+
+def _point(found: np.ndarray) -> Point:
+    """The point whose coordinates these 64 bytes are, in Montgomery form."""
+    return Point.from_memory(found.tobytes() + to_montgomery(1, FIELD)) if found.any() else INFINITY
 
 
 def _integer_chunk(points: np.ndarray, values: np.ndarray) -> Point:
     # |-2^63| is 2^63 as uint64.
     sizes = np.abs(values.astype(np.int64)).view(np.uint64)
+    found = sum_of_multiples(points, sizes, values < 0)
+    if found is not None:
+        return _point(found)
     if int(sizes.max(initial=0)) <= _TABLE:
         counts = np.bincount(sizes.view(np.int64))
         if np.count_nonzero(counts[1:]) * _FEW <= len(values):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohort_protocol.proof import commitment as module
-from cohort_protocol.proof import msm
+from cohort_protocol.proof import msm, msm_native
 from cohort_protocol.proof.commitment import DIRECTLY, check_openings, commit, commit_bytes
 from cohort_protocol.proof.curve import INFINITY, Point, add, compress, decompress, negate
 from cohort_protocol.proof.errors import SrsTooSmall, VectorOutOfRange
@@ -46,12 +46,17 @@ def test_a_commitment_is_the_polynomial_at_tau(case: tuple[type, list[int]]) -> 
 
 
 @pytest.mark.parametrize("largest", [2**15 - 1, 40, 1])
-def test_a_vector_of_several_chunks_on_any_number_of_threads(monkeypatch: pytest.MonkeyPatch, largest: int) -> None:
+@pytest.mark.parametrize("native", [False, True])
+def test_a_vector_of_several_chunks_on_any_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch, largest: int, native: bool
+) -> None:
     """With many sizes of entries, and with few: then points are added up by them, across the ends of what is gathered
     at a time."""
     for name, value in (("LEAST_CHUNK", 16), ("CHUNK", 128), ("MOST_POINTS", 256), ("SPAN", 400), ("_GATHERED", 32)):
         monkeypatch.setattr(msm, name, value)
     monkeypatch.setattr(module, "SPAN", 400)
+    if not native:
+        monkeypatch.setattr(msm_native, "native_msm", lambda: None)
     size = 1000
     srs = srs_of(1 << 10)
     vector = np.random.default_rng(1).integers(-largest - 1, largest + 1, size).astype(np.int16)
