@@ -219,3 +219,26 @@ EXPORT int cohort_combine_block(int level, const char *const *rows, const int32_
     }
     return 0;
 }
+
+/* into[c] = base * sum[c] + sum over rows of weights[row] * rows[row][c], modulo 2^32, as a signed number.
+   into: int64[columns], which may overlap `sum` if it begins at least 4 * columns bytes earlier. */
+EXPORT int cohort_settle_block(int level, const char *const *rows, const int32_t *weights, size_t n, int32_t base,
+                               size_t columns, const int32_t *sum, int64_t *into) {
+    const gram_tiles *tiles = tiles_of(level);
+    if (tiles == NULL) return NO_SUCH_LEVEL;
+    for (size_t start = 0; start < columns; start += SUB) {
+        size_t count = columns - start < SUB ? columns - start : SUB;
+        int32_t sums[SUB];
+        memcpy(sums, (const char *)sum + start * sizeof *sums, count * sizeof *sums);
+        for (size_t at = 0; at < count; at++) sums[at] = (int32_t)((uint32_t)base * (uint32_t)sums[at]);
+        for (size_t row = 0; row < n; row++) combine(tiles, rows[row] + start * 2, count, weights[row], sums);
+        /* By way of memcpy, since the same memory holds numbers of both widths. */
+        for (size_t at = 0; at < count; at += COPY) {
+            size_t part = count - at < COPY ? count - at : COPY;
+            int64_t values[COPY];
+            for (size_t each = 0; each < part; each++) values[each] = sums[at + each];
+            memcpy((char *)into + (start + at) * sizeof *values, values, part * sizeof *values);
+        }
+    }
+    return 0;
+}

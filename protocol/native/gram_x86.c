@@ -269,6 +269,8 @@ AVX5 static void combine5(const char *row, int32_t weight, int32_t *sum, size_t 
     for (size_t at = 0; at < columns; at += 16) {
         __m512i x = _mm512_cvtepi16_epi32(_mm256_loadu_si256((const __m256i *)(row + at * 2)));
         _mm512_storeu_si512(sum + at, _mm512_add_epi32(_mm512_loadu_si512(sum + at), _mm512_mullo_epi32(x, w)));
+        /* The next sub-block of this row; nothing happens beyond its end. */
+        if (at % 32 == 0) _mm_prefetch((const char *)((uintptr_t)row + (at + SUB) * 2), _MM_HINT_T1);
     }
 }
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 
 from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
-from cohort_protocol.scoring.kernel.block import LIMB, MAX_EXACT_COLUMNS, out_of_range
+from cohort_protocol.scoring.kernel.block import LIMB, MAX_EXACT_COLUMNS, out_of_range, settled_by
 
 
 class TorchKernel:
@@ -76,6 +76,12 @@ class TorchKernel:
             total += self._moved([row])[0].to(torch.int64) * factor
         # Conversion drops the upper bits: modulo 2^32.
         into += total.to(torch.int32).cpu().numpy()
+
+    def settle(
+        self, rows: Sequence[np.ndarray], weights: Sequence[int], base: int, sums: np.ndarray, into: np.ndarray
+    ) -> None:
+        """See `BlockKernel.settle`."""
+        settled_by(self.combine, rows, weights, base, sums, into)
 
     def _moved(self, rows: Sequence[np.ndarray]) -> torch.Tensor:
         return torch.from_numpy(np.stack(rows)).to(self._device)

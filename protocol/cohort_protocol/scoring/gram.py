@@ -14,7 +14,16 @@ from collections.abc import Sequence
 import numpy as np
 
 from cohort_protocol.scoring.errors import ScoringInputInvalid
-from cohort_protocol.scoring.kernel import BlockKernel, Gram, Pass, Row, default_kernel, gram_shard, weighted_total
+from cohort_protocol.scoring.kernel import (
+    BlockKernel,
+    Gram,
+    Pass,
+    Row,
+    default_kernel,
+    gram_shard,
+    settled_total,
+    weighted_total,
+)
 
 __all__ = ["TOTAL_WEIGHT", "Gram", "PlainSum", "check_gram", "check_weights", "gram_matrix", "weighted_sum"]
 
@@ -29,8 +38,8 @@ class PlainSum:
     are the only arrays as long as the model."""
 
     def __init__(self, dimension: int) -> None:
-        self._memory = np.zeros(dimension, np.int64)
-        self.values = self._memory.view(np.int32)[dimension:]
+        self.memory = np.zeros(dimension, np.int64)
+        self.values = self.memory.view(np.int32)[dimension:]
 
     def widened(self, block: int = 1 << 16) -> np.ndarray:
         """The values as int64[d], in the same memory."""
@@ -38,8 +47,8 @@ class PlainSum:
             # Forwards, what is written ends at byte 8 (start + k) at most; what is still to be read begins at byte
             # 4 d + 4 (start + k), which is not before it.
             part = self.values[start : start + block].astype(np.int64)
-            self._memory[start : start + block] = part
-        return self._memory
+            self.memory[start : start + block] = part
+        return self.memory
 
 
 def gram_matrix(
@@ -78,7 +87,10 @@ def weighted_sum(
     check_weights(weights, len(updates))
     if total is None:
         return weighted_total(_pass(block, threads, kernel), updates, weights).astype(np.int64)
-    weighted_total(_pass(block, threads, kernel), updates, weights, total.values)
+    how = _pass(block, threads, kernel)
+    if threads == 1:
+        return settled_total(how, updates, weights, total.values, total.memory)
+    weighted_total(how, updates, weights, total.values)
     return total.widened()
 
 

@@ -20,6 +20,7 @@ from cohort_protocol.scoring.kernel.passes import (
     gram_shard,
     merge,
     rows_of_pass_two,
+    settled_total,
     weighted_total,
 )
 from cohort_protocol.scoring.kernel.sources import (
@@ -59,6 +60,7 @@ __all__ = [
     "native_levels",
     "native_status",
     "rows_of_pass_two",
+    "settled_total",
     "weighted_total",
     "whole",
 ]

@@ -6,7 +6,7 @@ every one (`tests/protocol/scoring/kernel`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -44,6 +44,14 @@ class BlockKernel(Protocol):
         """into += sum_a weights[a] * rows[a], modulo 2^32.
 
         rows: arrays int16[k], contiguous; weights: integers of at most 2^31 in size; into: int32[k]."""
+
+    def settle(
+        self, rows: Sequence[np.ndarray], weights: Sequence[int], base: int, sums: np.ndarray, into: np.ndarray
+    ) -> None:
+        """into = base * sums + sum_a weights[a] * rows[a], modulo 2^32 as signed numbers.
+
+        rows, weights: as `combine` takes them; base: an integer of at most 2^31 in size; sums: int32[k]; into:
+        int64[k], which may overlap `sums` if it begins at least 4 k bytes earlier."""
 
 
 FEW_ROWS = 64
@@ -98,6 +106,20 @@ def _products_of_few(matrix: np.ndarray) -> np.ndarray:
     return both_halves(total)
 
 
+def settled_by(
+    combine: Callable[[Sequence[np.ndarray], Sequence[int], np.ndarray], None],
+    rows: Sequence[np.ndarray],
+    weights: Sequence[int],
+    base: int,
+    sums: np.ndarray,
+    into: np.ndarray,
+) -> None:
+    """`BlockKernel.settle` of a kernel that has no quicker way."""
+    values = sums * np.int32(base)
+    combine(rows, weights, values)
+    into[:] = values
+
+
 class NumpyKernel:
     """Float64 matrix products, the fastest integer arithmetic that numpy has, on operands that make them exact.
 
@@ -137,3 +159,9 @@ class NumpyKernel:
             for row, weight in zip(rows, weights, strict=True):
                 if weight:
                     part += row[start : start + step].astype(np.int32) * np.int32(weight)
+
+    def settle(
+        self, rows: Sequence[np.ndarray], weights: Sequence[int], base: int, sums: np.ndarray, into: np.ndarray
+    ) -> None:
+        """See `BlockKernel.settle`."""
+        settled_by(self.combine, rows, weights, base, sums, into)

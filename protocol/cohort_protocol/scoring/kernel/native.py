@@ -93,6 +93,28 @@ class NativeKernel:
             )
         )
 
+    def settle(
+        self, rows: Sequence[np.ndarray], weights: Sequence[int], base: int, sums: np.ndarray, into: np.ndarray
+    ) -> None:
+        """See `BlockKernel.settle`."""
+        if len(rows) != len(weights):
+            raise ScoringInputInvalid(f"{len(weights)} weights for {len(rows)} rows")
+        _check(rows, np.int16, sums.size)
+        _check([into], np.int64, sums.size)
+        factors = np.array(weights, np.int32)
+        _raise(
+            self._library.cohort_settle_block(
+                self._level,
+                row_pointers(rows),
+                factors.ctypes.data,
+                len(rows),
+                base,
+                sums.size,
+                _sum_pointer(sums, sums.size),
+                into.ctypes.data,
+            )
+        )
+
 
 def native_levels() -> tuple[int, ...]:
     """The levels that run on this machine, slowest first. Raises `KernelUnavailable`."""
@@ -123,6 +145,8 @@ def native_library() -> ctypes.CDLL:
         rows, size, pointer = ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t, ctypes.c_void_p
         library.cohort_gram_block.argtypes = [ctypes.c_int, rows, size, rows, size, size, pointer, pointer]
         library.cohort_combine_block.argtypes = [ctypes.c_int, rows, pointer, size, size, pointer]
+        number = ctypes.c_int32
+        library.cohort_settle_block.argtypes = [ctypes.c_int, rows, pointer, size, number, size, pointer, pointer]
         library.cohort_keccak_absorb.argtypes = [ctypes.c_int, pointer, rows, size, size]
         library.cohort_keccak_absorb.restype = None
     except (OSError, AttributeError) as error:

@@ -154,6 +154,29 @@ def weighted_total(
     return result
 
 
+def settled_total(
+    how: Pass, updates: Sequence[Row], weights: Sequence[int], total: np.ndarray, into: np.ndarray
+) -> np.ndarray:
+    """`weighted_total` over all columns, from the plain sum `total` to int64[d] in `into`, whose upper half `total` may
+    be. On one thread only: blocks must be done in their order, since each overwrites sums of earlier ones.
+
+    Raises as `gram_shard`."""
+    sources = [as_source(row) for row in updates]
+    dimension = check_rows(sources, [])
+    base = _base(weights)
+    read = [row for row, weight in enumerate(weights) if weight != base]
+    factors, chosen = [weights[row] - base for row in read], [sources[row] for row in read]
+
+    def work(at: int, rows: list[np.ndarray]) -> None:
+        end = min(at + block, dimension)
+        how.kernel.settle(rows, factors, base, total[at:end], into[at:end])
+
+    block = _columns(how, chosen, max(1, len(chosen)), dimension)
+    for _ in _run(how, chosen, 0, dimension, block, work):
+        pass
+    return into
+
+
 def rows_of_pass_two(weights: Sequence[int]) -> int:
     """How many rows the second pass reads, given the plain sum of the first."""
     base = _base(weights)

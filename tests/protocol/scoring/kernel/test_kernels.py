@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from cohort_protocol.scoring.errors import ScoringInputInvalid
+from cohort_protocol.scoring.gram import PlainSum, gram_matrix, weighted_sum
 from cohort_protocol.scoring.kernel import Pass, gram_shard, merge, weighted_total
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -171,3 +172,23 @@ def test_the_weighted_sum_of_2_to_the_16_reaches_minus_2_to_the_31(kernel):
     row = np.array([-32768, 32767], np.int16)
     for total in (None, np.array([-65536, 65534], np.int32)):
         assert weighted_total(Pass(kernel), [row, row], [65536, 0], total).tolist() == [-(2**31), 2**31 - 2**16]
+
+
+@pytest.mark.parametrize("d", [1, 31, 33, SUB - 1, SUB + 1, 3 * SUB + 17])
+@pytest.mark.parametrize("weights", [[7, 7, 7], [5, 5, 0], [0, 0, 65536], [21_845, 21_845, 21_846]])
+@pytest.mark.parametrize("block", [None, 1000])
+def test_the_plain_sum_becomes_the_weighted_sum_in_its_own_memory(kernel, d, weights, block):
+    rng = np.random.default_rng(d)
+    rows = [rng.integers(-32768, 32768, d).astype(np.int16) for _ in weights]
+    total = PlainSum(d)
+    gram_matrix(rows, block=block, kernel=kernel, total=total)
+    result = weighted_sum(rows, weights, block, kernel=kernel, total=total)
+    assert result.dtype == np.int64
+    assert np.shares_memory(result, total.values)
+    assert (result == np.tensordot(weights, np.array(rows, np.int64), 1)).all()
+
+
+def test_settling_wraps_as_signed_numbers(kernel):
+    sums, into = np.array([2**31 - 1, -(2**31), 5], np.int32), np.empty(3, np.int64)
+    kernel.settle([np.array([1, -1, 2], np.int16)], [1], 1, sums, into)
+    assert into.tolist() == [-(2**31), 2**31 - 1, 7]
