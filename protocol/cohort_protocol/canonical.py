@@ -60,9 +60,11 @@ def _refuse_constant(name: str) -> None:
 def _check(value: Any, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise InvalidInput(f"JSON nested deeper than {MAX_DEPTH}")
-    if value is None or isinstance(value, bool | str):
+    if value is None or isinstance(value, bool):
         return
-    if isinstance(value, int):
+    if isinstance(value, str):
+        _check_text(value)
+    elif isinstance(value, int):
         if abs(value) > MAX_SAFE_INTEGER:
             raise InvalidInput(f"integer {value} outside +-(2^53 - 1): write it as a decimal string")
     elif isinstance(value, float):
@@ -72,9 +74,18 @@ def _check(value: Any, depth: int) -> None:
         for key, item in value.items():
             if not isinstance(key, str):
                 raise InvalidInput(f"JSON key {key!r} is not a string")
+            _check_text(key)
             _check(item, depth + 1)
     elif isinstance(value, list | tuple):
         for item in value:
             _check(item, depth + 1)
     else:
         raise InvalidInput(f"{type(value).__name__} is not JSON")
+
+
+def _check_text(text: str) -> None:
+    """JSON can name half of a surrogate pair (`\\ud800`), which no UTF-8 has a form for."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(f"{text[:40]!a} is not Unicode text: {error.reason}") from error
