@@ -19,10 +19,12 @@
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #include "msm_field.h"
 
-/* Points whose additions share inversions: 4 MiB, in a third-level cache. */
-#define GROUP (1 << 16)
+/* Points whose additions share inversions: 1 MiB, a second-level cache. */
+#define GROUP (1 << 14)
 /* Additions of a step: two chains of products, so that one need not wait for the other. */
 #define STEP 16
+/* Points that are asked of memory before they are needed. */
+#define AHEAD 32
 #define POINT 8
 
 typedef struct {
@@ -305,7 +307,8 @@ WIDE static int add_buckets(workspace *s, const uint64_t *points, uint32_t first
     uint32_t origin = s->starts[first], end = s->starts[last];
     size_t segments = 0;
     for (uint32_t at = origin; at < end; at++) {
-        if (at + 16 < end) _mm_prefetch((const char *)(points + (size_t)(s->order[at + 16] >> 1) * POINT), _MM_HINT_T0);
+        if (at + AHEAD < end)
+            _mm_prefetch((const char *)(points + (size_t)(s->order[at + AHEAD] >> 1) * POINT), _MM_HINT_T0);
         put(points + (size_t)(s->order[at] >> 1) * POINT, s->order[at] & 1, s->points + (size_t)(at - origin) * POINT);
     }
     for (uint32_t b = first; b < last; b++) {

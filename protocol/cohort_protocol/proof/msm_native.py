@@ -8,6 +8,8 @@ headers and a call lets other threads run.
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
@@ -27,9 +29,27 @@ _BUCKET = 3.5
 """What a bucket costs, in additions of points."""
 
 
-@cache
+_left_out = False
+
+
+@contextmanager
+def without_extension() -> Iterator[None]:
+    """Everything is computed by the curve library meanwhile, in all threads: for tests and measurements."""
+    global _left_out
+    _left_out, before = True, _left_out
+    try:
+        yield
+    finally:
+        _left_out = before
+
+
 def native_msm() -> ctypes.CDLL | None:
     """The extension; None where it was not built or cannot run."""
+    return None if _left_out else _load()
+
+
+@cache
+def _load() -> ctypes.CDLL | None:
     folder = Path(__file__).parent
     found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_msm{suffix}").is_file()]
     if not found:
