@@ -32,7 +32,7 @@ def parse_json(data: bytes, max_bytes: int) -> Any:
     if len(data) > max_bytes:
         raise InvalidInput(f"JSON of {len(data)} bytes, at most {max_bytes} are allowed")
     try:
-        value = json.loads(data, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant)
     except (UnicodeDecodeError, RecursionError) as error:
         raise InvalidInput(f"not JSON: {error}") from error
     except ValueError as error:
