@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {ICohortMarket} from "../../src/interfaces/ICohortMarket.sol";
 import {IPayouts} from "../../src/interfaces/IPayouts.sol";
 import {IRounds} from "../../src/interfaces/IRounds.sol";
-import {Receipt, WitnessSignature} from "../../src/types/Types.sol";
+import {LeafSkip, Receipt, WitnessSignature} from "../../src/types/Types.sol";
 import {AttestedVerifier} from "../../src/verification/AttestedVerifier.sol";
 import {MarketScene} from "../support/MarketScene.sol";
 import {ClaimItem, CommitLeaf, CommitSignature, Opening, Packed} from "../support/Packed.sol";
@@ -21,6 +21,7 @@ contract SignaturesTest is MarketScene {
         Round
     }
 
+    uint256 private constant SECP256K1 = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141;
     address private immutable unreceipted = address(new UnreceiptedVerifier());
     ICohortMarket private here;
 
@@ -124,6 +125,54 @@ contract SignaturesTest is MarketScene {
         _notAttested(s);
         s.evidence = good;
         _works(aggregator, _settleCall(s));
+    }
+
+    // ---- a second form of one signature
+
+    /// @dev s in the upper half of the order, which recovers to the same key. A compact signature has room for few such s, and who
+    /// chooses its key after its signature has one: the delegate here. At every place in the batch.
+    function test_Commit_RevertWhen_SIsInTheUpperHalf() public {
+        CommitLeaf[] memory leaves = _leaves(project, round, 0, 8);
+        for (uint256 i; i < 8; ++i) {
+            uint256 before = vm.snapshotState();
+            (CommitSignature memory high, address key) = _highSignature(leaves[i]);
+            vm.prank(trainers[i]);
+            market.setDelegate(project, key);
+            CommitSignature[] memory signatures = _signLeaves(project, round, leaves, 0);
+            signatures[i] = high;
+            vm.expectEmit(address(market));
+            emit IRounds.LeafSkipped(project, round, leaves[i].member, LeafSkip.NotSigned);
+            _works(aggregator, _encodeCommitBatch(project, round, leaves, signatures));
+            vm.assertEq(_view().batchCount, 7);
+            vm.revertToState(before);
+        }
+    }
+
+    /// @dev s = 2^255 - 1 over the leaf, with the generator as R, and the address whose key that makes: (s - digest) / r.
+    function _highSignature(CommitLeaf memory leaf) private view returns (CommitSignature memory high, address key) {
+        uint256 s = (1 << 255) - 1;
+        uint256 r = 0x79BE667EF9DCBBAC55A06295CE870B07029BFCDB2DCE28D959F2815B16F81798;
+        bytes32 struct_ = keccak256(
+            abi.encode(
+                keccak256("Commit(uint256 project,uint32 round,uint32 member,bytes32 commitment)"),
+                project,
+                round,
+                leaf.member,
+                leaf.commitment
+            )
+        );
+        uint256 digest = uint256(_digest("CohortMarket", address(market), struct_));
+        uint256 difference = addmod(s, SECP256K1 - digest % SECP256K1, SECP256K1);
+        key = vm.addr(mulmod(difference, _power(r, SECP256K1 - 2), SECP256K1));
+        high = CommitSignature(bytes32(r), bytes32(s)); // parity 0: the generator's y is even
+        vm.assertEq(ecrecover(bytes32(digest), 27, bytes32(r), bytes32(s)), key, "the precompile takes it");
+    }
+
+    function _power(uint256 base, uint256 exponent) private view returns (uint256) {
+        (bool ok, bytes memory answer) =
+            address(5).staticcall(abi.encode(32, 32, 32, base, exponent, SECP256K1));
+        vm.assertTrue(ok);
+        return abi.decode(answer, (uint256));
     }
 
     // ---- one kind in the place of another
