@@ -6,17 +6,29 @@ pragma solidity 0.8.30;
 /// command line and no contract of ours reads.
 library Mutant {
     function on(uint256 number) internal pure returns (bool) {
-        function() internal view returns (uint256) reads = _coinbase;
-        function() internal pure returns (uint256) asPure;
-        // The compiler is told that the switch is constant, as it is within a run, so that pure functions can have it.
-        assembly ("memory-safe") {
-            asPure := reads
-        }
-        return asPure() == number;
+        return _switch() == number;
     }
 
     function off(uint256 number) internal pure returns (bool) {
         return !on(number);
+    }
+
+    /// @notice Puts the switch where assembly in pure functions can read it: far behind everything that is in memory.
+    function stash() internal pure {
+        uint256 thrown = _switch();
+        assembly ("memory-safe") {
+            mstore(0x10000, thrown)
+        }
+    }
+
+    /// @dev The compiler is told that the switch is constant, as it is within a run, so that pure functions can have it.
+    function _switch() private pure returns (uint256) {
+        function() internal view returns (uint256) reads = _coinbase;
+        function() internal pure returns (uint256) asPure;
+        assembly ("memory-safe") {
+            asPure := reads
+        }
+        return asPure();
     }
 
     function _coinbase() private view returns (uint256) {

@@ -1,23 +1,32 @@
 """Applies every mutation of sites.py to the contracts and says which of them no test notices.
 
-    python contracts/mutation/run.py --write          all of them, and the table in RESULTS.md
+    python contracts/mutation/run.py --write          all of them, and the table in RESULTS.md: a quarter of an hour
     python contracts/mutation/run.py --list           numbers, places and changes
     python contracts/mutation/run.py --numbers 3,17   some of them
     python contracts/mutation/run.py --plain 17       one, as a plain change of the source instead of a switch
 
-Needs what `npm ci` in contracts/ installs, and nothing else. The checkout is not touched: everything runs in a copy.
+Needs what `npm ci` in contracts/ installs, and nothing else. The sources are not touched: everything runs in a copy.
+
+All mutations are compiled at once, and every verdict comes from tests that ran with the mutation. What takes time is
+looking for the test that notices. So the test that RESULTS.md names is tried first, then those of the mutation's
+folder, then all that are quick, then the slow ones, then invariants: a wrong guess costs a second, never a verdict.
+Verdicts and the compiler's answers are kept under contracts/cache/mutation for the same sources and tests: a run that
+was interrupted goes on.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
+import hashlib
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,21 +37,48 @@ import sites
 HERE = Path(__file__).resolve().parent
 CONTRACTS = HERE.parent
 GUARD = "@openzeppelin/contracts/utils/ReentrancyGuardTransient.sol"
-# Gas is other with switches in the code; invariants are the second attempt on what the unit tests let live.
+# Gas is other with switches in the code; invariants are the last attempt on what the unit tests let live.
 LEFT_OUT = "test/{gas,invariants}/*"
 INVARIANTS = "test/invariants/*"
-SLOW = ["test_Settle_When200RoundsHaveRunAndAThousandTrainersHaveLeft"]  # looks at gas, for nine seconds
+# Tests of seconds each: tried when the others have passed.
+DEAR = "differential/*,attacks/{Proofs,Growth}.t.sol"
+QUICK, LAST = f"test/{{{{gas,invariants}}/*,{DEAR}}}", f"test/{{{DEAR}}}"
 SEQUENCES = "40"
 TIMEOUT_S = 600
 # Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the
 # change.
 EQUIVALENT = HERE / "equivalent.txt"
+RESULTS = HERE / "RESULTS.md"
+# Which checks stop which attack of the page, and the tests that it names.
+DEFENCES = HERE / "defences.txt"
+ATTACKS = CONTRACTS.parent / "docs" / "protocol" / "attacks.md"
+KEPT = CONTRACTS / "cache" / "mutation"
 
 
 @dataclass(frozen=True)
 class Verdict:
     mutation: sites.Mutation
     killed_by: str | None  # test that failed; None: survived
+
+
+@dataclass(frozen=True)
+class Defence:
+    """A check that stops an attack, and whether the tests that are named for the attack notice when it is gone."""
+
+    attack: str
+    mutation: sites.Mutation
+    killed_by: str | None
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What judging needs beside a mutation."""
+
+    tests: frozenset[str]  # Contract.test of each
+    broken: tuple[str, ...]  # tests that prove nothing, see baseline
+    killers: dict[str, str]  # by key of the mutation: the test that RESULTS.md names
+    reasons: dict[str, str]  # by key: why no test can notice
+    invariants: bool
 
 
 def copy_tree(target: Path) -> None:
@@ -58,7 +94,6 @@ def copy_tree(target: Path) -> None:
     (compiler / "solc").rename(compiler / "npm-solc")
     (compiler / "solc").write_text(f"#!{sys.executable}\n" + (HERE / "cached_solc.py").read_text())
     (compiler / "solc").chmod(0o755)
-    (compiler / "answers").mkdir()
     vectors = CONTRACTS.parent / "tests" / "vectors"
     if vectors.is_dir():
         shutil.copytree(vectors, target / "tests" / "vectors")
@@ -107,25 +142,99 @@ def first_failure(output: str) -> str:
     return f"{place.group(2) if place else '?'}.{name.group(1) if name else 'setUp'}"
 
 
-def attempts(mutation: sites.Mutation, invariants: bool) -> list[list[str]]:
-    """Which tests to run, the likeliest to notice first."""
+def attempts(mutation: sites.Mutation, killer: str | None, suite: Suite, explained: bool) -> list[list[str]]:
+    """Which tests to run, the likeliest to notice first. Invariants: the last attempt on what nobody has explained."""
+    chosen = []
+    if killer is not None:
+        contract, _, test = killer.partition(".")
+        if killer in suite.tests:
+            chosen.append(["--match-contract", f"^{contract}$", "--match-test", f"^{test}\\b"])
+        elif test == "setUp" and any(one.startswith(f"{contract}.") for one in suite.tests):
+            chosen.append(["--match-contract", f"^{contract}$"])
     near = "mutants" if mutation.kind == "lock" else mutation.path.split("/")[0]
-    chosen = [["--no-match-path", LEFT_OUT]]
     if (CONTRACTS / "test" / near).is_dir():  # forge forgets what it has compiled when it is asked for no test at all
-        chosen.insert(0, ["--match-path", f"test/{near}/*"])
-    return [*chosen, ["--match-path", INVARIANTS]] if invariants else chosen
+        chosen.append(["--match-path", f"test/{near}/*"])
+    chosen += [["--no-match-path", QUICK], ["--match-path", LAST]]
+    return [*chosen, ["--match-path", INVARIANTS]] if suite.invariants and not explained else chosen
 
 
-def judge(root: Path, mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
+def judge(root: Path, mutation: sites.Mutation, place: str, suite: Suite) -> Verdict:
+    """place: the mutation's key."""
     switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--fail-fast"]
-    switch += ["--no-match-test", "^(" + "|".join(SLOW + broken) + ")"]
-    for tests in attempts(mutation, invariants):
+    if suite.broken:
+        switch += ["--no-match-test", "^(" + "|".join(suite.broken) + r")\b"]
+    for tests in attempts(mutation, suite.killers.get(place), suite, place in suite.reasons):
         status, output = forge(root, "test", *switch, *tests)
         if status != 0:
             return Verdict(mutation, first_failure(output))
         if " 0 failed" not in output:
             raise RuntimeError(f"forge ran no test:\n{output[-3000:]}")
     return Verdict(mutation, None)
+
+
+def kept_folder(root: Path) -> Path:
+    """Where verdicts and compiled code of exactly these sources and tests are kept. Those of others are deleted."""
+    digest = hashlib.sha256()
+    for file in sorted(one for one in root.parent.rglob("*") if one.is_file() and "node_modules" not in one.parts):
+        digest.update(repr(file.relative_to(root.parent).as_posix()).encode() + file.read_bytes())
+    kept = KEPT / digest.hexdigest()[:16]
+    for other in KEPT.iterdir() if KEPT.is_dir() else []:
+        if other != kept:
+            shutil.rmtree(other)
+    (kept / "answers").mkdir(parents=True, exist_ok=True)
+    (root / "compiler" / "answers").symlink_to(kept / "answers")
+    return kept
+
+
+def known_verdicts(kept: Path, mutations: list[sites.Mutation]) -> dict[int, Verdict]:
+    by_number = {m.number: m for m in mutations}
+    file = kept / "verdicts.jsonl"
+    lines = file.read_text().splitlines() if file.exists() else []
+    found = [json.loads(line) for line in lines]
+    return {number: Verdict(by_number[number], killer) for number, killer in found}
+
+
+def killers_of_results() -> dict[str, str]:
+    """The test that RESULTS.md names, by key of the mutation."""
+    found = {}
+    for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
+        cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+        if len(cells) == 4 and re.fullmatch(r"\w+\.\w+", cells[3]):
+            found[f"{cells[0].rsplit(':', 1)[0]} | {cells[1]} | {cells[2].strip('`')}"] = cells[3]
+    return found
+
+
+def tests_of_attacks() -> dict[str, list[str]]:
+    """`Contract.test` of every attack of docs/protocol/attacks.md."""
+    found = {}
+    for line in ATTACKS.read_text().splitlines():
+        cells = [cell.strip() for cell in line.split("|")[1:-1]]
+        if len(cells) == 3:
+            found[cells[0]] = re.findall(r"`(\w+\.\w+)`", cells[2])
+    return found
+
+
+def judge_defence(root: Path, attack: str, mutation: sites.Mutation, tests: Sequence[str]) -> Defence:
+    """Runs the tests named for the attack, and no others."""
+    contracts, names = (sorted({one.split(".")[i] for one in tests}) for i in (0, 1))
+    chosen = ["--match-contract", f"^({'|'.join(contracts)})$", "--match-test", f"^({'|'.join(names)})\\b"]
+    switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--fail-fast"]
+    status, output = forge(root, "test", *switch, *chosen)
+    if status == 0 and " 0 failed" not in output:
+        raise RuntimeError(f"forge ran no test of {attack}:\n{output[-3000:]}")
+    return Defence(attack, mutation, first_failure(output) if status else None)
+
+
+def judge_defences(root: Path, mutations: list[sites.Mutation], texts: dict[str, str]) -> list[Defence]:
+    by_key = {key(m, texts): m for m in mutations}
+    named = tests_of_attacks()
+    found = []
+    for line in DEFENCES.read_text().splitlines():
+        if not line.startswith("#"):
+            attack, place = line.split(" | ", 1)
+            found.append(judge_defence(root, attack, by_key[place], named[attack]))
+            print(f"{attack}:", found[-1].killed_by or "NOT NOTICED", flush=True)
+    return found
 
 
 def worker_copies(root: Path, jobs: int) -> SimpleQueue[Path]:
@@ -140,21 +249,21 @@ def worker_copies(root: Path, jobs: int) -> SimpleQueue[Path]:
     return copies
 
 
-def judge_in(copies: SimpleQueue[Path], mutation: sites.Mutation, broken: list[str], invariants: bool) -> Verdict:
-    copy = copies.get()
-    try:
-        return judge(copy, mutation, broken, invariants)
-    finally:
-        copies.put(copy)
-
-
-def baseline(root: Path) -> list[str]:
-    """Tests that fail with all switches off: those that look at code sizes, or are broken anyway. They prove
-    nothing."""
-    status, output = forge(root, "test", "--no-match-path", LEFT_OUT)
-    if "Compiler run failed" in output:
+def baseline(root: Path, kept: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """All tests, and those that fail with all switches off: those that look at code sizes, or are broken anyway. They
+    prove nothing."""
+    # Everything in one question to the compiler, the same one when a run goes on; later ones find it compiled.
+    status, output = forge(root, "test", "--list", "--json")
+    if status != 0:
         raise RuntimeError(output[-3000:])
-    return sorted(set(re.findall(r"^\[FAIL[^\n]*?\] (\w+)\(", output, re.M))) if status else []
+    listed = json.loads(output.strip().splitlines()[-1])
+    tests = [f"{name}.{test}" for of in listed.values() for name, every in of.items() for test in every]
+    file = kept / "broken.json"
+    if not file.exists():
+        status, output = forge(root, "test", "--no-match-path", LEFT_OUT)
+        broken = sorted(set(re.findall(r"^\[FAIL[^\n]*?\] (\w+)\(", output, re.M))) if status else []
+        file.write_text(json.dumps(broken))
+    return frozenset(tests), tuple(json.loads(file.read_text()))
 
 
 def plain(number: int, mutations: list[sites.Mutation]) -> int:
@@ -184,7 +293,13 @@ def key(mutation: sites.Mutation, texts: dict[str, str]) -> str:
     return f"{mutation.path} | {mutation.kind} | {mutation.describe(texts[mutation.path])}"
 
 
-def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str], options: str) -> tuple[str, int]:
+def report(
+    verdicts: list[Verdict],
+    defences: list[Defence],
+    texts: dict[str, str],
+    broken: Sequence[str],
+    options: str,
+) -> tuple[str, int]:
     """The text of RESULTS.md, and how many survivors nobody has explained."""
     known = reasons()
     survived = [v for v in verdicts if v.killed_by is None]
@@ -192,7 +307,8 @@ def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str], op
     lines = [
         "# Mutations of contracts/src",
         "",
-        f"{datetime.date.today().isoformat()}, `python contracts/mutation/run.py{options}`: {len(verdicts)} mutations, "
+        f"{datetime.date.today().isoformat()}, commit {commit()}, `python contracts/mutation/run.py{options}`: "
+        f"{len(verdicts)} mutations, "
         f"{len(verdicts) - len(survived)} killed, {len(survived)} survived, {len(unexplained)} of them unexplained.",
         "",
         "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. "
@@ -212,6 +328,18 @@ def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str], op
             f"- `{v.mutation.path}:{v.mutation.line}` {v.mutation.kind} "
             f"`{v.mutation.describe(texts[v.mutation.path])}`: {why}"
         )
+    lines += [
+        "",
+        "## Attacks",
+        "",
+        "What stops an attack of docs/protocol/attacks.md is gone, and only the tests that the ",
+    ]
+    lines[-1] += "page names for it are run."
+    lines += ["", "| attack | place | change | noticed by |", "|---|---|---|---|"]
+    for d in defences:
+        change = d.mutation.describe(texts[d.mutation.path]).replace("|", "\\|")
+        place = f"{d.mutation.path}:{d.mutation.line}"
+        lines.append(f"| {d.attack} | {place} | `{change}` | {d.killed_by or '**nobody**'} |")
     lines += ["", "## All", "", "| place | kind | change | killed by |", "|---|---|---|---|"]
     for v in verdicts:
         change = v.mutation.describe(texts[v.mutation.path]).replace("|", "\\|")
@@ -222,11 +350,63 @@ def report(verdicts: list[Verdict], texts: dict[str, str], broken: list[str], op
     return "\n".join(lines) + "\n", len(unexplained)
 
 
+def commit() -> str:
+    """What is judged, as git names it; `+` if the sources or tests are not those of the commit."""
+    asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=7"]
+    done = subprocess.run(asked, cwd=CONTRACTS, text=True, capture_output=True)
+    return os.environ.get("COHORT_COMMIT") or done.stdout.strip() or "unknown"
+
+
+def judge_all(
+    mutations: list[sites.Mutation],
+    switched: dict[str, str],
+    chosen: list[sites.Mutation],
+    texts: dict[str, str],
+    jobs: int,
+    invariants: bool,
+    attacks: bool,
+) -> tuple[list[Verdict], list[Defence], tuple[str, ...]]:
+    """The verdicts on the chosen ones, in order; on the defences, if asked for; and the tests that were left out."""
+    with tempfile.TemporaryDirectory(prefix="cohort-mutation-") as folder:
+        root = Path(folder) / "contracts"
+        copy_tree(Path(folder))
+        write_switched(root, switched, [m.number for m in mutations if m.kind == "lock"])
+        kept = kept_folder(root)
+        tests, broken = baseline(root, kept)
+        verdicts = known_verdicts(kept, mutations)
+        print(f"{len(chosen)} mutations; left out: {', '.join(broken) or 'no test'}; {len(verdicts)} known", flush=True)
+        suite = Suite(tests, broken, killers_of_results(), reasons(), invariants)
+        copies = worker_copies(root, jobs)
+
+        def judge_next(mutation: sites.Mutation) -> Verdict:
+            if mutation.number in verdicts:
+                return verdicts[mutation.number]
+            copy = copies.get()
+            try:
+                return judge(copy, mutation, key(mutation, texts), suite)
+            finally:
+                copies.put(copy)
+
+        with ThreadPoolExecutor(jobs) as pool, (kept / "verdicts.jsonl").open("a") as log:
+            for v in pool.map(judge_next, chosen):
+                m = v.mutation
+                if m.number not in verdicts:
+                    log.write(json.dumps([m.number, v.killed_by]) + "\n")
+                    log.flush()
+                    verdicts[m.number] = v
+                print(m.number, f"{m.path}:{m.line}", m.kind, v.killed_by or "SURVIVED", flush=True)
+        defences = judge_defences(copies.get(), mutations, texts) if attacks else []
+    return [verdicts[m.number] for m in chosen], defences, broken
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--list", action="store_true")
     parser.add_argument("--numbers", help="comma separated")
     parser.add_argument("--only", help="part of the path of a source file")
+    parser.add_argument(
+        "--attacks", action="store_true", help="only defences against attacks, by the tests named for them"
+    )
     parser.add_argument("--plain", type=int, metavar="NUMBER")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-invariants", action="store_true", help="unit tests only")
@@ -247,29 +427,20 @@ def main() -> int:
         for m in chosen:
             print(m.number, f"{m.path}:{m.line}", m.kind, m.describe(texts[m.path]))
         return 0
-    with tempfile.TemporaryDirectory(prefix="cohort-mutation-") as folder:
-        root = Path(folder) / "contracts"
-        copy_tree(Path(folder))
-        write_switched(root, switched, [m.number for m in mutations if m.kind == "lock"])
-        broken = baseline(root)
-        print(f"{len(chosen)} mutations; left out: {', '.join(broken) or 'no test'}", flush=True)
-        verdicts = []
-        copies = worker_copies(root, arguments.jobs)
-        with ThreadPoolExecutor(arguments.jobs) as pool:
-            for v in pool.map(lambda m: judge_in(copies, m, broken, not arguments.no_invariants), chosen):
-                verdicts.append(v)
-                print(
-                    v.mutation.number,
-                    f"{v.mutation.path}:{v.mutation.line}",
-                    v.mutation.kind,
-                    v.killed_by or "SURVIVED",
-                    flush=True,
-                )
-    text, unexplained = report(verdicts, texts, broken, "".join(f" {option}" for option in sys.argv[1:]))
+    if arguments.attacks:
+        chosen = []
+    attacks = arguments.attacks or len(chosen) == len(mutations)
+    verdicts, defences, broken = judge_all(
+        mutations, switched, chosen, texts, arguments.jobs, not arguments.no_invariants, attacks
+    )
+    options = "".join(f" {option}" for option in sys.argv[1:])
+    text, unexplained = report(verdicts, defences, texts, broken, options)
     if arguments.write:
-        (HERE / "RESULTS.md").write_text(text)
+        RESULTS.write_text(text)
+    unnoticed = sum(d.killed_by is None for d in defences)
     print(f"{sum(v.killed_by is None for v in verdicts)} survived, {unexplained} unexplained")
-    return 1 if unexplained else 0
+    print(f"{len(defences)} defences, {unnoticed} whose absence the named tests do not notice")
+    return 1 if unexplained or unnoticed else 0
 
 
 if __name__ == "__main__":

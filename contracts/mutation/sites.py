@@ -20,6 +20,12 @@ CHECK_CALL = re.compile(
     re.M,
 )
 SKIP_RETURN = re.compile(r"return \(?(?:\w+, )?(?:LeafSkip|SkipReason)\.|return false|return \(0, 0\)")
+# In assembly: calls that give 0 or 1; strict comparisons, each with the one whose negation differs at equality only.
+TRUTHS = {"gt", "lt", "sgt", "slt", "eq", "iszero"}
+OPPOSITE = {"gt": "lt", "lt": "gt", "sgt": "slt", "slt": "sgt"}
+# See Mutant.stash.
+STASH = "Mutant.stash();\n        "
+STASHED = "mload(0x10000)"
 FLIPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 
 
@@ -102,7 +108,7 @@ class Finder:
         self.edits: list[tuple[int, int, str]] = []
         self._conditions()
         self._checks()
-        self._breaks()
+        self._assembly()
         self._locks()
 
     def _add(self, kind: str, start: int, end: int, plain: str) -> int:
@@ -165,28 +171,69 @@ class Finder:
             number = self._add("check", start, end, "")
             self.edits.append((start, end, f"if (Mutant.off({number})) {{ {self.text[start:end]} }}"))
 
-    def _breaks(self) -> None:
-        """`if <condition> { break }` in assembly: what a loop looks at before it takes the next entry. A switch reads
-        the environment, so pure functions have none."""
-        for match in re.finditer(r"\bif (?=\w+\()", self.bare):
+    def _assembly(self) -> None:
+        """`if <condition> { ... }` in assembly. Where the block ends a loop (what is looked at before the next entry is
+        taken), also clauses and comparisons; clamps and cases only as a whole."""
+        for match in re.finditer(r"\bif (?=\w+(?:\(| \{))", self.bare):
             start = match.end()
-            end = closing(self.bare, self.bare.index("(", start))
-            if not re.match(r"\s*\{ break \}", self.bare[end:]) or self._in_pure(start):
-                continue
-            inner = _trim(self.bare, self.bare.index("(", start) + 1, end - 1)
-            clauses = split_top(self.bare, *inner, ",") if self.bare.startswith("or(", start) else []
-            pieces = []
-            for i, (a, b) in enumerate(clauses):
-                c, d = clauses[1 - i]
-                number = self._add("clause", start, end, self.text[c:d])
-                pieces.append(f"mul(iszero(eq(coinbase(), {number})), {self.text[a:b]})")
-            whole = f"or({', '.join(pieces)})" if pieces else self.text[start:end]
+            end = re.compile(r"\w+").match(self.bare, start).end()
+            if self.bare[end] == "(":
+                end = closing(self.bare, end)
+            block = self.bare.index("{", end)
+            stops = re.search(r"\b(break|revert|leave)\b", self.bare[block : closing(self.bare, block)]) is not None
+            place = self._switch_place(start)
+            whole = self._clauses(start, end, (start, end), "", place) if stops else self.text[start:end]
             number = self._add("guard", start, end, "0")
-            self.edits.append((start, end, f"mul(iszero(eq(coinbase(), {number})), {whole})"))
+            self.edits.append((start, end, f"mul(iszero(eq({place}, {number})), {whole})"))
+
+    def _clauses(self, start: int, end: int, all_of: tuple[int, int], joint: str, place: str) -> str:
+        """The condition with a switch at every clause of `or` and `and`, and at every comparison."""
+        name = re.compile(r"\w+").match(self.bare, start).group()
+        inner = (start + len(name) + 1, end - 1)
+        parts = split_top(self.bare, *inner, ",") if self.bare[start + len(name)] == "(" else []
+        if name == "or" or (name == "and" and self._is_truth(start, end)):
+            return f"{name}({', '.join(self._clauses(a, b, all_of, name, place) for a, b in parts)})"
+        if name == "iszero" and self.bare[parts[0][0] : parts[0][1]].startswith(("and(", "or(")):
+            return f"iszero({self._clauses(*parts[0], all_of, '', place)})"
+
+        def without(replacement: str) -> str:
+            return self.text[all_of[0] : start] + replacement + self.text[end : all_of[1]]
+
+        found = self.text[start:end]
+        if name in OPPOSITE:
+            flipped = f"iszero({OPPOSITE[name]}{found[len(name) :]})"
+            number = self._add("boundary", *all_of, without(flipped))
+            found = f"xor({found}, mul(eq({place}, {number}), eq({', '.join(self.text[a:b] for a, b in parts)})))"
+        if joint == "or":
+            number = self._add("clause", *all_of, without("0"))
+            found = f"mul(iszero(eq({place}, {number})), {found})"
+        elif joint == "and":
+            number = self._add("clause", *all_of, without("1"))
+            found = f"or(eq({place}, {number}), {found})"
+        return found
+
+    def _is_truth(self, start: int, end: int) -> bool:
+        """Whether assembly gives 0 or 1. Names count as truths beside another truth: `and(valid, lt(x, p))`."""
+        name = re.compile(r"\w+").match(self.bare, start).group()
+        if name not in ("and", "or"):
+            return name in TRUTHS
+        parts = split_top(self.bare, start + len(name) + 1, end - 1, ",")
+        truths = [part for part in parts if self._is_truth(*part)]
+        return bool(truths) and all(part in truths or self.bare[slice(*part)].isidentifier() for part in parts)
+
+    def _switch_place(self, at: int) -> str:
+        """Where the assembly at `at` finds the switch. Pure functions may not look at the environment; for them it is
+        put into memory before the assembly begins."""
+        if not self._in_pure(at):
+            return "coinbase()"
+        block = self.bare.rindex("assembly", 0, at)
+        if (block, block, STASH) not in self.edits:
+            self.edits.append((block, block, STASH))
+        return STASHED
 
     def _in_pure(self, at: int) -> bool:
-        """Whether the function around `at` is pure."""
-        start = self.bare.rindex("function ", 0, at)
+        """Whether the function of Solidity around `at` is pure. Those of assembly are further in."""
+        start = max(m.start() for m in re.finditer(r"^ {0,4}function ", self.bare[:at], re.M))
         return re.search(r"\bpure\b", self.bare[start : self.bare.index("{", start)]) is not None
 
     def _locks(self) -> None:
