@@ -51,6 +51,45 @@ contract EscapesTest is MarketScene {
         vm.assertEq(token.balanceOf(stranger), STAKE / 10);
     }
 
+    /// @dev Nor is it one when the delegate committed by itself; nor naming another one, leaving, or both.
+    function test_Stake_WhenTheDelegateCommittedByItselfAndIsRevoked() public {
+        address delegate = vm.addr(DELEGATE_KEY);
+        vm.prank(trainers[0]);
+        market.setDelegate(project, delegate);
+        bytes memory commit = _selfCall(0, _noLeaves());
+        CommitLeaf[] memory batch = _commit(project, round, 1, 8);
+        _works(delegate, _selfCall(0, batch));
+        vm.warp(_view().rescueEnd);
+        bytes memory slash = _slashCall(batch, 0);
+        for (uint256 way; way < 4; ++way) {
+            uint256 before = vm.snapshotState();
+            vm.startPrank(trainers[0]);
+            if (way & 1 == 1) market.setDelegate(project, way == 1 ? address(0) : stranger);
+            if (way & 2 == 2) market.leave(project);
+            vm.stopPrank();
+            _works(stranger, slash);
+            vm.assertEq(token.balanceOf(stranger), STAKE / 10);
+            vm.assertFalse(_wouldWork(stranger, slash), "once");
+            vm.assertFalse(_wouldWork(trainers[0], abi.encodeCall(market.withdrawStake, (project, trainers[0]))));
+            vm.revertToState(before);
+        }
+        vm.assertFalse(_wouldWork(delegate, commit));
+    }
+
+    /// @dev A leaf that its trainer replaced is no second thing to slash, and no way out of the first.
+    function test_Stake_WhenTheLeafWasReplaced() public {
+        CommitLeaf[] memory batch = _commit(project, round, 0, 7);
+        _commitSelf(project, round, 0, batch);
+        vm.warp(_view().revealStart);
+        _reveal(project, round, batch, 1, 7);
+        vm.warp(_view().rescueEnd);
+        bytes memory slash = _slashCall(batch, 0);
+        _works(stranger, slash);
+        vm.assertFalse(_wouldWork(stranger, slash), "once");
+        vm.assertFalse(_wouldWork(stranger, _slashCall(_noLeaves(), 0)), "once, by either commitment");
+        vm.assertEq(_ledger().stakesBurned, STAKE - STAKE / 10);
+    }
+
     /// @dev A delegate can lose one round's stake; it can neither take stake nor pay nor name another delegate.
     function test_Delegate_WhenItTriesToMoveMoney() public {
         address delegate = vm.addr(DELEGATE_KEY);
@@ -79,6 +118,22 @@ contract EscapesTest is MarketScene {
         _reverts(aggregator, out, low);
         _works(stranger, _closeCall(0, 8));
         _reverts(aggregator, out, low); // burned
+    }
+
+    /// @dev What was accepted can be taken back until the round opens, and not from then on, whoever else would accept.
+    function test_Bond_WhenTheAcceptanceIsTakenBackAfterTheOpening() public {
+        _bond(project, rival, BOND);
+        bytes memory back = abi.encodeCall(market.withdrawAcceptance, (project, round));
+        for (uint256 i; i < 4; ++i) {
+            uint256[4] memory times = [START, _view().revealStart, _view().acceptorEnd, _view().settleEnd];
+            uint256 now_ = block.timestamp;
+            vm.warp(times[i]);
+            vm.assertFalse(_wouldWork(aggregator, back));
+            vm.assertFalse(_wouldWork(rival, back));
+            vm.assertFalse(_wouldWork(rival, abi.encodeCall(market.accept, (project, round))), "it is taken");
+            vm.warp(now_);
+        }
+        vm.assertEq(market.bondOf(project, aggregator).locked, BOND);
     }
 
     /// @dev An owner who stalls after the reveals gets nothing back: the trainers share D, and no call ends the project first.
