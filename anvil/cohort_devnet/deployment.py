@@ -430,7 +430,7 @@ def _account(keystore: Path, password_file: Path | None) -> LocalAccount:
         else:
             password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
         return Account.from_key(Account.decrypt(content, password))
-    except (OSError, ValueError, TypeError, KeyError) as error:
+    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise InvalidInput(f"the keystore {keystore} does not open: {error}") from error
 
 

@@ -157,9 +157,10 @@ def test_nearer_places_come_before_those_of_a_run(tmp_path: Path) -> None:
     assert (of_the_run.start_block, of_the_run.state) == (7, tmp_path / "chain-state.json")
     found = Places(chain="http://127.0.0.1:1", gateway="https://x.example").over(of_the_run)
     assert (found.chain, found.state, found.ipfs, found.market) == ("http://127.0.0.1:1", None, None, "0x" + "22" * 20)
-    (tmp_path / "deployment.json").write_text('{"market": "0x12"}')
-    with pytest.raises(AuditPlaceInvalid, match="not an address book"):
-        of_book(tmp_path / "deployment.json")
+    for content in ('{"market": "0x12"}', "[" * 60_000, '{"market": NaN}', '{"block":1,"block":2}', "\\ud800"):
+        (tmp_path / "deployment.json").write_text(content)
+        with pytest.raises(AuditPlaceInvalid, match="not an address book"):
+            of_book(tmp_path / "deployment.json")
 
 
 # --- with the key of a reader -----------------------------------------------------------------------------------------

@@ -72,6 +72,7 @@ def test_a_folder_that_is_no_home(tmp_path):
         ("not toml = [", "not TOML"),
         ("", "address"),
         ("\xff", "not TOML"),
+        ("address = " + "[" * 60_000, "not TOML"),
         ('extra = 1\naddress = "0x1"', "address"),
     ],
 )

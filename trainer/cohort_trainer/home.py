@@ -97,7 +97,7 @@ class Home:
             raise HomeMissing(f"{root} is not a home: no config.toml. `cohort trainer init --home {root}` makes one")
         try:
             config = HomeConfig.model_validate(tomllib.loads(data.decode()))
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
             raise HomeInvalid(f"{path} is not TOML: {error}") from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]

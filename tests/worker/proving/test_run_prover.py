@@ -18,7 +18,7 @@ from cohort_protocol.proof.round_proof import RoundProof
 from cohort_protocol.proof.verifier import verify
 from cohort_worker.proving.run_prover import Prover, ProverMissing, find_prover, run_prover
 from cohort_worker.proving.work_folder import FolderMalformed, ProverFailed, WorkFolder, parse_progress, progress_line
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.protocol.proof.rounds import make_round, srs_of
@@ -179,5 +179,7 @@ def test_progress_comes_back(part: int, more: int, step: str) -> None:
 
 
 @given(st.text(max_size=200))
+@example("[" * 100_000)
+@example('{"part": Infinity, "parts": NaN, "step": ""}')
 def test_other_lines_are_no_progress(line: str) -> None:
     assert parse_progress(line) is None or "part" in line

@@ -45,6 +45,7 @@ def test_a_home_is_made_once_and_read_again(tmp_path: Path, password: Path) -> N
         (None, "cohort witness init"),
         (b"chain = ", "cannot be read"),
         (b"\xff", "cannot be read"),
+        (b"chain = " + b"[" * 10_000, "cannot be read"),
         (b'surprise = "1"', "surprise"),
         (b'market = "nowhere"', "market"),
     ],

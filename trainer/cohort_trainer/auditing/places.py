@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from cohort_protocol.canonical import parse_json
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
 from cohort_protocol.ipfs.connect import connect_store
@@ -84,7 +84,7 @@ def of_book(path: Path) -> Places:
     if data is None:
         raise AuditPlaceInvalid(f"there is no address book at {path}: give --market and --start-block instead")
     try:
-        found = json.loads(data)
+        found = parse_json(data, MAX_BOOK_BYTES)
         return Places(
             market=parse_address(found["market"]), chain_id=int(found["chain_id"]), start_block=int(found["block"])
         )

@@ -108,7 +108,7 @@ class KeptBatches:
         try:
             self.cards = [BatchCard.from_bytes(text.encode()) for text in json.loads(data)]
             self.tree = BatchTree([card.digest for card in self.cards])
-        except (ValueError, AttributeError, TypeError, InvalidInput) as error:
+        except (ValueError, AttributeError, TypeError, RecursionError, InvalidInput) as error:
             raise BatchesMissing(f"{self._folder / 'cards.json'} cannot be read: {error}") from error
         if self.tree.root != root:
             raise BatchesMissing(f"{self._folder} holds batches of another root, {to_hex(self.tree.root)}")

@@ -210,7 +210,7 @@ def parse_progress(line: str) -> tuple[int, int, str] | None:
     try:
         found: Any = json.loads(line)
         part, parts, step = int(found["part"]), int(found["parts"]), str(found["step"])[:200]
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
         return None
     return (part, parts, step) if 0 <= part <= parts <= 1000 else None
 

@@ -110,7 +110,7 @@ class WitnessHome:
             raise HomeUnusable(
                 f"{self.root} is no home of a witness: `cohort witness init --home {self.root}` makes one"
             ) from error
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
             raise HomeUnusable(f"{self.settings} cannot be read: {error}") from error
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
