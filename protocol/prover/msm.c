@@ -2,15 +2,15 @@
 
 /* Multi-scalar multiplication on BN254 (y^2 = x^3 + 3, EIP-196) for processors with AVX-512 IFMA.
 
-   Pippenger's buckets, one window of digits at a time: sum_i digit_i P_i = sum_b b B_b, where B_b is the sum of the points
-   with digit b. Points are sorted by digit; then all neighbours with the same digit are added, then all neighbours that
-   are left, and so on: thousands of additions that do not depend on each other. So they can be affine, with one inversion
-   for all of a round (Montgomery's trick: six multiplications an addition), and eight at a time. What affine additions
-   cannot do, adding a point to itself or to its negative, makes a product of differences zero: it is noticed, and the
-   caller starts again in another way.
+   Pippenger's buckets, one window of digits at a time: sum_i digit_i P_i = sum_b b B_b, where B_b is the sum of the
+   points with digit b. Points are sorted by digit; then all neighbours with the same digit are added, then all
+   neighbours that are left, and so on: thousands of additions that do not depend on each other. So they can be affine,
+   with one inversion for all of a round (Montgomery's trick: six multiplications an addition), and eight at a time.
+   What affine additions cannot do, adding a point to itself or to its negative, makes a product of differences zero: it
+   is noticed, and the caller starts again in another way.
 
-   The bucket sums are added up with complete projective formulas (Renes, Costello, Batina 2016, algorithm 7), which have
-   no exceptions: the group's order is prime. */
+   The bucket sums are added up with complete projective formulas (Renes, Costello, Batina 2016, algorithm 7), which
+   have no exceptions: the group's order is prime. */
 #include "msm.h"
 
 #include <stdlib.h>
@@ -18,6 +18,7 @@
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 #include "msm_field.h"
+#include "msm_inverse.h"
 
 /* Points whose additions share inversions: 1 MiB, a second-level cache. */
 #define GROUP (1 << 14)
@@ -91,108 +92,15 @@ WIDE void cohort_msm_points(const uint64_t *from, uint64_t *to, size_t count) {
 /* Copies a point, or its negative: y becomes 3 p - y, for y below 2.4 p. Borrows go from word to word in a mask, as
    carries do in an adder that looks ahead. */
 INLINE void put(const uint64_t *point, uint32_t negative, uint64_t *to) {
-    const __m512i three = _mm512_set_epi64((long long)0x912ceb58a394e07dULL, 0x28f0d12384840918LL,
-                                           (long long)0xc6843fb439555fa7ULL, (long long)0xb461a4448976f7d5ULL, 0, 0, 0, 0);
+    static const uint64_t above[8] = {0, 0, 0, 0, 0xb461a4448976f7d5, 0xc6843fb439555fa7, 0x28f0d12384840918,
+                                      0x912ceb58a394e07d};
+    const __m512i three = _mm512_loadu_si512(above);
     __m512i words = _mm512_loadu_si512(point), less = _mm512_sub_epi64(three, words);
     unsigned borrows = _mm512_cmplt_epu64_mask(three, words) & 0xf0u;
     unsigned passes = _mm512_testn_epi64_mask(less, less) & 0xf0u;
     unsigned taken = ((borrows << 1) + passes) ^ passes;
     less = _mm512_mask_sub_epi64(less, (__mmask8)taken, less, _mm512_set1_epi64(1));
     _mm512_storeu_si512(to, _mm512_mask_mov_epi64(words, (__mmask8)(negative ? 0xf0 : 0), less));
-}
-
-/* --- inversion ----------------------------------------------------------------------------------------------------*/
-
-typedef unsigned __int128 two_words;
-
-static uint64_t add_words(uint64_t *a, const uint64_t *b) {
-    two_words carry = 0;
-    for (int i = 0; i < 4; i++) {
-        carry += (two_words)a[i] + b[i];
-        a[i] = (uint64_t)carry;
-        carry >>= 64;
-    }
-    return (uint64_t)carry;
-}
-
-static uint64_t subtract_words(uint64_t *a, const uint64_t *b) {
-    uint64_t borrow = 0;
-    for (int i = 0; i < 4; i++) {
-        two_words less = (two_words)a[i] - b[i] - borrow;
-        a[i] = (uint64_t)less;
-        borrow = (uint64_t)(less >> 64) & 1;
-    }
-    return borrow;
-}
-
-static int at_least(const uint64_t *a, const uint64_t *b) {
-    for (int i = 3; i >= 0; i--)
-        if (a[i] != b[i]) return a[i] > b[i];
-    return 1;
-}
-
-static void halve(uint64_t *a, uint64_t top) {
-    for (int i = 0; i < 4; i++) a[i] = a[i] >> 1 | (i < 3 ? a[i + 1] : top) << 63;
-}
-
-static const uint64_t P[4] = {0x3c208c16d87cfd47, 0x97816a916871ca8d, 0xb85045b68181585d, 0x30644e72e131a029};
-
-/* Takes factors of two out of u while a = x u stays true modulo p. */
-static void take_twos(uint64_t *u, uint64_t *x) {
-    while (!(u[0] & 1)) {
-        halve(u, 0);
-        if (x[0] & 1) add_words(x, P);
-        halve(x, 0);
-    }
-}
-
-/* a becomes 1/a modulo p, 0 < a < p (binary Euclid). */
-static void invert_words(uint64_t *a) {
-    uint64_t u[4], v[4], x[4] = {1}, y[4] = {0};
-    memcpy(u, a, sizeof u);
-    memcpy(v, P, sizeof v);
-    for (;;) {
-        take_twos(u, x);
-        take_twos(v, y);
-        if (at_least(u, v)) {
-            subtract_words(u, v);
-            if (subtract_words(x, y)) add_words(x, P);
-            if (!(u[0] | u[1] | u[2] | u[3])) break;
-        } else {
-            subtract_words(v, u);
-            if (subtract_words(y, x)) add_words(y, P);
-        }
-    }
-    memcpy(a, y, sizeof y); /* u = v = 1 = y a */
-}
-
-/* The first of eight numbers, below p. */
-WIDE static void first_word(field a, uint64_t *words) {
-    __m512i w[4];
-    to_words(reduced(a), w);
-    for (int i = 0; i < 4; i++) words[i] = (uint64_t)_mm_cvtsi128_si64(_mm512_castsi512_si128(w[i]));
-    while (at_least(words, P)) subtract_words(words, P);
-}
-
-INLINE field lanes(field a, __m512i index) {
-    for (int i = 0; i < 5; i++) a.limb[i] = _mm512_permutexvar_epi64(index, a.limb[i]);
-    return a;
-}
-
-/* 1 / a for eight numbers below 2 p, by one inversion. 0 if one of them is zero. */
-WIDE static int inverted(field *a) {
-    field first = lanes(*a, _mm512_set_epi64(6, 7, 4, 5, 2, 3, 0, 1)), two = product(*a, first);
-    field second = lanes(two, _mm512_set_epi64(5, 4, 7, 6, 1, 0, 3, 2)), four = product(two, second);
-    field third = lanes(four, _mm512_set_epi64(3, 2, 1, 0, 7, 6, 5, 4));
-    uint64_t words[4];
-    first_word(product(four, third), words);
-    if (!(words[0] | words[1] | words[2] | words[3])) return 0;
-    invert_words(words);
-    __m512i w[4];
-    for (int i = 0; i < 4; i++) w[i] = _mm512_set1_epi64((long long)words[i]);
-    field all = product(from_words(w), constant(CUBE));
-    *a = product(product(all, third), product(second, first));
-    return 1;
 }
 
 /* --- a round of affine additions ----------------------------------------------------------------------------------*/
@@ -274,8 +182,8 @@ static size_t close_up(workspace *s, size_t segments) {
         segment one = s->segments[k];
         uint32_t half = one.count / 2;
         if (one.count % 2)
-            memcpy(s->points + (size_t)(one.start + half) * POINT, s->points + (size_t)(one.start + one.count - 1) * POINT,
-                   POINT * sizeof(uint64_t));
+            memcpy(s->points + (size_t)(one.start + half) * POINT,
+                   s->points + (size_t)(one.start + one.count - 1) * POINT, POINT * sizeof(uint64_t));
         one.count -= half;
         if (one.count > 1) s->segments[left++] = one;
     }
@@ -284,8 +192,8 @@ static size_t close_up(workspace *s, size_t segments) {
 
 /* --- buckets ------------------------------------------------------------------------------------------------------*/
 
-/* Numbers of the points by the size of their digits, with the sign in the lowest bit: digit b's from starts[b] on. Zeros
-   are left out: they are behind starts[most + 1]. */
+/* Numbers of the points by the size of their digits, with the sign in the lowest bit: those of b are from starts[b] to
+   starts[b + 1]. Zeros are left out. */
 static void sort(workspace *s, const int32_t *digits, size_t count, uint32_t most) {
     uint32_t *ends = s->starts + 1; /* ends[b] is starts[b + 1], once all are placed */
     memset(s->starts, 0, ((size_t)most + 2) * sizeof *s->starts);
@@ -382,8 +290,8 @@ WIDE static void double_often(projective *a, unsigned bits) {
     for (; bits; bits--) *a = add(*a, *a);
 }
 
-/* sum_b b B_b for b = 1 .. 8 * height. Lane l has the buckets from l * height + 1 on: its own sum of (b - l height) B_b,
-   and sum_l l height (all of lane l). The result is in all lanes. */
+/* sum_b b B_b for b = 1 .. 8 height. Lane l has the buckets from l height + 1 on: its own sum of (b - l height) B_b,
+   and then sum_l l height (all of lane l). The result is in all lanes. */
 WIDE static projective weighted_sum(const workspace *s, uint32_t height) {
     projective plain = infinity(), weighted = infinity(), above = infinity(), total = infinity();
     for (uint32_t i = height; i > 0; i--) {
@@ -412,7 +320,8 @@ WIDE static projective weighted_sum(const workspace *s, uint32_t height) {
 
 /* --- what others call ---------------------------------------------------------------------------------------------*/
 
-/* scalar + sum_w 2^(bits - 1) 2^(bits w) over all windows but the last has the digits plus 2^(bits - 1), without signs. */
+/* scalar + sum_w 2^(bits - 1) 2^(bits w) over all windows but the last: its digits are those plus 2^(bits - 1), without
+   signs. */
 void cohort_msm_digits(const uint64_t *scalars, size_t count, unsigned bits, unsigned window, unsigned windows,
                        int32_t *digits) {
     uint64_t offset[5] = {0}, half = (uint64_t)1 << (bits - 1);

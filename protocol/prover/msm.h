@@ -29,8 +29,8 @@ EXPORT void cohort_msm_points(const uint64_t *from, uint64_t *to, size_t count);
 EXPORT void cohort_msm_digits(const uint64_t *scalars, size_t count, unsigned bits, unsigned window, unsigned windows,
                               int32_t *digits);
 
-/* sum digits_i points_i, |digits_i| <= most, as a sum that is not finished. COHORT_MSM_COINCIDENCE: two points, or sums of
-   points, that were to be added have the same x; the caller takes another way. Never for different points whose
+/* sum digits_i points_i, |digits_i| <= most, as a sum that is not finished. COHORT_MSM_COINCIDENCE: two points, or sums
+   of points, that were to be added have the same x; the caller takes another way. Never for different points whose
    relations nobody knows. Takes some 2 MiB, and 4 bytes a point and 68 for each
    number up to `most`. */
 EXPORT int cohort_msm_window(const uint64_t *points, const int32_t *digits, size_t count, uint32_t most, uint64_t *sum);

@@ -1,10 +1,10 @@
 /* Eight coordinates at once: arithmetic modulo p, the field of BN254 (EIP-196), with AVX-512 IFMA.
 
-   A number is five limbs of 52 bits, little end first; limb i of eight numbers is one register. Numbers are in Montgomery
-   form with R = 2^260 (x R mod p) and known up to multiples of p: since R > 84 p, the product of two numbers a, b with
-   a b < 84 p^2 is below 2 p, so that sums and differences need no reduction before they are multiplied. Limbs are
-   always below 2^52, as the multiplier reads no more; the last one may be larger in a sum, up to 10 p < 2^257. Memory
-   has four words of 64 bits for a number, which is then below 4 p < 2^256. */
+   A number is five limbs of 52 bits, little end first; limb i of eight numbers is one register. Numbers are in
+   Montgomery form with R = 2^260 (x R mod p) and known up to multiples of p: since R > 84 p, the product of two numbers
+   a, b with a b < 84 p^2 is below 2 p, so that sums and differences need no reduction before they are multiplied. Limbs
+   are always below 2^52, as the multiplier reads no more: 10 p, the largest number there is, is below 2^257. Memory has
+   four words of 64 bits for a number, which is then below 4 p < 2^256. */
 #ifndef COHORT_MSM_FIELD_H
 #define COHORT_MSM_FIELD_H
 
@@ -89,10 +89,9 @@ INLINE field reduced(field a) {
     static const uint64_t times[8] = {0, 1, 2, 3, 5, 6, 7, 9}; /* floor(k 2^254 / p) */
     __m512i index = _mm512_srli_epi64(a.limb[4], 46);
     for (int i = 0; i < 5; i++) {
-        uint64_t p = MODULUS[i];
-        __m512i table = _mm512_set_epi64((long long)(times[7] * p), (long long)(times[6] * p), (long long)(times[5] * p),
-                                         (long long)(times[4] * p), (long long)(times[3] * p), (long long)(times[2] * p),
-                                         (long long)(times[1] * p), 0);
+        uint64_t multiples[8];
+        for (int k = 0; k < 8; k++) multiples[k] = times[k] * MODULUS[i];
+        __m512i table = _mm512_loadu_si512(multiples);
         a.limb[i] = _mm512_sub_epi64(a.limb[i], _mm512_permutexvar_epi64(index, table));
     }
     return carried(a);

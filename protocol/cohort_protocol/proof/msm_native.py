@@ -45,30 +45,42 @@ def without_extension() -> Iterator[None]:
 
 def native_msm() -> ctypes.CDLL | None:
     """The extension; None where it was not built or cannot run."""
-    return None if _left_out else _load()
+    found = _load()
+    return found if isinstance(found, ctypes.CDLL) and not _left_out else None
+
+
+def native_msm_status() -> str:
+    """What was found, for people: "native (AVX-512 IFMA)", or why it is the curve library."""
+    found = _load()
+    return "native (AVX-512 IFMA)" if isinstance(found, ctypes.CDLL) else f"curve library: {found}"
 
 
 @cache
-def _load() -> ctypes.CDLL | None:
+def _load() -> ctypes.CDLL | str:
+    """The extension, or why there is none."""
     folder = Path(__file__).parent
     found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_msm{suffix}").is_file()]
     if not found:
-        return None
+        return (
+            "the C extension was not built (no compiler at install?); results are the same, only slower. Install gcc "
+            "or clang, then run `pip install -e .` again"
+        )
     try:
         library = ctypes.CDLL(str(found[0]))
         pointer, size, number, width = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_uint32
         library.cohort_msm_runs_here.restype = ctypes.c_int
         if not library.cohort_msm_runs_here():
-            return None
-        library.cohort_msm_points.argtypes = [pointer, pointer, size]
-        library.cohort_msm_digits.argtypes = [pointer, size, number, number, number, pointer]
-        library.cohort_msm_window.argtypes = [pointer, pointer, size, width, pointer]
-        library.cohort_msm_join.argtypes = [pointer, number, number, pointer]
-    except (OSError, AttributeError):
-        return None
-    for name in ("points", "digits", "join"):
-        getattr(library, f"cohort_msm_{name}").restype = None
-    library.cohort_msm_window.restype = ctypes.c_int
+            return "this processor has no AVX-512 IFMA; results are the same, only slower"
+        for name, arguments, answer in (
+            ("points", [pointer, pointer, size], None),
+            ("digits", [pointer, size, number, number, number, pointer], None),
+            ("window", [pointer, pointer, size, width, pointer], ctypes.c_int),
+            ("join", [pointer, number, number, pointer], None),
+        ):
+            function = getattr(library, f"cohort_msm_{name}")
+            function.argtypes, function.restype = arguments, answer
+    except (OSError, AttributeError) as error:
+        return f"the C extension {found[0].name} does not load ({error}): run `pip install -e .` again"
     return library
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import pytest
+from cohort_protocol.proof import msm_native
 from cohort_protocol.proof.combination import combine_rows
 from cohort_protocol.proof.curve import GENERATOR, multiply
 from cohort_protocol.proof.library import library_status
@@ -95,3 +97,11 @@ def test_memory_does_not_grow_with_the_number_of_rows() -> None:
     peak(1, 1 << 14)
     short, long = (peak(32, d) - peak(4, d) for d in (1 << 16, 1 << 18))
     assert long < 1.1 * short + (1 << 20)
+
+
+def test_the_extension_for_sums_is_optional_and_says_why_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = msm_native._load.__wrapped__
+    monkeypatch.setattr(msm_native, "EXTENSION_SUFFIXES", [".no-such-suffix"])
+    assert "was not built" in fresh()
+    with msm_native.without_extension():
+        assert msm_native.native_msm() is None

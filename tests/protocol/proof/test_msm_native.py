@@ -8,7 +8,13 @@ import pytest
 from cohort_protocol.proof import msm
 from cohort_protocol.proof.curve import INFINITY, Point
 from cohort_protocol.proof.msm import Multiplier, multi_multiply
-from cohort_protocol.proof.msm_native import LEAST_POINTS, native_msm, sum_of_multiples, sum_of_products
+from cohort_protocol.proof.msm_native import (
+    LEAST_POINTS,
+    native_msm,
+    native_msm_status,
+    sum_of_multiples,
+    sum_of_products,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -88,6 +94,10 @@ def test_a_sum_that_is_infinity() -> None:
     numbers = [0] * 600
     numbers[0], numbers[1] = R - TAU % R, 1
     assert found(sum_of_products(POWERS[:600], scalars(numbers))) == INFINITY
+
+
+def test_its_state_is_told() -> None:
+    assert native_msm_status() == "native (AVX-512 IFMA)"
 
 
 def test_short_sums_are_left_to_the_library() -> None:

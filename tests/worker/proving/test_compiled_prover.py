@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import threading
@@ -31,6 +32,14 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Prover:
         pytest.skip(f"the modules of the compiled prover cannot be fetched here: {built.stderr[:200]}")
     assert built.returncode == 0, built.stderr
     return Prover("cohort-prover", (str(program),))
+
+
+def test_its_own_tests(compiled: Prover) -> None:
+    """Sums over points, with and without the C part."""
+    for setting in ({}, {"CGO_ENABLED": "0"}):
+        environment = {**os.environ, **setting}
+        done = subprocess.run(["go", "test", "./..."], cwd=SOURCES, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def proven(prover: Prover, folder: WorkFolder, made: Round) -> tuple[bytes | None, list[tuple[int, int, str]]]:
