@@ -39,7 +39,7 @@ def draw_round(rng: Random) -> tuple[list[list[int]], int, PublicRows]:
     """Small rounds more often than large ones, and the edges more often than they come up."""
     n = rng.choice((rng.choice((1, 2, 3, 4, 5, 16, 17, 32)), rng.randint(1, 32), *([rng.randint(2, 12)] * 3)))
     layout = PublicRows(
-        past_steps=rng.choice((0, 1, 2, 3, 4, 5, 5, 5)), trainable=rng.random() < 0.5, values=rng.choice((0, 3, 3))
+        past_steps=rng.choice((0, 1, 2, 3, 3, 3)), trainable=rng.random() < 0.5, values=rng.choice((0, 3, 3))
     )
     random = np.random.default_rng(rng.getrandbits(64))
     if rng.random() < 0.25:
@@ -68,8 +68,8 @@ def draw_round(rng: Random) -> tuple[list[list[int]], int, PublicRows]:
 def honest_round(n: int, values: int = 3) -> tuple[list[list[int]], int, PublicRows]:
     """n trainers who learn the same from data of their own, with all public rows: for figures of gas."""
     random = np.random.default_rng(n)
-    layout = PublicRows(past_steps=5, trainable=True, values=values)
-    direction, past = random.standard_normal(400), random.standard_normal((5, 400))
+    layout = PublicRows(past_steps=3, trainable=True, values=values)
+    direction, past = random.standard_normal(400), random.standard_normal((3, 400))
     updates = 300 * (0.8 * direction + random.standard_normal((n, 400)) + 0.3 * past.sum(0))
     value = [direction + 0.2 * random.standard_normal(400) for _ in range(values)]
     return _gram(updates, np.array([*past, random.standard_normal(400), *value]) * 2**20), n, layout
@@ -102,9 +102,9 @@ def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     worst = {(0, 20): -(2.0**-10)} | {(a, 20): 2.0**-20 for a in range(1, 20)}
     torn = {(1, 21): 0.5, (2, 21): -0.5} | {(a, 22): 2.0**-9 for a in range(20)}
     rounds = [_by_cosines(10, best | {(0, 12): 0.1}, values), _by_cosines(20, worst | torn, values)]
-    steps = PublicRows(past_steps=5, trainable=True)
+    steps = PublicRows(past_steps=3, trainable=True)
     for first in (0, 1):  # of every pair of public rows that are nearly the same
-        pairs = [k for k in range(first, 5, 2)]
+        pairs = [k for k in range(first, 3, 2)]
         alike = {(6 + k, 7 + k): 1 - 2.0**-18 for k in pairs}
         apart = {(0, 6 + k): 0.3 for k in pairs} | {(0, 7 + k): 0.7 for k in pairs}
         apart |= {(1, 6 + k): 0.3 for k in pairs} | {(1, 7 + k): -0.7 for k in pairs}

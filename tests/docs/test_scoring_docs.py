@@ -48,7 +48,7 @@ def test_the_constants_in_the_text_are_the_defaults():
         "nothing below 0.05 of the median, all from 0.2 on": (p.company_from_bps, p.company_full_bps) == (500, 2_000),
         "from a cosine of 0.45 on; from 0.7 on": (p.kin_from_bps, p.kin_full_bps) == (4_500, 7_000),
         "at most four equal shares": p.share_cap_bps == 40_000,
-        "The **last five steps**": p.past_steps == 5,
+        "The **last three steps**": p.past_steps == 3,
         "at most half": LEAST_KEPT == 0.5,
     }
     assert [words for words in said if words not in text] == []

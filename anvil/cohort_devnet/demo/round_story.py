@@ -79,7 +79,7 @@ def _from_scoring(report: Report, entry: Round) -> list[Step]:
         (
             "Filter and score",
             "the worker",
-            "Compares all updates with each other, with the last five steps, and with what they are worth on the "
+            "Compares all updates with each other, with the last three steps, and with what they are worth on the "
             "round's validation batch, in whole numbers, so that everybody who repeats it gets the same result."
             + (f" This round was judged by: {escape(entry.judged_by)}." if entry.judged_by else "")
             + _verdicts(report, entry),

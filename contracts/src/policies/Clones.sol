@@ -3,59 +3,115 @@ pragma solidity 0.8.30;
 
 import {Coordinates} from "./Coordinates.sol";
 import {Cosines} from "./Cosines.sol";
+import {Pairs} from "./Pairs.sol";
 import {Linkage} from "./Linkage.sol";
 import {Roots} from "./Roots.sol";
 import {
-    COUNT, HALF, NEAR, ROWS, Round, STRIDE, SUM, Table, UNIT, VALUE, VOTE, X1, X2, Y1, Y2
+    COUNT, HALF, LANES, LENGTH, MATRIX_STRIDE, NEAR, ROWS, Round, STRIDE, SUM, Table, UNIT, VALUE, VOTE, X, Y
 } from "./Table.sol";
 
 /// @title Clones: rows become players
-/// @notice Rows that are too short leave; rows that are nearly the same become one player, whose direction is the sum of its rows
+/// @notice Rows that are nearly the same become one player, whose direction is the sum of its rows
 /// at unit length. A set of rows that are all near to each other and to nobody else is one player under complete linkage, seen
 /// from the bits alone; only other sets need `Linkage`.
 library Clones {
     using Table for Round;
 
-    /// @notice Forms the players. playing: rows that are long enough. near: whether any two rows are near to each other.
-    function join(Round memory round, uint256 playing, bool near) internal pure {
-        uint256 all = (1 << round.n) - 1;
-        if (near || playing != all) Cosines.mirror(round);
-        if (near) {
-            Cosines.findNear(round);
-            uint256 first = _groups(round, playing);
-            if (first != playing) {
-                _sum(round, first);
-                _normalise(round, first);
-                _sumCosines(round, first);
-                round.keep(first);
-                return;
+    uint256 private constant CLONE_LIMIT = 989560464998; // floor(0.9 * 2^40): rows nearer than that are one player
+
+    /// @notice Forms the players. playing: rows that are long enough, two of them near to each other.
+    /// @return players records in use, a bit each.
+    function join(Round memory round, uint256 playing) internal pure returns (uint256 players) {
+        uint256 matrix = _matrixOf(round);
+        _findNear(round, matrix);
+        uint256 first = _groups(round, matrix, playing);
+        _sum(round, matrix, first);
+        _normalise(round, matrix, first);
+        _sumCosines(round, matrix, first);
+        _link(round, matrix);
+        round.keep(first);
+        unchecked {
+            for (uint256 place; place < round.players; ++place) {
+                uint256 record = round.at(place);
+                Coordinates.measure(record);
+                Table.set(record, LANES, 0);
+                Table.set(record, LANES + 32, 0);
             }
-        }
-        if (playing != all) {
-            unchecked {
-                for (uint256 row; row < round.n; ++row) {
-                    if (playing >> row & 1 == 0) leave(round, row);
-                }
-            }
-            round.keep(playing);
+            Pairs.compare(round);
+            return (1 << round.players) - 1;
         }
     }
 
-    /// @notice Takes the record at a place out of the sums of the others. Of a mirrored table.
-    function leave(Round memory round, uint256 place) internal pure {
-        uint256 record = round.table;
-        uint256 end = round.at(round.players);
-        uint256 column = Table.column(place);
+    /// @dev Cosines of all rows, each with all others and itself.
+    function _matrixOf(Round memory round) private pure returns (uint256 matrix) {
+        uint256 n = round.n;
+        unchecked {
+            matrix = Table.reserve(n * MATRIX_STRIDE / 32);
+            uint256 place = round.gram;
+            for (uint256 row; row < n; ++row) {
+                uint256 own = matrix + MATRIX_STRIDE * row + 32 * row;
+                Table.set(own, 0, UNIT);
+                _fillRow(own, round.at(row), place + Cosines.UPDATE_BYTES, n - row - 1);
+                place += Cosines.rowBytes(round, row);
+            }
+        }
+    }
+
+    /// @dev As in `Pairs`. own: where the row's cosine with itself stands.
+    function _fillRow(uint256 own, uint256 record, uint256 place, uint256 others) private pure {
+        uint256 length = Table.get(record, LENGTH);
+        uint256 down = own;
         assembly ("memory-safe") {
-            for {} lt(record, end) { record := add(record, STRIDE) } {
-                let at := add(record, SUM)
-                mstore(at, sub(mload(at), mload(add(record, column))))
+            for {} others { others := sub(others, 1) } {
+                record := add(record, STRIDE)
+                own := add(own, 32)
+                down := add(down, MATRIX_STRIDE)
+                let w := sdiv(shl(104, sar(200, calldataload(place))), mul(length, mload(add(record, LENGTH))))
+                mstore(own, w)
+                mstore(down, w)
+                place := add(place, 7)
+            }
+        }
+    }
+
+    /// @dev Who is near to whom, themselves among them.
+    function _findNear(Round memory round, uint256 matrix) private pure {
+        uint256 n = round.n;
+        unchecked {
+            for (uint256 row; row < n; ++row) {
+                uint256 near = 0;
+                uint256 bit = 1;
+                uint256 at = matrix + MATRIX_STRIDE * row;
+                assembly ("memory-safe") {
+                    for { let end := add(at, shl(5, n)) } lt(at, end) { at := add(at, 32) } {
+                        near := or(near, mul(bit, sgt(mload(at), CLONE_LIMIT)))
+                        bit := shl(1, bit)
+                    }
+                }
+                Table.set(round.at(row), NEAR, near);
+            }
+        }
+    }
+
+    /// @dev Links from a matrix, of all rows.
+    function _link(Round memory round, uint256 matrix) private pure {
+        uint256 n = round.n;
+        uint256 links = round.links;
+        unchecked {
+            for (uint256 row; row < n; ++row) {
+                uint256 from = matrix + MATRIX_STRIDE * row + 32 * (row + 1);
+                uint256 bytesOf = 32 * (n - 1 - row);
+                assembly ("memory-safe") {
+                    mcopy(links, from, bytesOf)
+                    mstore(add(links, bytesOf), 0) // of the next row, or what makes an odd number even
+                }
+                links += 32 * Table.linkWords(n - 1 - row);
             }
         }
     }
 
     /// @dev Writes into the first record of every player which rows it has. first: those records, a bit each.
-    function _groups(Round memory round, uint256 playing) private pure returns (uint256 first) {
+    function _groups(Round memory round, uint256 matrix, uint256 playing) private pure returns (uint256 first) {
         uint256 rest = playing;
         unchecked {
             for (uint256 row; rest != 0; ++row) {
@@ -71,7 +127,7 @@ library Clones {
                     _setGroup(round, group);
                     first |= 1 << row;
                 } else {
-                    uint256[] memory groups = Linkage.groupsOf(round, reached);
+                    uint256[] memory groups = Linkage.groupsOf(matrix, reached);
                     for (uint256 i; i < groups.length; ++i) {
                         if (groups[i] == 0) continue;
                         _setGroup(round, groups[i]);
@@ -121,45 +177,46 @@ library Clones {
     }
 
     /// @dev First records become sums over their rows, along the row and down the columns; values become means.
-    function _sum(Round memory round, uint256 first) private pure {
+    function _sum(Round memory round, uint256 matrix, uint256 first) private pure {
         uint256 n = round.n;
         unchecked {
             for (uint256 row; row < n; ++row) {
                 uint256 record = round.at(row);
                 if (first >> row & 1 == 0 || Table.get(record, COUNT) == 1) continue;
                 uint256 rows = Table.get(record, ROWS);
-                int256[6] memory q = _coordinatesOf(record);
+                int256[4] memory q = Coordinates.lanesOf(Table.get(record, X));
                 for (uint256 other = row + 1; other < n; ++other) {
-                    if (rows >> other & 1 == 1) _add(record, round.at(other), n, q);
+                    if (rows >> other & 1 == 0) continue;
+                    _addCosines(matrix + MATRIX_STRIDE * row, matrix + MATRIX_STRIDE * other, n);
+                    _add(record, round.at(other), q);
                 }
                 _means(record);
                 _setCoordinates(record, q);
             }
             for (uint256 row; row < n; ++row) {
                 if (first >> row & 1 == 0) continue;
-                uint256 record = round.at(row);
+                uint256 line = matrix + MATRIX_STRIDE * row;
                 for (uint256 place; place < n; ++place) {
                     if (first >> place & 1 == 0) continue;
                     uint256 rows = Table.get(round.at(place), ROWS) & ~(1 << place);
                     if (rows == 0) continue;
-                    uint256 total = Table.get(record, Table.column(place));
+                    uint256 total = Table.get(line, 32 * place);
                     for (uint256 other = place + 1; rows >> other != 0; ++other) {
-                        if (rows >> other & 1 == 1) total += Table.get(record, Table.column(other));
+                        if (rows >> other & 1 == 1) total += Table.get(line, 32 * other);
                     }
-                    Table.set(record, Table.column(place), total);
+                    Table.set(line, 32 * place, total);
                 }
             }
         }
     }
 
-    function _add(uint256 record, uint256 other, uint256 n, int256[6] memory q) private pure {
+    function _add(uint256 record, uint256 other, int256[4] memory q) private pure {
         unchecked {
-            _addCosines(record + Table.column(0), other + Table.column(0), n);
             Table.set(record, VALUE, Table.get(record, VALUE) + Table.get(other, VALUE));
             Table.set(record, HALF, Table.get(record, HALF) + Table.get(other, HALF));
             Table.set(record, VOTE, Table.get(record, VOTE) + Table.get(other, VOTE));
-            int256[6] memory more = _coordinatesOf(other);
-            for (uint256 k; k < 6; ++k) q[k] += more[k];
+            int256[4] memory more = Coordinates.lanesOf(Table.get(other, X));
+            for (uint256 k; k < 4; ++k) q[k] += more[k];
         }
     }
 
@@ -181,22 +238,15 @@ library Clones {
         }
     }
 
-    function _coordinatesOf(uint256 record) private pure returns (int256[6] memory q) {
-        int256[3] memory half = Coordinates.lanesOf(Table.get(record, X1));
-        (q[0], q[1], q[2]) = (half[0], half[1], half[2]);
-        half = Coordinates.lanesOf(Table.get(record, X2));
-        (q[3], q[4], q[5]) = (half[0], half[1], half[2]);
-    }
-
     /// @dev Of sums: where they stand in memory, for `_divide`.
-    function _setCoordinates(uint256 record, int256[6] memory q) private pure {
+    function _setCoordinates(uint256 record, int256[4] memory q) private pure {
         assembly ("memory-safe") {
-            mstore(add(record, Y1), q)
+            mstore(add(record, X), q)
         }
     }
 
     /// @dev Sums become cosines and coordinates of players: divided by the lengths of the sums.
-    function _normalise(Round memory round, uint256 first) private pure {
+    function _normalise(Round memory round, uint256 matrix, uint256 first) private pure {
         uint256 n = round.n;
         uint256[] memory sizes = new uint256[](n);
         unchecked {
@@ -205,55 +255,46 @@ library Clones {
                 uint256 record = round.at(row);
                 sizes[row] = UNIT;
                 if (Table.get(record, COUNT) == 1) continue;
-                sizes[row] = Roots.floorOf(Table.get(record, Table.column(row)) << 40);
+                sizes[row] = Roots.floorOf128(Table.get(matrix, MATRIX_STRIDE * row + 32 * row) << 40);
                 _divide(record, int256(sizes[row]));
             }
             for (uint256 row; row < n; ++row) {
                 if (first >> row & 1 == 0) continue;
-                uint256 record = round.at(row);
-                Table.set(record, Table.column(row), UNIT);
+                Table.set(matrix, MATRIX_STRIDE * row + 32 * row, UNIT);
                 for (uint256 place = row + 1; place < n; ++place) {
                     if (first >> place & 1 == 0 || (sizes[row] == UNIT && sizes[place] == UNIT)) continue;
-                    int256 w = Table.getSigned(record, Table.column(place)); // below 2^50
+                    int256 w = Table.getSigned(matrix, MATRIX_STRIDE * row + 32 * place); // below 2^50
                     w = (w << 80) / int256(sizes[row] * sizes[place]);
-                    Table.setSigned(record, Table.column(place), w);
-                    Table.setSigned(round.at(place), Table.column(row), w);
+                    Table.setSigned(matrix, MATRIX_STRIDE * row + 32 * place, w);
+                    Table.setSigned(matrix, MATRIX_STRIDE * place + 32 * row, w);
                 }
             }
         }
     }
 
     function _divide(uint256 record, int256 size) private pure {
-        int256[6] memory q;
+        int256[4] memory q;
         assembly ("memory-safe") {
-            q := mload(add(record, Y1))
+            q := mload(add(record, X))
         }
-        uint256[4] memory words; // x1, x2, y1, y2
         unchecked {
-            for (uint256 k; k < 6; ++k) {
-                uint256 half = k / 3;
-                (words[half], words[2 + half]) = Coordinates.withLane(
-                    words[half], words[2 + half], k % 3, (q[k] << 40) / size
-                );
-            }
+            for (uint256 k; k < 4; ++k) q[k] = (q[k] << 40) / size;
         }
-        Table.set(record, X1, words[0]);
-        Table.set(record, X2, words[1]);
-        Table.set(record, Y1, words[2]);
-        Table.set(record, Y2, words[3]);
+        (uint256 x, uint256 y) = Coordinates.wordsOf(q);
+        Table.set(record, X, x);
+        Table.set(record, Y, y);
     }
 
-    function _sumCosines(Round memory round, uint256 first) private pure {
+    function _sumCosines(Round memory round, uint256 matrix, uint256 first) private pure {
         uint256 n = round.n;
         unchecked {
             for (uint256 row; row < n; ++row) {
                 if (first >> row & 1 == 0) continue;
-                uint256 record = round.at(row);
                 uint256 sum = 0 - UNIT; // without its own
                 for (uint256 place; place < n; ++place) {
-                    if (first >> place & 1 == 1) sum += Table.get(record, Table.column(place));
+                    if (first >> place & 1 == 1) sum += Table.get(matrix, MATRIX_STRIDE * row + 32 * place);
                 }
-                Table.set(record, SUM, sum);
+                Table.set(round.at(row), SUM, sum);
             }
         }
     }

@@ -3,31 +3,35 @@ pragma solidity 0.8.30;
 
 import {Cosines} from "./Cosines.sol";
 import {Roots} from "./Roots.sol";
-import {LENGTH, NOTHING, Round, STRIDE, Table, UNIT, X1, X2, Y1, Y2} from "./Table.sol";
+import {INVERSE, LENGTH, NOTHING, NOVELTY, Round, STRIDE, Table, UNIT, X, Y} from "./Table.sol";
 
 /// @title Coordinates: what of a row lies in the span of the past steps and u0
-/// @notice q_k is the inner product of a row at unit length with the k-th of at most six orthonormal rows that public rows give
-/// one after the other (Cholesky), 40 fraction bits, within -1 .. 1. Three of them are kept in one word: X has them at bits 0, 85
-/// and 171, Y at bits 171, 86 and 0, so that one multiplication modulo 2^256 gives X_0 Y_0 + X_1 Y_1 + X_2 Y_2 from bit 171 up.
-/// Sums of six products are below 2^83. All other products fall below bit 171, where they are together less than 2^170 in size and
-/// would borrow if negative (2^170 is added first), or to bit 256 and above, where they are lost.
+/// @notice q_k is the inner product of a row at unit length with the k-th of at most four orthonormal rows that public rows give
+/// one after the other (Cholesky), within -1 .. 1.
+///
+/// They are found with 40 fraction bits. What public rows have of those before them, three numbers at most, is kept in one word:
+/// X has them at bits 0, 85 and 171, Y at bits 171, 86 and 0, so that one multiplication modulo 2^256 gives X_0 Y_0 + X_1 Y_1 +
+/// X_2 Y_2 from bit 171 up. All other products fall below that bit, where they are together less than 2^170 in size and would
+/// borrow if negative (2^170 is added first), or to bit 256 and above, where they are lost.
+///
+/// What is found is kept with 30 fraction bits, rounded down, four to a word: X has them at bits 0, 64, 128 and 192, Y in the
+/// opposite order, so that the sum of four products, at most 2^62 in size, stands from bit 192 up. Below it are less than 2^191.
 library Coordinates {
     using Table for Round;
 
-    uint256 private constant MOST_BASIS = 6;
+    uint256 private constant MOST_BASIS = 4;
+    uint256 private constant TO_SCORE = 10; // from 40 to 30 fraction bits
     uint256 private constant TWO = 0x20000000000; // 2 UNIT
     // Of a public row, in a table of their own. All zero for one that is missing: its coordinates are zero, since in the EVM
     // division by zero is.
     uint256 private constant ITS_LENGTH = 0x00; // 32 fraction bits
     uint256 private constant PIVOT = 0x20; // length of what the rows before do not span, 40 fraction bits; 0: nothing
-    uint256 private constant ITS_Y1 = 0x40;
-    uint256 private constant ITS_Y2 = 0x60;
-    uint256 private constant ITS_STRIDE = 0x80;
+    uint256 private constant ITS_Y = 0x40;
+    uint256 private constant ITS_STRIDE = 0x60;
 
-    /// @notice Coordinates of all rows of the round.
+    /// @notice Coordinates of all rows of the round, and how much of each is new.
     function fill(Round memory round) internal pure {
         uint256 n = round.n;
-        if (round.basis == 0) return _clearAll(round);
         uint256 basis = _basisOf(round);
         unchecked {
             uint256 place = round.gram + Cosines.UPDATE_BYTES * n;
@@ -35,6 +39,7 @@ library Coordinates {
             uint256 step = Cosines.rowBytes(round, 1); // a row has one entry less than the one before
             for (; n != 0; --n) {
                 _fillRow(record, place, basis);
+                measure(record);
                 place += step;
                 step -= Cosines.UPDATE_BYTES;
                 record += STRIDE;
@@ -43,38 +48,43 @@ library Coordinates {
     }
 
     /// @notice sum_k q_ak q_bk, 40 fraction bits, rounded down.
-    function shared(uint256 x1, uint256 y1, uint256 x2, uint256 y2) internal pure returns (int256 result) {
+    function shared(uint256 x, uint256 y) internal pure returns (int256 result) {
         assembly ("memory-safe") {
-            result := sar(211, add(shl(170, 1), add(mul(x1, y1), mul(x2, y2))))
+            result := sar(212, add(shl(191, 1), mul(x, y)))
         }
     }
 
-    /// @notice The words X and Y with another coordinate in a lane.
-    function withLane(uint256 x, uint256 y, uint256 lane, int256 q) internal pure returns (uint256, uint256) {
+    /// @notice Novelty from coordinates: T_aa = 1 - sum_k q_ak^2, and the inverse of its root.
+    function measure(uint256 record) internal pure {
+        uint256 inverse = 0;
+        uint256 novelty = 0;
         unchecked {
-            uint256 shift = lane == 2 ? 171 : 85 * lane;
-            return (x + (uint256(q) << shift), y + (uint256(q) << 171 - shift));
+            int256 left = int256(UNIT) - shared(Table.get(record, X), Table.get(record, Y));
+            if (left >= int256(NOTHING)) {
+                inverse = (1 << 75) / Roots.floorOf128(uint256(left) << 40);
+                novelty = uint256(left) >> TO_SCORE;
+            }
+        }
+        Table.set(record, INVERSE, inverse);
+        Table.set(record, NOVELTY, novelty);
+    }
+
+    /// @notice The words X and Y of four coordinates.
+    function wordsOf(int256[4] memory q) internal pure returns (uint256 x, uint256 y) {
+        unchecked {
+            for (uint256 k; k < 4; ++k) {
+                x += uint256(q[k]) << 64 * k;
+                y += uint256(q[k]) << 64 * (3 - k);
+            }
         }
     }
 
-    /// @notice The three numbers in a word X.
-    function lanesOf(uint256 x) internal pure returns (int256[3] memory q) {
+    /// @notice The four numbers in a word X.
+    function lanesOf(uint256 x) internal pure returns (int256[4] memory q) {
         unchecked {
-            q[0] = int256(x << 171) >> 171;
-            int256 rest = int256(x - uint256(q[0])) >> 85;
-            q[1] = rest << 170 >> 170;
-            q[2] = (rest - q[1]) >> 86;
-        }
-    }
-
-    function _clearAll(Round memory round) private pure {
-        unchecked {
-            for (uint256 row; row < round.n; ++row) {
-                uint256 record = round.at(row);
-                Table.set(record, X1, 0);
-                Table.set(record, X2, 0);
-                Table.set(record, Y1, 0);
-                Table.set(record, Y2, 0);
+            for (uint256 k; k < 4; ++k) {
+                q[k] = int64(uint64(x));
+                x = (x - uint256(q[k])) >> 64;
             }
         }
     }
@@ -90,7 +100,7 @@ library Coordinates {
             for (uint256 i; i < MOST_BASIS; ++i) {
                 uint256 own = basis + ITS_STRIDE * i;
                 uint256 length = 0;
-                if (i < round.basis) length = Cosines.lengthAt(place, Cosines.PUBLIC_BYTES, n + i);
+                if (i < round.basis) length = Cosines.lengthAt(place, n + i);
                 place += Cosines.PUBLIC_BYTES * (publicRows - i);
                 Table.set(own, ITS_LENGTH, length);
                 _fillPublic(own, basis, first + Cosines.PUBLIC_BYTES * i, Cosines.PUBLIC_BYTES * (publicRows - 1));
@@ -102,91 +112,69 @@ library Coordinates {
     /// before.
     function _fillPublic(uint256 own, uint256 before, uint256 place, uint256 step) private pure {
         uint256 length = Table.get(own, ITS_LENGTH);
-        uint256 x1 = 0;
-        uint256 x2 = 0;
-        uint256 y1 = 0;
-        uint256 y2 = 0;
+        uint256 x = 0;
+        uint256 y = 0;
         assembly ("memory-safe") {
-            let lane := 0
+            let at := 0
             for {} lt(before, own) { before := add(before, ITS_STRIDE) } {
-                let s := add(mul(x1, mload(add(before, ITS_Y1))), mul(x2, mload(add(before, ITS_Y2))))
-                s := sar(211, add(shl(170, 1), s))
+                let s := sar(211, add(shl(170, 1), mul(x, mload(add(before, ITS_Y)))))
                 let q := sdiv(shl(104, sar(168, calldataload(place))), mul(length, mload(before))) // 11 bytes, signed
                 q := sdiv(shl(40, sub(q, s)), mload(add(before, PIVOT)))
-                if sgt(q, UNIT) { q := UNIT }
-                if slt(q, sub(0, UNIT)) { q := sub(0, UNIT) }
-                switch lt(lane, 3)
-                case 1 {
-                    s := add(mul(85, lane), eq(lane, 2))
-                    x1 := add(x1, shl(s, q))
-                    y1 := add(y1, shl(sub(171, s), q))
-                }
-                default {
-                    s := add(mul(85, sub(lane, 3)), eq(lane, 5))
-                    x2 := add(x2, shl(s, q))
-                    y2 := add(y2, shl(sub(171, s), q))
-                }
-                lane := add(lane, 1)
+                if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
+                s := add(at, eq(at, 170))
+                x := add(x, shl(s, q))
+                y := add(y, shl(sub(171, s), q))
+                at := add(at, 85)
                 place := add(place, step)
                 step := sub(step, 11)
             }
         }
-        int256 left = (length == 0 ? int256(0) : int256(UNIT)) - shared(x1, y1, x2, y2);
-        Table.set(own, PIVOT, left < int256(NOTHING) ? 0 : Roots.floorOf(uint256(left) << 40));
-        Table.set(own, ITS_Y1, y1);
-        Table.set(own, ITS_Y2, y2);
+        int256 left;
+        assembly ("memory-safe") {
+            left := sub(mul(UNIT, gt(length, 0)), sar(211, add(shl(170, 1), mul(x, y))))
+        }
+        Table.set(own, PIVOT, left < int256(NOTHING) ? 0 : Roots.floorOf128(uint256(left) << 40));
+        Table.set(own, ITS_Y, y);
     }
 
-    /// @dev Of an update, whose entries with the public rows, 9 bytes each, begin at `place`. Six times the same: W, less what the
-    /// coordinates so far make of it, over the pivot, clamped.
+    /// @dev Of an update, whose entries with the public rows, 9 bytes each, begin at `place`. Four times the same: W, less what the
+    /// coordinates so far make of it, over the pivot, clamped. The first pivot is 1, or there is no first row.
     function _fillRow(uint256 record, uint256 place, uint256 known) private pure {
         assembly ("memory-safe") {
             let length := mload(add(record, LENGTH))
             let q := sdiv(shl(104, sar(184, calldataload(place))), mul(length, mload(known)))
-            q := sdiv(shl(40, q), mload(add(known, PIVOT))) // the first pivot is 1 or 0
             let x := q
-            let y := shl(171, q)
+            let whole := sar(10, q)
+            let turned := shl(192, whole)
 
             known := add(known, ITS_STRIDE)
             q := sdiv(shl(104, sar(184, calldataload(add(place, 9)))), mul(length, mload(known)))
-            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
+            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
             if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             x := add(x, shl(85, q))
-            y := add(y, shl(86, q))
+            q := sar(10, q)
+            whole := add(whole, shl(64, q))
+            turned := add(turned, shl(128, q))
 
             known := add(known, ITS_STRIDE)
             q := sdiv(shl(104, sar(184, calldataload(add(place, 18)))), mul(length, mload(known)))
-            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
+            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
             if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
             x := add(x, shl(171, q))
-            mstore(add(record, X1), x)
-            mstore(add(record, Y1), add(y, q))
+            q := sar(10, q)
+            whole := add(whole, shl(128, q))
+            turned := add(turned, shl(64, q))
 
             known := add(known, ITS_STRIDE)
             q := sdiv(shl(104, sar(184, calldataload(add(place, 27)))), mul(length, mload(known)))
-            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y1))))))
+            q := sub(q, sar(211, add(shl(170, 1), mul(x, mload(add(known, ITS_Y))))))
             q := sdiv(shl(40, q), mload(add(known, PIVOT)))
             if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
-            let x2 := q
-            y := shl(171, q)
-
-            known := add(known, ITS_STRIDE)
-            q := sdiv(shl(104, sar(184, calldataload(add(place, 36)))), mul(length, mload(known)))
-            q := sub(q, sar(211, add(add(shl(170, 1), mul(x, mload(add(known, ITS_Y1)))), mul(x2, mload(add(known, ITS_Y2))))))
-            q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
-            x2 := add(x2, shl(85, q))
-            y := add(y, shl(86, q))
-
-            known := add(known, ITS_STRIDE)
-            q := sdiv(shl(104, sar(184, calldataload(add(place, 45)))), mul(length, mload(known)))
-            q := sub(q, sar(211, add(add(shl(170, 1), mul(x, mload(add(known, ITS_Y1)))), mul(x2, mload(add(known, ITS_Y2))))))
-            q := sdiv(shl(40, q), mload(add(known, PIVOT)))
-            if gt(add(q, UNIT), TWO) { q := sub(UNIT, mul(slt(q, 0), TWO)) }
-            mstore(add(record, X2), add(x2, shl(171, q)))
-            mstore(add(record, Y2), add(y, q))
+            q := sar(10, q)
+            mstore(add(record, X), add(whole, shl(192, q)))
+            mstore(add(record, Y), add(turned, q))
         }
     }
 }

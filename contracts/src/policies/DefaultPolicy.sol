@@ -10,7 +10,8 @@ import {Cosines} from "./Cosines.sol";
 import {Kinship} from "./Kinship.sol";
 import {Merit} from "./Merit.sol";
 import {Opposition} from "./Opposition.sol";
-import {Round} from "./Table.sol";
+import {Pairs} from "./Pairs.sol";
+import {Round, Table} from "./Table.sol";
 import {Values} from "./Values.sol";
 
 /// @title DefaultPolicy: the default scoring policy, integer for integer the one of cohort_protocol/scoring/default.py
@@ -19,16 +20,15 @@ import {Values} from "./Values.sol";
 /// What only verdicts show (uncertainty, words) is not here.
 contract DefaultPolicy is IDefaultPolicy {
     /// @inheritdoc IGramPolicy
-    bytes32 public constant POLICY_HASH = 0x689ff659ae694186139a1404298f4e5e577fb7fd8f5f0b4afb98c82d6c237657;
+    bytes32 public constant POLICY_HASH = 0x594a3a2361fa9a904b481ac96aa773d5e8978b73fbe4bd1c4b92c20e3ace9923;
 
     uint256 private constant MOST_UPDATES = 32;
-    uint256 private constant MOST_STEPS = 5;
+    uint256 private constant MOST_STEPS = 3;
     uint256 private constant VALUE_ROWS = 3;
-    uint256 private constant TOO_SMALL = 1; // reasons
-    uint256 private constant OPPOSES_OTHERS = 2;
+    uint256 private constant TOO_SMALL = 1; // a reason
     uint256 private constant MIDDLES = 6; // bytes of hints: places of the middle lengths, novelties and companies
     uint256 private constant MIDDLE_SCORES = 2; // bytes, only without value rows
-    uint256 private constant MIDDLE_COSINES = 4; // bytes for each of two or more players
+    uint256 private constant RANKED_COSINES = 2; // bytes for each of two or more players
 
     /// @inheritdoc IGramPolicy
     /// @dev Hints as in cohort_protocol/scoring/hints.py.
@@ -46,13 +46,17 @@ contract DefaultPolicy is IDefaultPolicy {
         ) revert LayoutUnsupported(n, steps, trainable, values);
         Round memory round = _open(n, steps + trainable, values, gram, hints);
         uint256 playing = Cosines.clip(round, _hint(hints, 0));
-        bool near = Cosines.fill(round);
         Coordinates.fill(round);
         Values.fill(round);
-        Clones.join(round, playing, near);
-        Opposition.reject(round);
+        uint256 players = playing; // records that are players
+        if (Pairs.fill(round)) players = Clones.join(round, playing);
+        Opposition.reject(round, players);
         words = _unscored(n, playing);
         _score(round, hints, words);
+        assembly ("memory-safe") {
+            // As it lies: an encoder would copy it word by word.
+            return(sub(words, 32), add(64, shl(5, n)))
+        }
     }
 
     /// @dev The round with the lengths of its rows.
@@ -76,22 +80,26 @@ contract DefaultPolicy is IDefaultPolicy {
     function _score(Round memory round, bytes calldata hints, uint256[] memory words) private pure {
         uint256 count = round.players;
         uint256 cosines = MIDDLES + (round.values == 0 ? MIDDLE_SCORES : 0);
-        uint256 needed = cosines + (count > 1 ? MIDDLE_COSINES * count : 0);
+        uint256 needed = cosines + (count > 1 ? RANKED_COSINES * count : 0);
         if (hints.length != needed) revert HintsLengthWrong(hints.length, needed);
         if (count == 0) return;
-        Opposition.agree(round);
-        Kinship.fill(round);
+        (uint256 total, uint256 most) = Opposition.agree(round);
+        Kinship.fill(round, total, most);
         Company.fill(round, round.hints + cosines);
         Merit.Facts memory facts = Merit.score(round, _hint(hints, 2) << 16 | _hint(hints, 4));
         Merit.weigh(round, facts, round.values == 0 ? _hint(hints, MIDDLES) : 0, words);
     }
 
-    /// @dev What rows are without a score: too short, or rejected.
+    /// @dev What rows are without a score: too short, or rejected. Before the list stands its offset in an answer.
     function _unscored(uint256 n, uint256 playing) private pure returns (uint256[] memory words) {
-        words = new uint256[](n);
-        unchecked {
-            for (uint256 row; row < n; ++row) {
-                words[row] = playing >> row & 1 == 1 ? OPPOSES_OTHERS : TOO_SMALL;
+        uint256 answer = Table.reserve(n + 2);
+        assembly ("memory-safe") {
+            mstore(answer, 32)
+            words := add(answer, 32)
+            mstore(words, n)
+            for { let row := 0 } lt(row, n) { row := add(row, 1) } {
+                // OPPOSES_OTHERS is the reason after TOO_SMALL.
+                mstore(add(answer, add(64, shl(5, row))), add(TOO_SMALL, and(shr(row, playing), 1)))
             }
         }
     }

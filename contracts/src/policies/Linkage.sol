@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Round, Table} from "./Table.sol";
+import {MATRIX_STRIDE, Table} from "./Table.sol";
 
 /// @title Linkage: groups of rows that are near to some of each other
 /// @notice Complete linkage: two groups become one while every pair across them is nearer than the limit and neither has a closer
 /// group; ties are joined together. Only for rows whose bits do not say it (`Clones`). What is closest to a group is looked for
 /// again only when that has been joined: links never grow.
 library Linkage {
-    using Table for Round;
-
     uint256 private constant CLONE_LIMIT = 989560464998; // floor(0.9 * 2^40)
     uint256 private constant GONE = 1 << 255; // as a signed number the least there is
 
@@ -22,9 +20,9 @@ library Linkage {
         uint256[] nearest; // those groups, a bit each; 0 if none is closer than the limit
     }
 
-    /// @notice Rows of each group, a bit each; zeros in between. rows: at least one. Of a mirrored table.
-    function groupsOf(Round memory round, uint256 rows) internal pure returns (uint256[] memory) {
-        State memory state = _begin(round, rows);
+    /// @notice Rows of each group, a bit each; zeros in between. rows: at least one. matrix: of the cosines of all rows.
+    function groupsOf(uint256 matrix, uint256 rows) internal pure returns (uint256[] memory) {
+        State memory state = _begin(matrix, rows);
         uint256 stale = (1 << state.count) - 1;
         while (stale != 0) {
             _find(state, stale);
@@ -34,7 +32,7 @@ library Linkage {
         return state.rows;
     }
 
-    function _begin(Round memory round, uint256 rows) private pure returns (State memory state) {
+    function _begin(uint256 matrix, uint256 rows) private pure returns (State memory state) {
         unchecked {
             uint256 count = 0;
             for (uint256 rest = rows; rest != 0; rest &= rest - 1) ++count;
@@ -47,7 +45,7 @@ library Linkage {
             for (uint256 row; rows >> row != 0; ++row) {
                 if (rows >> row & 1 == 0) continue;
                 state.rows[i] = 1 << row;
-                _copy(state.links + 32 * count * i, round.at(row) + Table.column(0), rows);
+                _copy(state.links + 32 * count * i, matrix + MATRIX_STRIDE * row, rows);
                 Table.set(state.links, 32 * (count * i + i), GONE);
                 ++i;
             }

@@ -27,91 +27,85 @@ library Medians {
         pure
         returns (uint256)
     {
-        uint256 zeros = positive ? _zeros(first, count) : 0;
+        uint256 low = _at(first, hint >> 8);
+        uint256 high = _at(first, hint & 0xff);
+        (uint256 less, uint256 more, uint256 zeros) = _counted(first, count, low, high);
+        if (!positive) zeros = 0;
         if (zeros == count) return 0;
         unchecked {
-            uint256 low = _at(first, hint >> 8);
-            uint256 high = _at(first, hint & 0xff);
-            // Zeros are the lowest ranks.
-            uint256 rank = zeros + (count - zeros - 1) / 2;
-            _check(what, first, count, low, rank, hint);
-            rank = zeros + (count - zeros) / 2;
-            if (high != low || (count - zeros) & 1 == 0) _check(what, first, count, high, rank, hint);
+            // Ranks of the middles; zeros have the lowest.
+            uint256 lower = zeros + (count - zeros - 1) / 2;
+            uint256 upper = zeros + (count - zeros) / 2;
+            // One value has both ranks, or two values that are of the list have one each, with none between them: then as many
+            // as the upper rank says are less than the one, and all others more than the other.
+            bool right = low == high
+                ? less <= lower && more < count - upper
+                : low < high && lower != upper && less == upper && more == count - upper && _areOf(hint, count);
+            if (!right) revert IDefaultPolicy.MedianWrong(what, hint);
             return (low + high) / 2; // below 2^77
         }
     }
 
-    function _zeros(uint256 first, uint256 count) private pure returns (uint256 zeros) {
-        assembly ("memory-safe") {
-            for { let end := add(first, mul(count, STRIDE)) } lt(first, end) { first := add(first, STRIDE) } {
-                zeros := add(zeros, iszero(mload(first)))
-            }
-        }
+    /// @dev Whether both places are of the list. A value behind it, if it is one of the list, is as good; if it is not, less and more
+    /// of it add up to `count`, which are too many for one value.
+    function _areOf(uint256 hint, uint256 count) private pure returns (bool) {
+        return hint >> 8 < count && hint & 0xff < count;
     }
 
-    /// @dev Of a place behind the last one it may be anything: what is not of the list has no rank in it.
+    /// @dev Of a place behind the last one it may be anything.
     function _at(uint256 first, uint256 place) private pure returns (uint256 value) {
         assembly ("memory-safe") {
             value := mload(add(first, mul(place, STRIDE)))
         }
     }
 
-    /// @dev That this is the value of the list that has this rank: of one that is not of it, less and more add up to `count`. Two at a time, the first one alone if their number is odd.
-    function _check(uint256 what, uint256 first, uint256 count, uint256 value, uint256 rank, uint256 hint) private pure {
-        uint256 less;
-        uint256 more;
+    /// @dev How many values are less than `high`, more than `low`, and zero. Two at a time, the first one alone if their number is
+    /// odd.
+    function _counted(uint256 first, uint256 count, uint256 low, uint256 high)
+        private
+        pure
+        returns (uint256 less, uint256 more, uint256 zeros)
+    {
         assembly ("memory-safe") {
             let end := add(first, mul(count, STRIDE))
             if and(count, 1) {
                 let x := mload(first)
-                less := lt(x, value)
-                more := gt(x, value)
+                less := lt(x, high)
+                more := gt(x, low)
+                zeros := iszero(x)
                 first := add(first, STRIDE)
             }
-            for {} lt(first, end) {} {
+            for {} lt(first, end) { first := add(first, STRIDE) } {
                 let x := mload(first)
-                less := add(less, lt(x, value))
-                more := add(more, gt(x, value))
-                x := mload(add(first, STRIDE))
-                less := add(less, lt(x, value))
-                more := add(more, gt(x, value))
-                first := add(first, mul(2, STRIDE))
+                less := add(less, lt(x, high))
+                more := add(more, gt(x, low))
+                zeros := add(zeros, iszero(x))
+                first := add(first, STRIDE)
+                x := mload(first)
+                less := add(less, lt(x, high))
+                more := add(more, gt(x, low))
+                zeros := add(zeros, iszero(x))
             }
-        }
-        unchecked {
-            if (less > rank || more > count - 1 - rank) revert IDefaultPolicy.MedianWrong(what, hint);
         }
     }
 
-    /// @notice Whether `low` and `high` are the lower and the upper middle of `count` lanes that stand, with zeros around them, in
-    /// two words. The k-th of N in increasing order is the v that N - k or more reach, and v + 1 no more than N - 1 - k; zeros
-    /// reach nothing above 0, and what all lanes reach needs no counting.
-    /// @param count at least 1.
-    function areMiddles(uint256 lanes, uint256 others, uint256 count, uint256 low, uint256 high)
-        internal
-        pure
-        returns (bool right)
-    {
+    /// @notice Whether `value` is the one of this rank, the largest having rank 1, among lanes that stand, with zeros around them,
+    /// in two words: as many or more reach it, and fewer what is next above. Zeros reach nothing above 0, and what all lanes reach
+    /// needs no counting.
+    function isRanked(uint256 lanes, uint256 others, uint256 value, uint256 rank) internal pure returns (bool right) {
         assembly ("memory-safe") {
-            // How many of the 32 lanes are at least `value`, at most 2^15. With its highest bit set, a lane stays above what is
+            // How many of the 32 lanes are at least `least`, at most 2^15. With its highest bit set, a lane stays above what is
             // subtracted, so that nothing is borrowed from the next one, and keeps that bit if it was at least as much.
-            function reach(first, second, value) -> found {
-                value := mul(value, LOW)
-                found := shr(15, and(sub(first, value), HIGH))
-                found := add(found, shr(15, and(sub(second, value), HIGH)))
+            function reach(first, second, least) -> found {
+                least := mul(least, LOW)
+                found := add(shr(15, and(sub(first, least), HIGH)), shr(15, and(sub(second, least), HIGH)))
                 found := shr(240, mul(found, LOW)) // the sum of all lanes, at most 32
             }
-            lanes := or(lanes, HIGH)
-            others := or(others, HIGH)
-            let above := shr(1, count) // lanes above the lower middle, in order
-            right := iszero(shr(15, or(low, high))) // lanes hold 15 bits
-            right := and(right, gt(reach(lanes, others, low), above))
-            right := and(right, iszero(gt(reach(lanes, others, add(low, 1)), above)))
-            switch and(count, 1)
-            case 1 { right := and(right, eq(low, high)) }
-            default {
-                right := and(right, iszero(lt(reach(lanes, others, high), above)))
-                right := and(right, lt(reach(lanes, others, add(high, 1)), above))
+            if iszero(shr(15, value)) {
+                // Lanes hold 15 bits.
+                lanes := or(lanes, HIGH)
+                others := or(others, HIGH)
+                right := and(lt(reach(lanes, others, add(value, 1)), rank), iszero(lt(reach(lanes, others, value), rank)))
             }
         }
     }

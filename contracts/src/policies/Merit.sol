@@ -13,12 +13,12 @@ library Merit {
 
     int256 private constant MOST_RELATIVE = 1 << 40;
     int256 private constant VALUE_CAP = 5368709120; // 5
-    uint256 private constant PEER_CAP = 1610612736; // 1.5
+    uint256 private constant PEER_CAP = 1073741824; // 1
     uint256 private constant AGREEMENT_FLOOR = 21474836; // 0.02
     uint256 private constant BELIEF_BPS = 9_000;
     uint256 private constant DOUBT_BPS = 20_000;
-    int256 private constant WIDTH = 805306368; // 0.75
-    uint256 private constant GROUP = 912680550; // 0.85
+    int256 private constant WIDTH = 1610612736; // 1.5
+    uint256 private constant GROUP = 858993459; // 0.8
     uint256 private constant NOVELTY_FROM_BPS = 3_500;
     uint256 private constant NOVELTY_FULL_BPS = 6_000;
     uint256 private constant COMPANY_FROM_BPS = 500;
@@ -30,8 +30,8 @@ library Merit {
     struct Facts {
         uint256 belief; // 0x00
         uint256 average; // 0x20; agreement
-        uint256 novelty; // 0x40; BASIS times the value from which the gate opens
-        uint256 noveltySpan; // 0x60; BASIS times what is from there to where it is open; 0 if the median is 0
+        uint256 novelty; // 0x40; BASIS times the value from which the gate is open; 1 if the median is 0
+        uint256 noveltySpan; // 0x60; BASIS times what is from where it opens to there; 0 if the median is 0
         uint256 company; // 0x80; the same
         uint256 companySpan; // 0xa0
         bool measured; // 0xc0; whether there are value rows
@@ -46,10 +46,10 @@ library Merit {
         if (facts.measured) facts.belief = _belief(table, count);
         unchecked {
             uint256 median = Medians.middle(Medians.NOVELTIES, table + NOVELTY, count, false, hint >> 16);
-            facts.novelty = NOVELTY_FROM_BPS * median;
+            facts.novelty = median == 0 ? 1 : NOVELTY_FULL_BPS * median;
             facts.noveltySpan = (NOVELTY_FULL_BPS - NOVELTY_FROM_BPS) * median;
             median = Medians.middle(Medians.COMPANIES, table + COMPANY, count, false, hint & 0xffff);
-            facts.company = COMPANY_FROM_BPS * median;
+            facts.company = median == 0 ? 1 : COMPANY_FULL_BPS * median;
             facts.companySpan = (COMPANY_FULL_BPS - COMPANY_FROM_BPS) * median;
             uint256 total = _scoreAll(facts, table, table + count * STRIDE);
             _cap(table, count, total * SHARES / round.n);
@@ -62,13 +62,11 @@ library Merit {
     // slither-disable-next-line divide-before-multiply (rounding after each is the rule)
     function _scoreAll(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
         assembly ("memory-safe") {
-            // 0 up to `from`, in full from there on by `span`. Of a median of 0 the limit: in full for what is above it.
-            function gate(value, from, span) -> factor {
-                value := sub(mul(BASIS, value), from)
-                if sgt(value, 0) {
-                    factor := div(mul(value, ONE), span)
-                    if or(iszero(span), gt(factor, ONE)) { factor := ONE }
-                }
+            // Of points what a gate that is not fully open lets through: value and `full` BASIS times. With a median of 0 only 0 is
+            // below `full`, and lets nothing through.
+            function through(points, value, full, span) -> left {
+                value := sub(value, sub(full, span))
+                left := shr(30, mul(points, div(mul(mul(value, sgt(value, 0)), ONE), span)))
             }
             for {} lt(record, end) { record := add(record, STRIDE) } {
                 let points := mload(add(record, AGREED))
@@ -86,11 +84,16 @@ library Merit {
                         points := mul(div(mul(z, z), mul(4, WIDTH)), sgt(z, 0))
                     }
                 }
-                let factor := gate(mload(add(record, NOVELTY)), mload(add(facts, 0x40)), mload(add(facts, 0x60)))
-                points := shr(30, mul(points, factor))
-                factor := gate(mload(add(record, COMPANY)), mload(add(facts, 0x80)), mload(add(facts, 0xa0)))
-                points := shr(30, mul(points, factor))
-                points := shr(30, mul(points, div(shl(60, 1), add(ONE, mload(add(record, KIN))))))
+                let value := mul(BASIS, mload(add(record, NOVELTY)))
+                if lt(value, mload(add(facts, 0x40))) {
+                    points := through(points, value, mload(add(facts, 0x40)), mload(add(facts, 0x60)))
+                }
+                value := mul(BASIS, mload(add(record, COMPANY)))
+                if lt(value, mload(add(facts, 0x80))) {
+                    points := through(points, value, mload(add(facts, 0x80)), mload(add(facts, 0xa0)))
+                }
+                value := mload(add(record, KIN))
+                if value { points := shr(30, mul(points, div(shl(60, 1), add(ONE, value)))) }
                 if gt(mload(add(record, COUNT)), 1) { points := shr(30, mul(points, GROUP)) }
                 mstore(add(record, SCORE), points)
                 total := add(total, points)
@@ -119,8 +122,9 @@ library Merit {
         assembly ("memory-safe") {
             function part(value, scale, size) -> result {
                 result := sdiv(mul(value, scale), size) // below 2^(107 + 35)
-                if sgt(result, MOST_RELATIVE) { result := MOST_RELATIVE }
-                if slt(result, sub(0, MOST_RELATIVE)) { result := sub(0, MOST_RELATIVE) }
+                if gt(add(result, MOST_RELATIVE), shl(1, MOST_RELATIVE)) {
+                    result := sub(MOST_RELATIVE, mul(slt(result, 0), shl(1, MOST_RELATIVE)))
+                }
             }
             let end := add(table, mul(count, STRIDE))
             let size := 0
@@ -162,14 +166,7 @@ library Merit {
         uint256 total = facts.measured
             ? _follow(facts, round.table, round.at(count))
             : _trust(round, count, hint);
-        uint256 clips = round.clips;
-        uint256 record = round.table;
-        unchecked {
-            for (uint256 place; place < count; ++place) {
-                _write(record, place, total, clips, words);
-                record += STRIDE;
-            }
-        }
+        _write(round.table, round.at(count), total, round.clips, words);
     }
 
     /// @dev Without votes: trust in proportion to the score, in full from half the median on. The step is shorter if it adds up to
@@ -194,9 +191,10 @@ library Merit {
     function _follow(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
         assembly ("memory-safe") {
             for {} lt(record, end) { record := add(record, STRIDE) } {
-                let beyond := sub(mul(BASIS, mload(add(record, COMPANY))), mload(add(facts, 0x80)))
+                let span := mload(add(facts, 0xa0))
+                let beyond := sub(mul(BASIS, mload(add(record, COMPANY))), sub(mload(add(facts, 0x80)), span))
                 // Open by 2^-30 or more, which is what its factor has.
-                let useful := and(sgt(beyond, 0), iszero(lt(mul(beyond, ONE), mload(add(facts, 0xa0)))))
+                let useful := and(sgt(beyond, 0), iszero(lt(mul(beyond, ONE), span)))
                 useful := or(useful, sgt(mload(add(record, VALUE)), 0))
                 let at := add(record, VOTE)
                 let trust := mul(ONE, and(sgt(mload(at), 0), useful))
@@ -209,18 +207,23 @@ library Merit {
 
     /// @dev Weight = floor(2^16 trust clip / (total rows)), below 2^(16 + 60) before the division. The first row of a player is not
     /// before its place.
-    function _write(uint256 record, uint256 place, uint256 total, uint256 clips, uint256[] memory words) private pure {
+    function _write(uint256 record, uint256 end, uint256 total, uint256 clips, uint256[] memory words) private pure {
         assembly ("memory-safe") {
-            let count := mload(add(record, COUNT))
-            let word := shl(8, div(mload(add(record, SCORE)), count))
-            let trust := shl(16, mload(add(record, VOTE)))
-            let parts := mul(mul(ONE, total), count)
-            let at := add(add(words, 32), shl(5, place))
-            clips := add(clips, shl(5, place))
-            for { let rows := shr(place, mload(add(record, ROWS))) } rows { rows := shr(1, rows) } {
-                if and(rows, 1) { mstore(at, or(word, shl(72, div(mul(trust, mload(clips)), parts)))) }
-                at := add(at, 32)
-                clips := add(clips, 32)
+            total := mul(ONE, total)
+            words := add(words, 32)
+            for { let place := 0 } lt(record, end) { place := add(place, 1) } {
+                let count := mload(add(record, COUNT))
+                let word := shl(8, div(mload(add(record, SCORE)), count))
+                let trust := shl(16, mload(add(record, VOTE)))
+                let parts := mul(total, count)
+                let offset := shl(5, place)
+                for { let rows := shr(place, mload(add(record, ROWS))) } rows { rows := shr(1, rows) } {
+                    if and(rows, 1) {
+                        mstore(add(words, offset), or(word, shl(72, div(mul(trust, mload(add(clips, offset))), parts))))
+                    }
+                    offset := add(offset, 32)
+                }
+                record := add(record, STRIDE)
             }
         }
     }

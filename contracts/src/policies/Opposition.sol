@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 pragma solidity 0.8.30;
 
-import {Clones} from "./Clones.sol";
-import {Cosines} from "./Cosines.sol";
 import {Roots} from "./Roots.sol";
-import {AGREED, ONE, Round, STRIDE, SUM, Table, UNIT, VALUE, VOTE} from "./Table.sol";
+import {AGREED, LANES, ONE, Round, STRIDE, SUM, Table, UNIT, VALUE, VOTE} from "./Table.sol";
 
 /// @title Opposition: who agrees with the others, and who is rejected for opposing them
 /// @notice agreement = cos(u_a, sum of the others at equal length) = S / sqrt(T - 2 S - 1), with S the sum of a's cosines with the
@@ -18,53 +16,89 @@ library Opposition {
 
     /// @notice Rejects players of no value, and better left out where a row says who is, whose agreement is below -0.1: the most
     /// opposed first, those that tie together, and the others' agreement anew after each. Keeps the records of the others.
-    function reject(Round memory round) internal pure {
-        uint256 count = round.players;
-        uint256 suspects = _suspects(round);
-        if (suspects == 0) return;
-        uint256 all = (1 << count) - 1;
-        uint256 kept = all;
+    /// @param playing records of players, a bit each.
+    function reject(Round memory round, uint256 playing) internal pure {
+        uint256 suspects = _suspects(round) & playing;
+        uint256 kept = playing;
         unchecked {
-            uint256 left = count;
-            while (left > 1) {
+            uint256 left = suspects == 0 ? 0 : _count(playing);
+            while (left > 1 && suspects & kept != 0) {
                 uint256 worst = _mostOpposed(round, kept, suspects & kept, left);
                 if (worst == 0) break;
-                Cosines.mirror(round);
                 kept &= ~worst;
                 for (uint256 place; worst >> place != 0; ++place) {
                     if (worst >> place & 1 == 0) continue;
-                    Clones.leave(round, place);
+                    _leave(round, place);
                     --left;
                 }
             }
+            if (kept != (1 << round.players) - 1) round.keep(kept);
         }
-        if (kept != all) round.keep(kept);
     }
 
-    /// @notice Agreement of every player; 1 for a lone one.
-    function agree(Round memory round) internal pure {
-        uint256 count = round.players;
-        if (count == 1) {
-            Table.set(round.table, AGREED, ONE);
-            return;
+    function _count(uint256 bits) private pure returns (uint256 count) {
+        unchecked {
+            for (; bits != 0; bits &= bits - 1) ++count;
         }
-        int256 total = _total(round, (1 << count) - 1, count);
+    }
+
+    /// @dev Takes the record at a place out of the sums and lanes of all others.
+    function _leave(Round memory round, uint256 place) private pure {
+        uint256 count = round.players;
+        uint256 links = round.links;
         uint256 record = round.table;
         unchecked {
-            for (uint256 place; place < count; ++place) {
-                Table.setSigned(record, AGREED, _agreement(Table.getSigned(record, SUM), total));
+            uint256 lane = LANES + 32 * (place >> 4);
+            uint256 others = ~(uint256(0xffff) << 240 - 16 * (place & 15));
+            for (uint256 other; other < count; ++other) {
+                uint256 w = 0;
+                if (other < place) {
+                    w = Table.get(links, 32 * (place - 1 - other));
+                    links += 32 * Table.linkWords(count - 1 - other);
+                } else if (other > place) {
+                    w = Table.get(links, 32 * (other - 1 - place));
+                }
+                Table.set(record, SUM, Table.get(record, SUM) - w);
+                Table.set(record, lane, Table.get(record, lane) & others);
                 record += STRIDE;
             }
         }
     }
 
-    function _suspects(Round memory round) private pure returns (uint256 suspects) {
-        bool voted = round.values != 0;
+    /// @notice Agreement of every player; 1 for a lone one.
+    /// @return total of all cosines but those of players with themselves
+    /// @return most the largest agreement in size
+    function agree(Round memory round) internal pure returns (uint256 total, uint256 most) {
+        uint256 count = round.players;
+        uint256 record = round.table;
+        if (count == 1) {
+            Table.set(record, AGREED, ONE);
+            return (0, ONE);
+        }
+        uint256 end = round.at(count);
+        assembly ("memory-safe") {
+            for { let at := record } lt(at, end) { at := add(at, STRIDE) } { total := add(total, mload(at)) }
+        }
         unchecked {
-            for (uint256 place; place < round.players; ++place) {
-                uint256 record = round.at(place);
-                if (Table.getSigned(record, VALUE) > 0 || (voted && Table.getSigned(record, VOTE) > 0)) continue;
-                suspects |= 1 << place;
+            int256 all = int256(total + count * UNIT);
+            for (; record < end; record += STRIDE) {
+                int256 agreement = _agreement(Table.getSigned(record, SUM), all);
+                Table.setSigned(record, AGREED, agreement);
+                uint256 size = uint256(agreement < 0 ? -agreement : agreement);
+                if (size > most) most = size;
+            }
+        }
+    }
+
+    function _suspects(Round memory round) private pure returns (uint256 suspects) {
+        uint256 record = round.table;
+        uint256 end = round.at(round.players);
+        bool voted = round.values != 0;
+        assembly ("memory-safe") {
+            for { let bit := 1 } lt(record, end) { bit := shl(1, bit) } {
+                let good := or(sgt(mload(add(record, VALUE)), 0), and(voted, sgt(mload(add(record, VOTE)), 0)))
+                suspects := or(suspects, mul(bit, iszero(good)))
+                record := add(record, STRIDE)
             }
         }
     }
@@ -104,7 +138,7 @@ library Opposition {
             if (others <= 0) return 0;
             uint256 squared = (uint256(sum * sum) << 20) / uint256(others);
             if (squared > MOST_SQUARED) squared = MOST_SQUARED;
-            int256 size = int256(Roots.floorOf(squared));
+            int256 size = int256(Roots.floorOf60(squared));
             return sum < 0 ? -size : size;
         }
     }

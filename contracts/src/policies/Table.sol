@@ -4,30 +4,26 @@ pragma solidity 0.8.30;
 // What the policy knows of each row, later of each player, lies in one table in memory: a record of STRIDE bytes each, in
 // which loops find everything by a pointer and a constant. Places in a record, in bytes. All numbers are two's complement.
 uint256 constant SUM = 0x00; // of the cosines with all others, 40 fraction bits
-uint256 constant LENGTH = 0x20; // sqrt of the square, rounded up, 32 fraction bits
-// Coordinates in what public rows span (40 fraction bits each), three to a word, see Coordinates.
-uint256 constant X1 = 0x40;
-uint256 constant X2 = 0x60;
-uint256 constant Y1 = 0x80;
-uint256 constant Y2 = 0xa0;
-uint256 constant INVERSE = 0xc0; // 1 / length of what is new, 35 fraction bits; 0 if nothing is
-uint256 constant KIN = 0xe0; // sum of the kinship with all others, 30 fraction bits
-uint256 constant LANES = 0x100; // cosines of what is new with player 0, 1, ..: 16 bits each, two words and room for a third
-uint256 constant VALUE = 0x160; // products with v, v' and k, of clipped rows, 30 fraction bits
-uint256 constant HALF = 0x180;
-uint256 constant VOTE = 0x1a0;
-uint256 constant ROWS = 0x1c0; // rows of the player, a bit each
-uint256 constant COUNT = 0x1e0; // number of them
-uint256 constant NEAR = 0x200; // rows whose cosine exceeds the limit of clones, a bit each
-uint256 constant NOVELTY = 0x220; // part of the square that is new, 30 fraction bits
-uint256 constant COMPANY = 0x240; // median of the squared cosines of what is new, 30 fraction bits
-uint256 constant AGREED = 0x260; // agreement with the others, 30 fraction bits
-uint256 constant SCORE = 0x280; // 30 fraction bits
-// Cosines with row 0, 1, .. 31, a word each, 40 fraction bits. Those with the rows before it are in every record, all of them only
-// after `Cosines.mirror`.
-uint256 constant COSINES = 0x2a0;
-uint256 constant STRIDE = 0x6a0;
-uint256 constant STRIDE_WORDS = 53;
+uint256 constant LENGTH = 0x20; // sqrt of the square, rounded up, 32 fraction bits; 0 of rows that do not take part
+uint256 constant Y = 0x40; // coordinates in what public rows span, 30 fraction bits, four to a word: see Coordinates
+uint256 constant INVERSE = 0x60; // 1 / length of what is new, 35 fraction bits; 0 if nothing is
+uint256 constant X = 0x80; // coordinates in the opposite order
+uint256 constant KIN = 0xa0; // sum of the kinship with all others, 30 fraction bits
+uint256 constant LANES = 0xc0; // cosines of what is new with row 0, 1, ..: 16 bits each, two words and room for a third
+uint256 constant VALUE = 0x120; // products with v, v' and k, of clipped rows, 30 fraction bits
+uint256 constant HALF = 0x140;
+uint256 constant VOTE = 0x160;
+uint256 constant ROWS = 0x180; // rows of the player, a bit each
+uint256 constant COUNT = 0x1a0; // number of them
+uint256 constant NEAR = 0x1c0; // rows whose cosine exceeds the limit of clones, a bit each
+uint256 constant NOVELTY = 0x1e0; // part of the square that is new, 30 fraction bits
+uint256 constant COMPANY = 0x200; // median of the squared cosines of what is new, 30 fraction bits
+uint256 constant AGREED = 0x220; // agreement with the others, 30 fraction bits
+uint256 constant SCORE = 0x240; // 30 fraction bits
+uint256 constant STRIDE = 0x260;
+uint256 constant STRIDE_WORDS = 19;
+
+uint256 constant MATRIX_STRIDE = 0x400; // of a matrix of cosines: 32 words a row
 
 uint256 constant UNIT = 0x10000000000; // 1.0 of cosines: 2^40
 uint256 constant NOTHING = 0x100000; // a square below this part of it is nothing but rounding: 2^20
@@ -45,7 +41,9 @@ struct Round {
     uint256 table; // where the table begins in memory: one record per row, later per player
     uint256 players; // records in use
     uint256 clips; // where the clips of the rows begin in memory, a word each, 30 fraction bits
-    bool mirrored; // whether records have the cosines with the rows after them, too
+    // Where the cosines of each record with those after it begin in memory: a word each, 40 fraction bits, one record behind
+    // the other; with a word of zero behind an odd number of them, so that loops can take two at a time.
+    uint256 links;
 }
 
 /// @title Table: records by place and members by name
@@ -80,10 +78,10 @@ library Table {
         }
     }
 
-    /// @notice Where the cosine with the row or player at a place stands in every record.
-    function column(uint256 place) internal pure returns (uint256) {
+    /// @notice Words of `links` that the cosines of a record with so many others take.
+    function linkWords(uint256 others) internal pure returns (uint256) {
         unchecked {
-            return COSINES + 32 * place;
+            return others + (others & 1);
         }
     }
 
@@ -102,23 +100,22 @@ library Table {
         }
     }
 
-    /// @notice Keeps the records whose bit is set, in their order, and their columns, with zeros behind.
+    /// @notice Keeps the records whose bit is set, in their order, and their links, with zeros behind. Lanes stay where they are:
+    /// those of the others have to be zero.
     function keep(Round memory round, uint256 mask) internal pure {
         uint256 table = round.table;
         uint256 count = round.players;
         uint256 kept = 0;
-        uint256 sources = reserve(32);
         unchecked {
             for (uint256 place; place < count; ++place) {
                 if (mask >> place & 1 == 0) continue;
                 if (kept != place) _copy(table + kept * STRIDE, table + place * STRIDE);
-                set(sources, 32 * kept, column(place));
                 ++kept;
             }
-            for (uint256 place; place < kept; ++place) _keepColumns(table + place * STRIDE, sources, kept);
+            _keepLinks(round.links, count, mask);
+            round.players = kept;
+            clear(table + kept * STRIDE);
         }
-        round.players = kept;
-        clear(table + kept * STRIDE);
     }
 
     function _copy(uint256 to, uint256 from) private pure {
@@ -127,14 +124,35 @@ library Table {
         }
     }
 
-    /// @dev Sources increase and are nowhere before their target, so that none is overwritten before it is read.
-    function _keepColumns(uint256 record, uint256 sources, uint256 count) private pure {
+    /// @dev What is kept moves towards the beginning, so that nothing is overwritten before it is read.
+    function _keepLinks(uint256 links, uint256 count, uint256 mask) private pure {
+        uint256 to = links;
+        unchecked {
+            for (uint256 place; place < count; ++place) {
+                uint256 rest = mask >> place;
+                if (rest & 1 == 1) to = _keepRow(to, links, rest >> 1);
+                links += 32 * linkWords(count - 1 - place);
+            }
+        }
+    }
+
+    /// @dev rest: which of the records behind this one are kept, a bit each.
+    function _keepRow(uint256 to, uint256 from, uint256 rest) private pure returns (uint256) {
         assembly ("memory-safe") {
-            let to := add(record, COSINES)
-            for { let end := add(sources, shl(5, count)) } lt(sources, end) { sources := add(sources, 32) } {
-                mstore(to, mload(add(record, mload(sources))))
+            let odd := 0
+            for {} rest { rest := shr(1, rest) } {
+                if and(rest, 1) {
+                    mstore(to, mload(from))
+                    to := add(to, 32)
+                    odd := xor(odd, 32)
+                }
+                from := add(from, 32)
+            }
+            if odd {
+                mstore(to, 0)
                 to := add(to, 32)
             }
         }
+        return to;
     }
 }

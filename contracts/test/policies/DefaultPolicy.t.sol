@@ -54,7 +54,7 @@ contract DefaultPolicyTest is PolicyCases {
 
     function test_Judge_RevertWhen_TheMatrixHasAnotherLength() public {
         Judgement memory round = _honest()[0];
-        uint256 needed = 7 * 36 + 9 * 72 + 11 * 45;
+        uint256 needed = 7 * 36 + 9 * 56 + 11 * 28;
         vm.assertEq(round.gram.length, needed);
         round.gram = abi.encodePacked(round.gram, uint8(0));
         _refused(round, abi.encodeWithSelector(IDefaultPolicy.GramLengthWrong.selector, needed + 1, needed));
@@ -65,19 +65,19 @@ contract DefaultPolicyTest is PolicyCases {
     function test_Judge_RevertWhen_ASquareIsNegative() public {
         Judgement memory round = _honest()[0];
         uint256 at = 0;
-        for (uint256 row; row < 14; ++row) {
+        for (uint256 row; row < 12; ++row) {
             // Of value rows nobody reads the square.
             bytes1 before = round.gram[at];
             round.gram[at] = 0x80;
             _refused(round, abi.encodeWithSelector(IDefaultPolicy.SquareNegative.selector, row));
             round.gram[at] = before;
-            at += row < 8 ? 7 * (8 - row) + 81 : 11 * (17 - row);
+            at += row < 8 ? 7 * (8 - row) + 63 : 11 * (15 - row);
         }
     }
 
     function test_Judge_RevertWhen_TheHintsHaveAnotherLength() public {
         Judgement memory round = _honest()[0];
-        uint256 needed = MIDDLES + 4 * 8;
+        uint256 needed = MIDDLES + 2 * 8;
         vm.assertEq(round.hints.length, needed);
         bytes memory right = round.hints;
         round.hints = abi.encodePacked(right, uint8(0));
@@ -97,18 +97,15 @@ contract DefaultPolicyTest is PolicyCases {
         for (uint256 what; what < 4; ++what) _refusedMiddles(cases[3], what, 2 * what, 12);
     }
 
-    function test_Judge_RevertWhen_AHintIsNotTheMiddleOfCosines() public {
-        Judgement memory round = _honest()[0]; // seven others: one middle
+    function test_Judge_RevertWhen_AHintIsNotTheCosineOfItsRank() public {
+        Judgement memory round = _honest()[0];
         bytes memory right = round.hints;
         for (uint256 player; player < 8; ++player) {
-            uint256 at = MIDDLES + 4 * player;
-            uint256 middle = uint256(uint8(right[at])) << 8 | uint8(right[at + 1]);
-            _refusedCosines(round, right, player, middle + 1, middle + 1);
-            _refusedCosines(round, right, player, middle - 1, middle - 1);
-            _refusedCosines(round, right, player, middle, middle + 1);
-            _refusedCosines(round, right, player, middle - 1, middle);
-            _refusedCosines(round, right, player, middle | 0x8000, middle);
-            _refusedCosines(round, right, player, middle, middle | 0x8000);
+            uint256 at = MIDDLES + 2 * player;
+            uint256 cosine = uint256(uint8(right[at])) << 8 | uint8(right[at + 1]);
+            _refusedCosine(round, right, player, cosine + 1);
+            _refusedCosine(round, right, player, cosine - 1);
+            _refusedCosine(round, right, player, cosine | 0x8000);
         }
     }
 
@@ -178,16 +175,11 @@ contract DefaultPolicyTest is PolicyCases {
         }
     }
 
-    function _refusedCosines(Judgement memory round, bytes memory right, uint256 player, uint256 low, uint256 high)
-        private
-    {
+    function _refusedCosine(Judgement memory round, bytes memory right, uint256 player, uint256 cosine) private {
         round.hints = abi.encodePacked(right);
-        uint256 at = MIDDLES + 4 * player;
-        (round.hints[at], round.hints[at + 1]) = (bytes1(uint8(low >> 8)), bytes1(uint8(low)));
-        (round.hints[at + 2], round.hints[at + 3]) = (bytes1(uint8(high >> 8)), bytes1(uint8(high)));
-        _refused(
-            round, abi.encodeWithSelector(IDefaultPolicy.CompanyWrong.selector, player, low << 16 | high)
-        );
+        uint256 at = MIDDLES + 2 * player;
+        (round.hints[at], round.hints[at + 1]) = (bytes1(uint8(cosine >> 8)), bytes1(uint8(cosine)));
+        _refused(round, abi.encodeWithSelector(IDefaultPolicy.CompanyWrong.selector, player, cosine));
     }
 
     function _cut(bytes memory data, uint256 length) private pure returns (bytes memory part) {

@@ -18,32 +18,50 @@ contract NumbersTest is CheatCodes {
         if (r != 0) _root(r * r - 1);
     }
 
+    function testFuzz_FloorOf_Small(uint256 x, uint8 shift) public pure {
+        _smallRoots(x >> 128 + shift % 128);
+        uint256 r = x >> 192 + shift % 64; // around squares
+        _smallRoots(r * r);
+        _smallRoots(r * r + 2 * r);
+        if (r != 0) _smallRoots(r * r - 1);
+    }
+
+    function _smallRoots(uint256 x) private pure {
+        vm.assertEq(Roots.floorOf128(x), Roots.floorOf(x));
+        if (x <= 1 << 60) vm.assertEq(Roots.floorOf60(x), Roots.floorOf(x));
+    }
+
     function test_FloorOf_Edges() public pure {
-        for (uint256 x; x < 1_000; ++x) _root(x);
+        for (uint256 x; x < 1_000; ++x) {
+            _root(x);
+            _smallRoots(x);
+        }
+        _smallRoots(1 << 60);
+        _smallRoots(type(uint128).max);
         _root(type(uint256).max);
         _root(uint256(type(uint128).max) * type(uint128).max);
         _root(uint256(type(uint128).max) * type(uint128).max - 1);
     }
 
     /// @dev Lanes behind the values are zero.
-    function testFuzz_AreMiddles(uint256[32] memory values, uint256 count, uint256 other, uint8 bits) public pure {
+    function testFuzz_IsRanked(uint256[32] memory values, uint256 count, uint256 rank, uint256 other, uint8 bits)
+        public
+        pure
+    {
         count = 1 + count % 31;
+        rank = 1 + rank % count;
         for (uint256 i; i < 32; ++i) {
             values[i] = i < count ? values[i] & 0x7fff >> bits % 15 : 0; // few bits: many ties
         }
         (uint256 first, uint256 second) = _lanes(values);
-        uint256[] memory sorted = _sorted(values, count);
-        (uint256 low, uint256 high) = (sorted[(count - 1) / 2], sorted[count / 2]);
-        vm.assertTrue(Medians.areMiddles(first, second, count, low, high));
+        uint256 value = _sorted(values, count)[count - rank];
+        vm.assertTrue(Medians.isRanked(first, second, value, rank));
         other %= 0x9000;
-        vm.assertEq(Medians.areMiddles(first, second, count, other, high) ? 1 : 0, other == low ? 1 : 0);
-        vm.assertEq(Medians.areMiddles(first, second, count, low, other) ? 1 : 0, other == high ? 1 : 0);
-        vm.assertFalse(Medians.areMiddles(first, second, count, low | 0x8000, high));
-        vm.assertFalse(Medians.areMiddles(first, second, count, low, high | 0x8000));
-        vm.assertFalse(Medians.areMiddles(first, second, count, low + 1, high));
-        vm.assertFalse(Medians.areMiddles(first, second, count, low, high + 1));
-        if (low != 0) vm.assertFalse(Medians.areMiddles(first, second, count, low - 1, high));
-        if (high != 0) vm.assertFalse(Medians.areMiddles(first, second, count, low, high - 1));
+        vm.assertEq(Medians.isRanked(first, second, other, rank) ? 1 : 0, other == value ? 1 : 0);
+        vm.assertFalse(Medians.isRanked(first, second, value | 0x8000, rank));
+        vm.assertFalse(Medians.isRanked(first, second, value | 0x10000, rank));
+        vm.assertFalse(Medians.isRanked(first, second, value + 1, rank));
+        if (value != 0) vm.assertFalse(Medians.isRanked(first, second, value - 1, rank));
     }
 
     function testFuzz_Middle(uint256[32] memory values, uint256 count, bool positive, uint8 bits) public pure {
@@ -66,44 +84,32 @@ contract NumbersTest is CheatCodes {
         vm.assertEq(Medians.middle(0, table, count, positive, hint), (low + high) / 2);
     }
 
-    function testFuzz_Shared(int64[6] memory a, int64[6] memory b) public pure {
-        (uint256 x1, uint256 x2,,) = _packed(a);
-        (,, uint256 y1, uint256 y2) = _packed(b);
+    function testFuzz_Shared(int64[4] memory a, int64[4] memory b) public pure {
+        (uint256 x, uint256 opposite) = _packed(a);
+        (, uint256 y) = _packed(b);
         int256 sum = 0;
-        for (uint256 k; k < 6; ++k) sum += _q(a[k]) * _q(b[k]);
-        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), uint256(sum >> 40));
-        (,, y1, y2) = _packed(a);
-        vm.assertTrue(Coordinates.shared(x1, y1, x2, y2) >= 0);
+        for (uint256 k; k < 4; ++k) sum += _q(a[k]) * _q(b[k]);
+        vm.assertEq(uint256(Coordinates.shared(x, y)), uint256(sum >> 20));
+        vm.assertTrue(Coordinates.shared(x, opposite) >= 0);
     }
 
     function test_Shared_Extremes() public pure {
-        int64 one = int64(int256(UNIT));
-        int64[6] memory a = [one, one, one, one, one, one];
-        int64[6] memory b = [-one, -one, -one, -one, -one, -one];
-        (uint256 x1, uint256 x2, uint256 y1, uint256 y2) = _packed(a);
-        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), 6 * UNIT);
-        (,, y1, y2) = _packed(b);
-        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), uint256(-6 * int256(UNIT)));
-        a = [one, -one, one, -one, one, -one];
-        (x1, x2,,) = _packed(a);
-        vm.assertEq(uint256(Coordinates.shared(x1, y1, x2, y2)), 0);
+        int64 one = 1 << 30;
+        int64[4] memory a = [one, one, one, one];
+        int64[4] memory b = [-one, -one, -one, -one];
+        (uint256 x, uint256 y) = _packed(a);
+        vm.assertEq(uint256(Coordinates.shared(x, y)), 4 * UNIT);
+        (, y) = _packed(b);
+        vm.assertEq(uint256(Coordinates.shared(x, y)), uint256(-4 * int256(UNIT)));
+        a = [one, -one, one, -one];
+        (x,) = _packed(a);
+        vm.assertEq(uint256(Coordinates.shared(x, y)), 0);
     }
 
-    function testFuzz_LanesOf(int64[6] memory a, uint256 times) public pure {
-        times = 1 + times % 32;
-        (uint256 x1, uint256 x2,,) = _packed(a);
-        int256[3] memory low = Coordinates.lanesOf(_times(x1, times));
-        int256[3] memory high = Coordinates.lanesOf(_times(x2, times));
-        for (uint256 k; k < 3; ++k) {
-            vm.assertEq(uint256(low[k]), uint256(_q(a[k]) * int256(times)));
-            vm.assertEq(uint256(high[k]), uint256(_q(a[3 + k]) * int256(times)));
-        }
-    }
-
-    function _times(uint256 x, uint256 times) private pure returns (uint256) {
-        unchecked {
-            return x * times;
-        }
+    function testFuzz_LanesOf(int64[4] memory a) public pure {
+        (uint256 x,) = _packed(a);
+        int256[4] memory found = Coordinates.lanesOf(x);
+        for (uint256 k; k < 4; ++k) vm.assertEq(uint256(found[k]), uint256(_q(a[k])));
     }
 
     function _root(uint256 x) private pure {
@@ -147,13 +153,12 @@ contract NumbersTest is CheatCodes {
 
     /// @dev A coordinate within -1 .. 1.
     function _q(int64 value) private pure returns (int256) {
-        return int256(value) % int256(UNIT + 1);
+        return int256(value) % ((1 << 30) + 1);
     }
 
-    function _packed(int64[6] memory q) private pure returns (uint256 x1, uint256 x2, uint256 y1, uint256 y2) {
-        for (uint256 k; k < 3; ++k) {
-            (x1, y1) = Coordinates.withLane(x1, y1, k, _q(q[k]));
-            (x2, y2) = Coordinates.withLane(x2, y2, k, _q(q[3 + k]));
-        }
+    function _packed(int64[4] memory a) private pure returns (uint256 x, uint256 y) {
+        int256[4] memory q;
+        for (uint256 k; k < 4; ++k) q[k] = _q(a[k]);
+        return Coordinates.wordsOf(q);
     }
 }

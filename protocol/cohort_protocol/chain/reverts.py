@@ -173,7 +173,7 @@ TEXTS = {
     "GramLengthWrong": "the Gram matrix has {found} bytes, {needed} are needed",
     "HintsLengthWrong": "the policy's hints have {found} bytes, {needed} are needed",
     "LayoutUnsupported": (
-        "{n} updates, {steps} past steps, {trainable} u0 and {values} value rows: the policy takes 1 .. 32, 0 .. 5, "
+        "{n} updates, {steps} past steps, {trainable} u0 and {values} value rows: the policy takes 1 .. 32, 0 .. 3, "
         "0 or 1, and 0 or 3"
     ),
     "MedianWrong": (

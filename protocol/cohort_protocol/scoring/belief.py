@@ -139,10 +139,12 @@ def company_cosines(left: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def company_rank(others: int) -> int:
-    """r: company is the r-th largest of a player's cosines with so many others, at least one: a third of them, rounded
-    up. The largest alone would let any two who agree vouch for each other; among honest players so few are alike late
-    in training that the median is close to what noise has."""
-    return (others + 2) // 3
+    """r: company is the r-th largest of a player's cosines with so many others, at least one.
+
+    (2 n + 1) // 5 among n players: up to two fifths of them see at most r - 1 of their own kind, so that they cannot be
+    each other's company. The median would stand against a half; but late in training so few honest players are alike
+    that it is close to what noise has."""
+    return (2 * others + 3) // 5
 
 
 def company(cosines: Sequence[Sequence[int]]) -> list[int]:

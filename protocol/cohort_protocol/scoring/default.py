@@ -1,7 +1,7 @@
 """The default policy: what an update was worth on the batch, as far as that can be believed, and what the others say of
 it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015, 0017).
 
-Reads p <= 9 public rows: five past steps, u0, and three value rows. Without value rows it scores by the validation
+Reads p <= 9 public rows: past steps (three by default, five at most), u0, and three value rows. Without value rows it scores by the validation
 gradients if they are there, and without those by agreement alone. With the default parameters, and three value rows or
 none, contracts/src/policies has the same rule in Solidity; what only verdicts show, it leaves out.
 """
@@ -102,8 +102,10 @@ class DefaultParameters:
     """The step is taken in full when trust sums to this part of the players; below, it is shorter."""
     share_cap_bps: int = _bps(40_000, 10_000, 320_000)
     """No player earns more than this multiple of an equal share."""
-    past_steps: int = field(default=5, metadata={"range": (0, 5)})
-    """Number of past global steps that are taken out of the updates."""
+    past_steps: int = field(default=3, metadata={"range": (0, 5)})
+    """Number of past global steps that are taken out of the updates. With five, a replay of a step that is four or five
+    rounds old earns nothing either; each costs a proven round another multiplication on the curve and an entry of the
+    matrix per update (docs/decisions/0017)."""
 
     def shape(self) -> Shape:
         """The constants of `belief`."""

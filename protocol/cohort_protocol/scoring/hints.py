@@ -7,8 +7,8 @@ one makes the call revert and a right one changes nothing. Layout, big endian:
     1 byte each   the same for novelty, by place among the players that are not rejected
     1 byte each   the same for company
     1 byte each   only of a round without value rows: the same for scores that are not zero
-    2 bytes each  lower and upper middle of the cosines of what is new, for every player that is not rejected, if there
-                  are two or more
+    2 bytes each  the cosine of what is new that is company (`belief.company_rank`), for every player that is not
+                  rejected, if there are two or more
 
 The lower and the upper middle are the same value if the number of values is odd. What is not there (no value is
 positive, nobody is left) is 0 and not read.
@@ -18,12 +18,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from cohort_protocol.scoring.belief import company_rank
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, check_gram
 from cohort_protocol.scoring.rows import PublicRows
 
 MOST_UPDATES = 32
+MOST_STEPS = 3
+"""Past steps that the contract takes: those of the default parameters."""
 ENTRY_BYTES = (7, 9, 11)
 """Bytes of an entry of the Gram matrix (two's complement, big-endian), by how many of its two rows are public.
 
@@ -32,13 +35,13 @@ Updates are int16 and public rows int32, so that for d <= 2^24 an inner product 
 
 
 def check_layout(n: int, layout: PublicRows) -> None:
-    """Raises `ScoringInputInvalid` for a round that the contract does not take: more than 32 updates or five past
+    """Raises `ScoringInputInvalid` for a round that the contract does not take: more than 32 updates or three past
     steps, one or two value rows, or rows of other kinds."""
     only = PublicRows(past_steps=layout.past_steps, trainable=layout.trainable, values=layout.values)
-    if not 1 <= n <= MOST_UPDATES or layout.past_steps > 5 or layout.values not in (0, 3) or layout != only:
+    if not 1 <= n <= MOST_UPDATES or layout.past_steps > MOST_STEPS or layout.values not in (0, 3) or layout != only:
         raise ScoringInputInvalid(
-            f"{n} updates and public rows {layout}: the contract takes 1 .. {MOST_UPDATES} updates, up to five past "
-            "steps, u0, and three value rows or none"
+            f"{n} updates and public rows {layout}: the contract takes 1 .. {MOST_UPDATES} updates, up to "
+            f"{MOST_STEPS} past steps, u0, and three value rows or none"
         )
 
 
@@ -72,10 +75,7 @@ def hints(gram: Gram, n: int, layout: PublicRows) -> bytes:
         *(() if layout.values else _middles(judged.scores if judged else empty, positive=True)),
     ]
     cosines = judged.cosines if judged and len(done.kept) > 1 else ()
-    return bytes(found) + b"".join(
-        ordered[(len(ordered) - 1) // 2].to_bytes(2, "big") + ordered[len(ordered) // 2].to_bytes(2, "big")
-        for ordered in map(sorted, cosines)
-    )
+    return bytes(found) + b"".join(sorted(row)[-company_rank(len(row))].to_bytes(2, "big") for row in cosines)
 
 
 def _middles(values: Sequence[int], positive: bool = False) -> tuple[int, int]:

@@ -78,7 +78,7 @@ def _joined_units(
 
 
 def player_coordinates(players: Players, gram: Gram, basis: Sequence[int]) -> list[list[int]]:
-    """Coordinates of every player in what the public rows `basis` span, in units of 2^-40: those of the sum of its
+    """Coordinates of every player in what the public rows `basis` span, in units of 2^-30: those of the sum of its
     rows, over its size. gram: as for `form_players`; basis: indices of rows of it, at most six."""
     rows = [row for group in players.groups for row in group]
     units = unit_gram(gram, [*basis, *rows])

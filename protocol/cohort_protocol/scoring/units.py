@@ -7,7 +7,9 @@ with the fraction of both lengths. All of this is for Gram matrices, of rows tha
 
 What is common is taken out by coordinates: q_ak is the inner product of a with the k-th of at most six orthonormal
 rows that public rows give one after the other (Cholesky), in units of 2^-40, clamped to -1 .. 1, so that sums of six
-products stay below 2^83 however much dividing by little magnifies what rounding did. Public rows of which less than
+products stay below 2^83 however much dividing by little magnifies what rounding did. Once they are known, 30 bits of
+their fraction are kept, rounded down: four such numbers and the sums of their products fit a word of 256 bits, and
+what they say of a pair is wrong by 2^-28 at most. Public rows of which less than
 2^-20 of the square is left lie in the span of those before them, up to rounding, and give none; updates of which as
 little is left are nothing.
 """
@@ -26,8 +28,10 @@ LENGTH_BITS = 32
 """Fraction bits of lengths."""
 NOTHING = UNIT >> 20
 """A square below this part of the unit is nothing but rounding."""
+COORDINATE_BITS = 30
+"""Fraction bits of coordinates."""
 MOST_BASIS = 6
-"""Public rows that are taken out: five past steps and u0."""
+"""Public rows that are taken out: at most five past steps, and u0."""
 
 
 def towards_zero(numerator: int, denominator: int) -> int:
@@ -58,24 +62,28 @@ def _entry(product: int, lengths: int) -> int:
 
 
 def shared(first: Sequence[int], second: Sequence[int]) -> int:
-    """sum_k q_ak q_bk in units of 2^-40, rounded down."""
-    return sum(a * b for a, b in zip(first, second, strict=True)) >> UNIT_BITS
+    """sum_k q_ak q_bk in units of 2^-40, rounded down. Coordinates in units of 2^-30."""
+    return _product(first, second) >> 2 * COORDINATE_BITS - UNIT_BITS
+
+
+def _product(first: Sequence[int], second: Sequence[int]) -> int:
+    return sum(a * b for a, b in zip(first, second, strict=True))
 
 
 def coordinates(units: Sequence[Sequence[int]], basis: int) -> list[list[int]]:
-    """q of the rows after the first `basis` <= 6, one list per row.
+    """q of the rows after the first `basis` <= 6, one list per row, in units of 2^-30, rounded down.
 
     units: W with the basis first. Columns of rows that lie in the span of those before them are zero."""
     found = [[0] * basis for _ in units]
     for k in range(basis):
-        left = units[k][k] - shared(found[k], found[k])
+        left = units[k][k] - (_product(found[k], found[k]) >> UNIT_BITS)
         if left < NOTHING:
             continue
         size = isqrt(left << UNIT_BITS)
         for i in range(k + 1, len(units)):
-            rest = units[i][k] - shared(found[i], found[k])
+            rest = units[i][k] - (_product(found[i], found[k]) >> UNIT_BITS)
             found[i][k] = max(-UNIT, min(UNIT, towards_zero(rest << UNIT_BITS, size)))
-    return found[basis:]
+    return [[q >> UNIT_BITS - COORDINATE_BITS for q in row] for row in found[basis:]]
 
 
 def remainders(units: Sequence[Sequence[int]], known: Sequence[Sequence[int]]) -> list[list[int]]:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from itertools import combinations
 
@@ -169,7 +168,7 @@ def score(players, groups, worth, half, steps, common, n, p, watch, measured):
     watch.close |= any(2.0**-24 < rest @ rest < 2.0**-16 for rest in fresh)
     fresh = [rest if rest @ rest > LEFT else 0 * rest for rest in fresh]
     shared = [
-        sorted(cosine(a, b) ** 2 for j, b in enumerate(fresh) if j != i)[-math.ceil((len(fresh) - 1) / 3)]
+        sorted(cosine(a, b) ** 2 for j, b in enumerate(fresh) if j != i)[-((2 * len(fresh) + 1) // 5)]
         if len(fresh) > 1
         else 1.0
         for i, a in enumerate(fresh)

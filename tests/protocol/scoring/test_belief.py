@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 
 import pytest
@@ -14,6 +13,7 @@ from cohort_protocol.scoring.belief import (
     capped,
     company,
     company_cosines,
+    company_rank,
     ramp_gate,
     relative,
     soft_floor,
@@ -129,7 +129,7 @@ def test_the_stated_ranges_hold_for_32_extreme_rows():
 
 
 @given(st.lists(st.lists(st.integers(-50, 50), min_size=7, max_size=7), min_size=2, max_size=8))
-def test_company_is_the_square_of_a_cosine_that_a_third_of_the_others_reach(rows):
+def test_company_is_the_square_of_a_cosine_that_two_fifths_of_the_others_reach(rows):
     gram = [[sum(x * y for x, y in zip(a, b, strict=True)) for b in rows] for a in rows]
     found = company(company_cosines(unit_gram(gram, range(len(rows)))))
     size = [sum(x * x for x in row) ** 0.5 for row in rows]
@@ -137,8 +137,17 @@ def test_company_is_the_square_of_a_cosine_that_a_third_of_the_others_reach(rows
         squares = [
             (gram[a][b] / (size[a] * size[b])) ** 2 if size[a] * size[b] else 0.0 for b in range(len(rows)) if b != a
         ]
-        rank = math.ceil(len(squares) / 3)
+        rank = (2 * len(rows) + 1) // 5
         assert kappa / ONE == pytest.approx(sorted(squares, reverse=True)[rank - 1], abs=2**-13)
+
+
+@pytest.mark.parametrize("players", range(2, 33))
+def test_two_fifths_of_the_players_are_no_company_to_each_other(players):
+    rank = company_rank(players - 1)
+    assert 1 <= rank <= players - 1
+    assert 2 * players // 5 - 1 < rank
+    # One honest player needs that many others which are like it, of the three fifths that are left.
+    assert rank <= max(1, players - 2 * players // 5 - 1)
 
 
 def test_the_best_company_stays_in_15_bits():

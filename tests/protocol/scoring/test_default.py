@@ -260,10 +260,10 @@ def test_edges():
 
 
 def test_needs_are_what_the_evidence_reads():
-    assert DefaultPolicy().needs == PublicRows(past_steps=5, trainable=True, values=3)
+    assert DefaultPolicy().needs == PublicRows(past_steps=3, trainable=True, values=3)
     assert DefaultPolicy().needs.count <= 10
     curved = DefaultPolicy(DefaultParameters(evidence=int(Evidence.CURVED)))
-    assert curved.needs == PublicRows(past_steps=5, trainable=True, gradients=True)
+    assert curved.needs == PublicRows(past_steps=3, trainable=True, gradients=True)
     by_class = DefaultPolicy(DefaultParameters(evidence=int(Evidence.CLASSES), classes=10))
     assert by_class.needs.classes == 10
 

@@ -118,12 +118,16 @@ def test_coordinates_stay_in_range_whatever_the_rows(basis, seed, new):
         rows.append(np.clip(np.rint(rows[-1] + rest), -(2**31), 2**31 - 1))
     rows += [rows[-1] // 2**17, rows[0] // 2**18, np.rint(3 * random.standard_normal(12)), np.eye(12)[3]]
     known = coordinates(unit_gram(gram([[int(x) for x in row] for row in rows]), range(len(rows))), basis)
-    assert max(abs(q) for row in known for q in row) <= UNIT
+    assert max(abs(q) for row in known for q in row) <= 2**30
     assert all(shared(row, row) <= 6 * UNIT for row in known)
 
 
-def test_the_lanes_of_a_contract_hold_sums_of_six_products():
-    """The top lane of 85 bits, signed, and what the others together would borrow or carry."""
+def test_the_lanes_of_a_contract_hold_sums_of_products():
+    """The top lane, signed, and what the others together would borrow or carry: three products of 40 bits in lanes of 85,
+    four of 30 bits in lanes of 64."""
     q = UNIT
-    assert 6 * q * q < 2**84
+    assert 3 * q * q < 2**84
     assert (2 * q * q << 86) + 4 * q * q < 2**169
+    q = 2**30
+    assert 4 * q * q < 2**63
+    assert (3 * q * q << 128) + (2 * q * q << 64) + q * q < 2**191

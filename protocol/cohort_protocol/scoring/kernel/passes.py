@@ -207,6 +207,9 @@ def check_rows(updates: Sequence[RowSource], public: Sequence[RowSource]) -> int
     return dimension
 
 
+VIEWED = 1 << 23
+"""Numbers of a block of views that are not free: pages of a memory map that count as this process's, 16 MiB of int16,
+and differences."""
 FEWEST_COLUMNS = 1 << 13
 """Of a block that is smaller only to give every thread one."""
 
@@ -215,12 +218,14 @@ def _columns(how: Pass, sources: Sequence[RowSource], rows: int, columns: int) -
     """The block of a pass over so many columns. rows: of limbs."""
     if how.block is not None:
         return how.block
-    in_place = all(isinstance(source, ArrayRow) and source.contiguous for source in sources)
-    best = how.kernel.columns(rows, in_place)
+    arrays = all(isinstance(source, ArrayRow) and source.contiguous for source in sources)
+    best = how.kernel.columns(rows, in_place=not any(source.slow for source in sources))
+    if not arrays:
+        best = min(best, VIEWED // rows)
     if how.threads == 1:
         return best
     # One block more than there are threads lies in memory: together they take what two would.
-    shared = best if in_place else 2 * best // (how.threads + 1)
+    shared = best if arrays else 2 * best // (how.threads + 1)
     return max(FEWEST_COLUMNS, min(shared, -(-columns // (4 * how.threads))))
 
 
