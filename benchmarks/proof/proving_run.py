@@ -1,6 +1,8 @@
 """One measurement in a process of its own, so that its memory is its own: prints one JSON object.
 
-python -m benchmarks.proof.proving_run FOLDER THREADS
+python -m benchmarks.proof.proving_run FOLDER THREADS [library]
+
+library: sums over points by the curve library alone.
 """
 
 from __future__ import annotations
@@ -8,8 +10,10 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
+from cohort_protocol.proof.msm_native import without_extension
 from cohort_protocol.proof.prover import prove
 from cohort_protocol.proof.srs import open_srs
 from cohort_worker.proving.work_folder import WorkFolder
@@ -63,7 +67,8 @@ def main() -> None:
     statement = task.statement()
     meter = Meter()
     before = peak_mib()
-    proof = prove(srs, statement, folder.rows(task), lambda part, share: meter.mark(part), threads=threads)
+    with without_extension() if sys.argv[3:] == ["library"] else nullcontext():
+        proof = prove(srs, statement, folder.rows(task), lambda part, share: meter.mark(part), threads=threads)
     meter.mark("")
     print(json.dumps({"before": before, "parts": meter.parts, "proof": proof.to_bytes().hex()}))
 
