@@ -26,12 +26,13 @@ def rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Row]:
 
 def test_every_part_of_both_sizes_is_there(rows: dict[str, Row]) -> None:
     for d in (64, 256):
-        total = rows[f"d={d}, n=8, p=8: prove"].value
-        start = f"d={d}, n=8, p=8: prove: "
-        parts = [row.value for name, row in rows.items() if name.startswith(start) and _wall(name)]
-        assert len(parts) == 7
-        assert sum(parts) == pytest.approx(total)
-        assert rows[f"d={d}: check of an opening, of 8 at once"].value > 0
+        for way in proving.WAYS:
+            total = rows[f"d={d}, n=8, p=8: prove{way}"].value
+            start = f"d={d}, n=8, p=8: prove{way}: "
+            parts = [row.value for name, row in rows.items() if name.startswith(start) and _wall(name)]
+            assert len(parts) == 7
+            assert sum(parts) == pytest.approx(total)
+            assert rows[f"d={d}: check of an opening, of 8 at once{way}"].value > 0
     assert all(row.goal is None for row in rows.values()), "a quick run has no goals"
 
 
@@ -42,7 +43,7 @@ def test_a_wrong_commitment_is_no_measurement(monkeypatch: pytest.MonkeyPatch, t
     wrong = replace(made.statement, commitments=(add(point, point), *made.statement.commitments[1:]))
     monkeypatch.setattr(proving, "N", 7)
     with pytest.raises(RuntimeError, match=r"\[0\]"):
-        proving._openings(srs, inputs.Proved(wrong, made.rows), 64, False)
+        proving._openings(srs, inputs.Proved(wrong, made.rows), 64, "", False)
 
 
 def _wall(name: str) -> bool:
