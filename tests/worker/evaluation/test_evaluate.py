@@ -113,7 +113,7 @@ def test_a_run_that_dies_while_publishing_is_run_again_to_the_same_bytes(stage: 
 
         project = projects.get(session, stage.project)
         assert project is not None
-    done = recompute(gather_inputs(stage.parts, project, 1), stage.store)
+    done = recompute(gather_inputs(stage.parts, project, 1, stage.spec), stage.store)
     stage.store.put(done.model_bytes)
     if after == "bundle":
         stage.store.put(done.bundle_bytes)

@@ -145,7 +145,7 @@ def test_a_round_is_judged_by_posted_rows(stage: Stage) -> None:
         project = projects.get(session, stage.project)
         assert project is not None
         session.expunge(project)
-    inputs = gather_inputs(stage.parts, project, 2)
+    inputs = gather_inputs(stage.parts, project, 2, stage.spec)
     assert inputs == stage.inputs()
     assert inputs.remembered == first
     assert [number for number, _ in inputs.revealed] == [1]

@@ -29,6 +29,7 @@ from cohort_protocol.identifiers import parse_bytes32
 from cohort_protocol.ipfs.cid import RAW, Cid
 from cohort_protocol.ipfs.errors import ContentCorrupt
 from cohort_protocol.phases import Phase
+from cohort_protocol.spec import ProjectSpec
 from sqlalchemy.orm import Session
 
 from cohort_worker.parts import WorkerParts
@@ -48,10 +49,10 @@ def evaluate_round(parts: WorkerParts, project_id: int, number: int) -> bool:
     project = _to_be_settled(parts, project_id, number)
     if project is None:
         return False
-    inputs = gather_inputs(parts, project, number)
+    spec = load_spec(parts.database, parts.store, project)
+    inputs = gather_inputs(parts, project, number, spec)
     scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
-    store = parts.store_of(load_spec(parts.database, parts.store, project), project_id)
-    done = recompute(inputs, store, scheme=scheme)
+    done = recompute(inputs, parts.store_of(spec, project_id), scheme=scheme)
     computed = time.monotonic()
     _publish(parts, done)
     if not _propose(parts, inputs, done):
@@ -91,10 +92,9 @@ def in_settlement(session: Session, project_id: int, number: int) -> tuple[Proje
     return project, current
 
 
-def gather_inputs(parts: WorkerParts, project: Project, number: int) -> RoundInputs:
+def gather_inputs(parts: WorkerParts, project: Project, number: int, spec: ProjectSpec) -> RoundInputs:
     """The round's inputs from the projection and the spec. Witnesses gather the same from the chain itself
     (`witness/history.py`)."""
-    spec = load_spec(parts.database, parts.store, project)
     with parts.database.read() as session:
         settled = projects.models_before(session, project.id, number, limit=number)
         admitted = by_admission(rounds.rows(session, project.id, number))

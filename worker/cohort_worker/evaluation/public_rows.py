@@ -41,8 +41,8 @@ def propose_rows(parts: WorkerParts, project_id: int, number: int) -> bool:
     project = _wanted(parts, project_id, number)
     if project is None:
         return False
-    inputs = gather_inputs(parts, project, number)
     spec = load_spec(parts.database, parts.store, project)
+    inputs = gather_inputs(parts, project, number, spec)
     scheme = parts.schemes.of(inputs.settlement, project.verifier, inputs.dimension)
     rows = _rows(parts, inputs, spec, scheme)
     computed = time.monotonic()
