@@ -6,8 +6,8 @@ import {Medians} from "./Medians.sol";
 import {COMPANY, LANES, ONE, Round, STRIDE, Table} from "./Table.sol";
 
 /// @title Company: how much of what is new in a player points where what is new in the others does
-/// @notice The square of the r-th largest of its cosines with the others, which stand in lanes (`Pairs`); r is a third of them,
-/// rounded up.
+/// @notice The square of the r-th largest of its cosines with the others, which stand in lanes (`Pairs`); r is two fifths of
+/// them, more or less: (2 n + 1) / 5 among n players.
 library Company {
     /// @notice Company of every player, 30 fraction bits.
     /// @param hints where those cosines begin in calldata: 2 bytes for each player.
@@ -16,7 +16,7 @@ library Company {
         uint256 record = round.table;
         if (count == 1) return Table.set(record, COMPANY, ONE);
         unchecked {
-            uint256 rank = (count + 1) / 3;
+            uint256 rank = (2 * count + 1) / 5;
             for (uint256 place; place < count; ++place) {
                 Table.set(record, COMPANY, _square(record, rank, place, hints));
                 hints += 2;

@@ -60,25 +60,25 @@ def test_a_ramp_is_shut_below_from_and_open_from_full():
 
 def test_belief_falls_with_what_the_halves_differ_by():
     values = [100, -50, 150]
-    sure = standings(values, [0, 0, 0], [ONE] * 3, SHAPE)
+    sure = standings(values, [0, 0, 0], [ONE] * 3, [False] * 3, SHAPE)
     assert sure.belief == ONE * 9 // 10
     assert sure.values == (ONE, -(ONE // 2), ONE * 3 // 2)
     # doubt 2 x sum D^2 / sum x^2 = 2 x 5000 / 35000
-    torn = standings(values, [50, 50, 0], [ONE] * 3, SHAPE)
+    torn = standings(values, [50, 50, 0], [ONE] * 3, [False] * 3, SHAPE)
     assert torn.belief / ONE == pytest.approx(0.9 - 2 * 5000 / 35000, abs=1e-8)
-    lost = standings(values, [200, 200, 200], [0, ONE, 9 * ONE], SHAPE)
+    lost = standings(values, [200, 200, 200], [0, ONE, 9 * ONE], [False] * 3, SHAPE)
     assert lost.belief == 0
     assert lost.blended == (0, ONE, ONE * 3 // 2)
 
 
 def test_values_and_peer_scores_are_capped():
-    standing = standings([1, *[0] * 15], [0] * 16, [0] * 16, SHAPE)
+    standing = standings([1, *[0] * 15], [0] * 16, [0] * 16, [False] * 16, SHAPE)
     assert standing.values[0] == 16 * ONE
     assert standing.blended[0] == 5 * (ONE * 9 // 10)
 
 
 def test_a_round_of_no_value_is_left_to_the_others():
-    standing = standings([0, 0], [0, 0], [ONE // 2, ONE], SHAPE)
+    standing = standings([0, 0], [0, 0], [ONE // 2, ONE], [False] * 2, SHAPE)
     assert standing.belief == 0
     assert standing.blended == (ONE // 2, ONE)
 
@@ -125,7 +125,7 @@ def test_the_stated_ranges_hold_for_32_extreme_rows():
     assert players.count == 1
     assert players.gram[0] == (2**124, 2**105)
     assert mean_products(players, 1)[0] == 2**100
-    assert player_coordinates(players, gram, [n])[0][0] == pytest.approx(UNIT, rel=1e-9)
+    assert player_coordinates(players, gram, [n])[0][0] == pytest.approx(2**30, rel=1e-8)
 
 
 @given(st.lists(st.lists(st.integers(-50, 50), min_size=7, max_size=7), min_size=2, max_size=8))
