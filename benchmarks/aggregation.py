@@ -7,9 +7,9 @@ Gram matrix, distances, choice and the exact sum of the chosen. Flower's is what
 there: `MultiKrum` of its message API, which computes distances by one matrix product, and the older `Krum` with clients
 to keep, which computes them pair by pair. Both sides are given the same twice: updates in memory (ours int16, Flower's
 replies float32), and updates in files that the system has cached, which both read in the measured time (ours block by
-block, Flower the arrays of its replies). No side hashes or receives anything. Flower runs in an environment of its own,
-`.cohort/flower`, made when it is missing (`benchmarks/flower/requirements.lock`); where it cannot be installed its rows
-are left out, and that is said.
+block, Flower the arrays of its replies). No side hashes or receives anything. Flower runs in an environment of its
+own, `.cohort/flower`, made when it is missing (`benchmarks/flower/requirements.lock`); where it cannot be installed its
+rows are left out, and that is said.
 
 Every measurement is a process of its own, the best of several repeats. Seconds are processor time (user and system) on
 one thread, which other work on the machine hardly changes; "all cores" is time by the clock with as many threads as

@@ -64,9 +64,9 @@ def cohort_round(options: argparse.Namespace) -> Callable[[], tuple[list[int], n
 
     kernel = NativeKernel() if options.kind == "native" else NumpyKernel()
     rows = [FileRow(options.folder / f"row-{row}", options.dimension) for row in range(options.n)]
+    given = [whole(row) for row in rows] if options.memory else rows
     past = [FileRow(options.folder / f"past-{row}", options.dimension, np.int64) for row in range(options.past)]
     policy = policy_by_name(options.policy, {"byzantine_bps": 2000} if options.policy == "multi-krum" else {})
-    given = [whole(row) for row in rows] if options.memory else rows
 
     def aggregate() -> tuple[list[int], np.ndarray]:
         result = evaluate_round(given, past, policy, threads=options.threads, kernel=kernel)

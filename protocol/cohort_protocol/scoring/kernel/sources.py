@@ -97,7 +97,8 @@ class ArrayRow(_Unsealed):
 
 class MapRow(_Unsealed):
     """A shared memory map of a file (`np.memmap`, mode r or r+). Blocks are views of it. Pages that were read are given
-    back with the next block, since they would count as this process's memory until somebody else needs it."""
+    back with the next block, since they would count as this process's memory until somebody else needs it; where the
+    system caches files in huge pages, up to 2 MiB of each map count nevertheless (`FileRow` has no such remainder)."""
 
     slow = False
 
