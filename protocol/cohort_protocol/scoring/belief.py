@@ -7,7 +7,8 @@ whole, belief is l = max(0, belief - doubt * sum D^2 / sum x^2). What the batch 
     z_a = l clip(x_a / mean |x|, -cap, cap) + (1 - l) min(pi_cap, pi_a)
     f(z) = 0 for z <= -w, (z + w)^2 / 4w for |z| < w, else z
 
-pi is the peer score. f pays a little around nothing, because the sign of a small value is noise (docs/decisions/0015).
+pi is the peer score. f pays a little around nothing, because the sign of a small value is noise (docs/decisions/0015);
+less of it to suspects, whom the batch finds no value in and the model does better without.
 Ranges: |x| < 2^120, |D| < 2^121; everything after the first division is clamped to 2^40 in units of 2^-30.
 """
 
@@ -40,6 +41,7 @@ class Shape:
     value_cap_bps: int
     peer_cap_bps: int
     width_bps: int
+    suspect_width_bps: int
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,11 @@ def relative(values: Sequence[int], reference: Sequence[int]) -> list[int]:
     return [max(LOWEST, min(HIGHEST, towards_zero(value * scale, total))) for value in values]
 
 
-def standings(values: Sequence[int], doubts: Sequence[int], peers: Sequence[int], shape: Shape) -> Standings:
-    """values: x; doubts: D (zeros: none); both in one unit, below 2^121. peers: pi in units of 1/ONE."""
+def standings(
+    values: Sequence[int], doubts: Sequence[int], peers: Sequence[int], suspects: Sequence[bool], shape: Shape
+) -> Standings:
+    """values: x; doubts: D (zeros: none); both in one unit, below 2^121. peers: pi in units of 1/ONE. suspects: whose
+    width is the smaller one."""
     own = relative(values, values)
     noise = relative(doubts, values)
     squares = sum(value * value for value in own)
@@ -91,8 +96,9 @@ def standings(values: Sequence[int], doubts: Sequence[int], peers: Sequence[int]
         towards_zero(belief * max(low, min(high, value)) + (ONE - belief) * min(most, peer), ONE)
         for value, peer in zip(own, peers, strict=True)
     ]
-    width = shape.width_bps * ONE // BASIS
-    return Standings(tuple(own), belief, tuple(blended), tuple(soft_floor(value, width) for value in blended))
+    widths = [(shape.suspect_width_bps if each else shape.width_bps) * ONE // BASIS for each in suspects]
+    earned = tuple(soft_floor(value, width) for value, width in zip(blended, widths, strict=True))
+    return Standings(tuple(own), belief, tuple(blended), earned)
 
 
 def peer_standings(peers: Sequence[int]) -> Standings:

@@ -87,6 +87,7 @@ class DefaultParameters:
     value_cap_bps: int = _bps(50_000, 5_000, 320_000)
     peer_cap_bps: int = _bps(10_000, 5_000, 320_000)
     width_bps: int = _bps(15_000, 1, 100_000)
+    suspect_width_bps: int = _bps(10_000, 1, 100_000)
     """See `belief`."""
     novelty_from_bps: int = _bps(3_500, 0, 9_000)
     novelty_full_bps: int = _bps(6_000, 1_000, 10_000)
@@ -109,7 +110,14 @@ class DefaultParameters:
 
     def shape(self) -> Shape:
         """The constants of `belief`."""
-        return Shape(self.belief_bps, self.doubt_bps, self.value_cap_bps, self.peer_cap_bps, self.width_bps)
+        return Shape(
+            self.belief_bps,
+            self.doubt_bps,
+            self.value_cap_bps,
+            self.peer_cap_bps,
+            self.width_bps,
+            self.suspect_width_bps,
+        )
 
 
 @dataclass(frozen=True)
@@ -216,7 +224,7 @@ class DefaultPolicy:
             player for player, value in enumerate(values) if value <= 0 and (votes is None or votes[player] <= 0)
         ]
         kept, lonely = self._accepted(players, suspects)
-        judgement = self._judge(players, gram, public, kept, values, doubts, votes) if kept else None
+        judgement = self._judge(players, gram, public, kept, values, doubts, votes, suspects) if kept else None
         return Judged(players, tuple(suspects), tuple(kept), tuple(lonely), judgement)
 
     def _measured(self, public: PublicRows) -> bool:
@@ -282,6 +290,7 @@ class DefaultPolicy:
         values: Sequence[int],
         doubts: Sequence[int],
         votes: Sequence[int] | None,
+        suspects: Sequence[int],
     ) -> Judgement:
         """The players `kept`, in their order."""
         p = self.parameters
@@ -303,8 +312,11 @@ class DefaultPolicy:
 
         whole = [ONE if len(players.groups[player]) == 1 else p.group_bps * ONE // BASIS for player in kept]
 
+        suspected = [player in suspects for player in kept]
+
         def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int]]:
-            stand = standings(evidence, doubted, peers, p.shape()) if self._measured(public) else peer_standings(peers)
+            measured = self._measured(public)
+            stand = standings(evidence, doubted, peers, suspected, p.shape()) if measured else peer_standings(peers)
             raw = contributions(stand.earned, novel.factors, shared.factors, kin, whole)
             return stand, capped(raw, p.share_cap_bps, updates)
 

@@ -86,7 +86,8 @@ def judge(updates, steps, common, values, p) -> Twin:
             twin.reasons[a] = 2
             twin.groups[a] = set(group) if len(group) > 1 else set()
     chosen = [[kind[i] for i in kept] for kind in (players, groups, worth, half)]
-    scores, shared = score(*chosen, steps, common, len(rows), p, watch, bool(measured))
+    spared = [innocent[i] for i in kept]
+    scores, shared = score(*chosen, spared, steps, common, len(rows), p, watch, bool(measured))
     voted = len(measured) > 2
     trusts = trusted(scores, p)
     if voted:
@@ -155,7 +156,7 @@ def ramp(values, low, high, watch):
     return [min(1.0, max(0.0, (value / middle - low) / (high - low))) for value in values]
 
 
-def score(players, groups, worth, half, steps, common, n, p, watch, measured):
+def score(players, groups, worth, half, innocent, steps, common, n, p, watch, measured):
     if not players:
         return [], []
     basis = []
@@ -184,7 +185,7 @@ def score(players, groups, worth, half, steps, common, n, p, watch, measured):
     belief = 0.0
     if squares:
         belief = max(0.0, p.belief_bps / 1e4 - p.doubt_bps / 1e4 * sum(x * x for x in noise) / squares)
-    cap, width = p.value_cap_bps / 1e4, p.width_bps / 1e4
+    cap = p.value_cap_bps / 1e4
     scores = []
     companies = ramp(shared, p.company_from_bps / 1e4, p.company_full_bps / 1e4, watch)
     gates = zip(
@@ -193,7 +194,8 @@ def score(players, groups, worth, half, steps, common, n, p, watch, measured):
         kin(players, p, watch),
         strict=True,
     )
-    for x, a, group, (new, company, relatives) in zip(own, agreed, groups, gates, strict=True):
+    for x, a, group, spared, (new, company, relatives) in zip(own, agreed, groups, innocent, gates, strict=True):
+        width = (p.width_bps if spared else p.suspect_width_bps) / 1e4
         z = belief * max(-3 * cap, min(cap, x)) + (1 - belief) * min(p.peer_cap_bps / 1e4, max(0.0, a) / mean)
         f = 0.0 if z <= -width else z if z >= width else (z + width) ** 2 / (4 * width)
         if not measured:

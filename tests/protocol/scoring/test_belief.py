@@ -25,7 +25,14 @@ from cohort_protocol.scoring.units import UNIT, unit_gram
 from hypothesis import given
 from hypothesis import strategies as st
 
-SHAPE = Shape(belief_bps=9_000, doubt_bps=20_000, value_cap_bps=50_000, peer_cap_bps=15_000, width_bps=7_500)
+SHAPE = Shape(
+    belief_bps=9_000,
+    doubt_bps=20_000,
+    value_cap_bps=50_000,
+    peer_cap_bps=15_000,
+    width_bps=15_000,
+    suspect_width_bps=10_000,
+)
 
 
 @given(st.lists(st.integers(-(2**120), 2**120), min_size=1, max_size=32))
@@ -81,6 +88,15 @@ def test_a_round_of_no_value_is_left_to_the_others():
     standing = standings([0, 0], [0, 0], [ONE // 2, ONE], [False] * 2, SHAPE)
     assert standing.belief == 0
     assert standing.blended == (ONE // 2, ONE)
+
+
+def test_suspects_get_less_of_the_benefit_of_the_doubt():
+    standing = standings([-50, -50, 200], [0] * 3, [0] * 3, [False, True, True], SHAPE)
+    z = -0.45
+    assert standing.blended[0] / ONE == pytest.approx(z, abs=1e-8)
+    assert standing.earned[0] / ONE == pytest.approx((z + 1.5) ** 2 / 6, abs=1e-8)
+    assert standing.earned[1] / ONE == pytest.approx((z + 1) ** 2 / 4, abs=1e-8)
+    assert standing.earned[2] == standing.blended[2]
 
 
 @given(st.lists(st.integers(0, 2**60), min_size=1, max_size=32), st.integers(10_000, 50_000))
