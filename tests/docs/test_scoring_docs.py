@@ -5,6 +5,7 @@ from __future__ import annotations
 from xml.etree import ElementTree
 
 from cohort_protocol.learning.validation import ERRORS_ABOVE, LEAST_KEPT
+from cohort_protocol.scoring.belief import company_rank
 from cohort_protocol.scoring.default import DefaultParameters
 
 from tests.docs.worked_round import PAGE, PICTURE, TRAINERS, outcome, paid, picture, table
@@ -35,15 +36,18 @@ def test_the_words_about_the_round_are_true():
 
 def test_the_constants_in_the_text_are_the_defaults():
     text, p = " ".join(PAGE.read_text().split()), DefaultParameters()
+    ranks = [company_rank(n - 1) for n in range(2, 33)]
     said = {
         "shorter than 5% of the median": p.min_norm_bps == 500,
         "longer than twice the median": p.clip_bps == 20_000,
         "cosines above 0.9": p.clone_bps == 9_000,
-        "share its pay, less 15%": p.group_bps == 8_500,
+        "share its pay, less 20%": p.group_bps == 8_000,
         "at most 1.5 standard errors above": ERRORS_ABOVE == 1.5,
         "Three quarters of what was measured": p.memory_bps == 7_500,
         "(at most 0.9)": p.belief_bps == 9_000,
-        "merit is z itself from 0.75 on, nothing below -0.75": p.width_bps == 7_500,
+        "merit is z itself from 1.5 on, nothing below -1.5": p.width_bps == 15_000,
+        "it bends from -1 to 1": p.suspect_width_bps == 10_000,
+        "r = (2n + 1)/5 rounded down": ranks == [(2 * n + 1) // 5 for n in range(2, 33)],
         "nothing below 0.35, all from 0.6 on": (p.novelty_from_bps, p.novelty_full_bps) == (3_500, 6_000),
         "nothing below 0.05 of the median, all from 0.2 on": (p.company_from_bps, p.company_full_bps) == (500, 2_000),
         "from a cosine of 0.45 on; from 0.7 on": (p.kin_from_bps, p.kin_full_bps) == (4_500, 7_000),

@@ -1,9 +1,10 @@
 """The default policy: what an update was worth on the batch, as far as that can be believed, and what the others say of
 it; nothing for what is not new, not shared by anybody, or sent twice (docs/scoring.md, docs/decisions/0015, 0017).
 
-Reads p <= 9 public rows: past steps (three by default, five at most), u0, and three value rows. Without value rows it scores by the validation
-gradients if they are there, and without those by agreement alone. With the default parameters, and three value rows or
-none, contracts/src/policies has the same rule in Solidity; what only verdicts show, it leaves out.
+Reads p <= 9 public rows: past steps (three by default, five at most), u0, and three value rows. Without value rows it
+scores by the validation gradients if they are there, and without those by agreement alone. With the default parameters,
+and three value rows or none, contracts/src/policies has the same rule in Solidity; what only verdicts show, it leaves
+out.
 """
 
 from __future__ import annotations
