@@ -351,10 +351,10 @@ def report(
 
 
 def commit() -> str:
-    """What is judged, as git names it; `+` if the sources or tests are not those of the commit."""
+    """What is judged, as git names it; `+` if anything is not as in that commit."""
     asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=7"]
     done = subprocess.run(asked, cwd=CONTRACTS, text=True, capture_output=True)
-    return os.environ.get("COHORT_COMMIT") or done.stdout.strip() or "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def judge_all(
