@@ -85,6 +85,9 @@ CASES = (
     Case("step-training", 1, 0.6),
     Case("leaked-batch", 1, 1.2),
     # Known as weak, measured without a goal.
+    Case("random-group:noise=1.2", 6),  # more than two fifths, who are company to each other
+    Case("random-group:noise=1.2", 4),
+    Case("replay:age=5", 1),  # older than the steps that are taken out
     Case("copy", 1, None, "victim"),
     Case("masked-clones", 4, None, "alone"),
     Case("shard-clones", 4, None, "alone"),
@@ -98,7 +101,7 @@ CASES = (
     Case("mpaf", 3),
     Case("back-door", 2),
 )
-QUICK_TOO = ("copy", "masked-clones", "shard-clones")
+QUICK_TOO = ("copy", "masked-clones", "shard-clones", "random-group:noise=1.2", "replay:age=5")
 
 
 @dataclass(frozen=True)

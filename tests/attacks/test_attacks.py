@@ -180,6 +180,10 @@ def test_replays_lie_in_the_span_of_past_steps(view: View) -> None:
     replay = craft("replay", view)[0]
     assert cosine(replay, view.past_steps[0]) == pytest.approx(1, abs=1e-6)
     assert np.linalg.norm(replay) == pytest.approx(view.usual_length, rel=1e-5)
+    older = craft(f"replay:age={len(view.past_steps)}", view)[0]
+    assert len(view.past_steps) > 1
+    assert cosine(older, view.past_steps[-1]) == pytest.approx(1, abs=1e-6)
+    assert np.array_equal(older, craft("replay:age=100", view)[0])
     average = craft("replay-average", view)[0]
     left = average - view.past_steps.T @ np.linalg.lstsq(view.past_steps.T, average, rcond=None)[0]
     assert np.linalg.norm(left) < 1e-4 * np.linalg.norm(average)

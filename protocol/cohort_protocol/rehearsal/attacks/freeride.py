@@ -20,15 +20,18 @@ def _to_length(vector: np.ndarray, length: float) -> np.ndarray:
 @dataclass(frozen=True)
 class ReplayStep(Attack):
     """Sends the last global step, at the usual length (a free rider of Fraboni, Vidal and Lorenzi, AISTATS 2021; Lin et
-    al., 2019). In the first round there is none, and it sends noise."""
+    al., 2019), or the one of `age` rounds ago, at most five: the oldest there is until then. In the first round there is
+    none, and it sends noise."""
 
     name: ClassVar[str] = "replay"
-    about: ClassVar[str] = "sends the last global step again"
+    about: ClassVar[str] = "sends a past global step again"
+    age: int = 1
 
     def craft(self, view: View) -> np.ndarray:
         if not len(view.past_steps):
             return np.stack([view.noise(view.usual_length) for _ in range(view.members)])
-        return view.same(_to_length(view.past_steps[0], view.usual_length))
+        age = max(1, min(self.age, len(view.past_steps)))
+        return view.same(_to_length(view.past_steps[age - 1], view.usual_length))
 
 
 @dataclass(frozen=True)
