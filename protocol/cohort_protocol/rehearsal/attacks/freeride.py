@@ -20,8 +20,8 @@ def _to_length(vector: np.ndarray, length: float) -> np.ndarray:
 @dataclass(frozen=True)
 class ReplayStep(Attack):
     """Sends the last global step, at the usual length (a free rider of Fraboni, Vidal and Lorenzi, AISTATS 2021; Lin et
-    al., 2019), or the one of `age` rounds ago, at most five: the oldest there is until then. In the first round there is
-    none, and it sends noise."""
+    al., 2019), or the one of `age` rounds ago (at most five), the oldest there is until then. In the first round there
+    is none, and it sends noise."""
 
     name: ClassVar[str] = "replay"
     about: ClassVar[str] = "sends a past global step again"
