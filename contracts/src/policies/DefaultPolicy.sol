@@ -20,7 +20,7 @@ import {Values} from "./Values.sol";
 /// What only verdicts show (uncertainty, words) is not here.
 contract DefaultPolicy is IDefaultPolicy {
     /// @inheritdoc IGramPolicy
-    bytes32 public constant POLICY_HASH = 0x594a3a2361fa9a904b481ac96aa773d5e8978b73fbe4bd1c4b92c20e3ace9923;
+    bytes32 public constant POLICY_HASH = 0xa624d4bb64247523b199b49370abe13ddce11e676b801756175a43ae96e4178a;
 
     uint256 private constant MOST_UPDATES = 32;
     uint256 private constant MOST_STEPS = 3;

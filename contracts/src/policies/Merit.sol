@@ -17,7 +17,8 @@ library Merit {
     uint256 private constant AGREEMENT_FLOOR = 21474836; // 0.02
     uint256 private constant BELIEF_BPS = 9_000;
     uint256 private constant DOUBT_BPS = 20_000;
-    int256 private constant WIDTH = 1610612736; // 1.5
+    int256 private constant SUSPECT_WIDTH = 1073741824; // 1
+    int256 private constant MORE_WIDTH = 536870912; // of others: 1.5
     uint256 private constant GROUP = 858993459; // 0.8
     uint256 private constant NOVELTY_FROM_BPS = 3_500;
     uint256 private constant NOVELTY_FULL_BPS = 6_000;
@@ -78,10 +79,13 @@ library Merit {
                     if slt(z, sub(0, mul(3, VALUE_CAP))) { z := sub(0, mul(3, VALUE_CAP)) }
                     let belief := mload(facts)
                     z := sdiv(add(mul(belief, z), mul(sub(ONE, belief), points)), ONE)
-                    points := mul(z, sgt(z, 0))
-                    if slt(z, WIDTH) {
-                        z := add(z, WIDTH)
-                        points := mul(div(mul(z, z), mul(4, WIDTH)), sgt(z, 0))
+                    points := z
+                    // Of no value, and better left out: a suspect.
+                    let good := or(sgt(mload(add(record, VALUE)), 0), sgt(mload(add(record, VOTE)), 0))
+                    let width := add(SUSPECT_WIDTH, mul(good, MORE_WIDTH))
+                    if slt(z, width) {
+                        z := add(z, width)
+                        points := mul(div(mul(z, z), mul(4, width)), sgt(z, 0))
                     }
                 }
                 let value := mul(BASIS, mload(add(record, NOVELTY)))
