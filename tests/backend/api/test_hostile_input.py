@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import Any
 
@@ -24,6 +25,7 @@ INTAKE: dict[str, BaseModel] = {
     "rounds/1/settlement/signatures": examples.SETTLEMENT_SIGNATURE,
     "rounds/1/settlement/refusals": examples.SETTLEMENT_REFUSAL,
     "funding": examples.FUNDING,
+    "models/receipts": examples.MODEL_RECEIPT,
 }
 
 STRANGE = st.recursive(
@@ -63,6 +65,22 @@ def test_intake(service: Service, path: str, data: st.DataObject) -> None:
         return
     assert 400 <= answer.status_code < 500, (answer.text, body)
     Problem.model_validate_json(answer.content)
+
+
+@pytest.mark.parametrize("path", [*sorted(INTAKE), ""])
+def test_bytes_that_are_no_message(service: Service, path: str) -> None:
+    service.fill(COMMITTED)
+    good = (INTAKE[path] if path else examples.PROJECT_REQUEST).model_dump_json().encode()
+    bodies = [
+        *(b"[" * 100_000, b'{"a":' * 100_000, b"[" * 100_000 + b"]" * 100_000, b"NaN", b"null", b"[]", b""),
+        *(b"\xff\xfe", b"\0" * 100, gzip.compress(good), good + good, good[:-1]),
+        good.replace(b"{", b'{"x":1,"x":2,', 1),
+    ]
+    where = f"{service.path}/{path}" if path else "/v1/projects"
+    for body in bodies:
+        answer = service.http.post(where, content=body, headers={"content-type": "application/json"})
+        assert 400 <= answer.status_code < 500, (answer.text, body[:100])
+        Problem.model_validate_json(answer.content)
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
