@@ -23,6 +23,7 @@ from cohort_protocol.scoring.kernel import (
     rows_of_pass_two,
     weighted_total,
 )
+from cohort_protocol.scoring.kernel.block import FEW_ROWS, STRIP_COLUMNS
 
 HOW = Pass(NumpyKernel())
 ROW = np.ones(10, np.int16)
@@ -127,11 +128,11 @@ def test_the_extension_is_handed_nothing_that_it_would_misread(narrow, into):
             kernel.combine(narrow, [1], into)
 
 
-@pytest.mark.parametrize("n", [1, 9, 10, 11, 20, 63, 64, 65])
+@pytest.mark.parametrize("n", [1, 9, 10, 11, 20, FEW_ROWS, FEW_ROWS + 1])
 def test_products_of_few_rows_and_of_many_are_the_same_integers(n):
     """numpy's two ways, and the number of rows at which one follows the other."""
     rng = np.random.default_rng(n)
-    rows = [rng.integers(-32768, 32768, 3001).astype(np.int16) for _ in range(n)]
+    rows = [rng.integers(-32768, 32768, STRIP_COLUMNS + 3).astype(np.int16) for _ in range(n)]
     rows[0][:] = -32768
     products = NumpyKernel().products(rows, [])
     exact = np.array(rows, np.int64)
