@@ -43,9 +43,8 @@ def test_cheats_earn_next_to_nothing_and_are_less_reliable_than_anyone_honest(re
     cheats = [trainer for trainer in report.trainers if trainer.role != HONEST]
     honest = [trainer for trainer in report.trainers if trainer.role == HONEST]
     assert len(cheats) == 2
-    # Three honest trainers are few to tell noise from news: in larger markets it earns less (benchmarks/fairness).
-    # Here 5.3%, of which an equal split would be 40%.
-    assert sum(trainer.earned for trainer in cheats) * 16 < report.headline.paid_to_trainers
+    # Three honest trainers are few to tell noise from news. An equal split would pay cheats 40%.
+    assert sum(trainer.earned for trainer in cheats) * 20 < report.headline.paid_to_trainers
     mean = sum(trainer.earned for trainer in honest) / len(honest)
     assert all(trainer.earned < mean / 5 for trainer in cheats)
     assert all(trainer.earned > mean / 3 for trainer in honest)
