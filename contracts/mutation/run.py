@@ -163,7 +163,8 @@ def judge(root: Path, mutation: sites.Mutation, place: str, suite: Suite) -> Ver
     switch = ["--block-coinbase", f"0x{mutation.number:040x}", "--fail-fast"]
     if suite.broken:
         switch += ["--no-match-test", "^(" + "|".join(suite.broken) + r")\b"]
-    for tests in attempts(mutation, suite.killers.get(place), suite, place in suite.reasons):
+    killer = suite.killers.get(place) or suite.killers.get(place.split(" | ", 1)[1])
+    for tests in attempts(mutation, killer, suite, place in suite.reasons):
         status, output = forge(root, "test", *switch, *tests)
         if status != 0:
             return Verdict(mutation, first_failure(output))
@@ -195,12 +196,14 @@ def known_verdicts(kept: Path, mutations: list[sites.Mutation]) -> dict[int, Ver
 
 
 def killers_of_results() -> dict[str, str]:
-    """The test that RESULTS.md names, by key of the mutation."""
-    found = {}
+    """The test that RESULTS.md names, by key of the mutation, and by its kind and change alone: code moves."""
+    found: dict[str, str] = {}
     for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == 4 and re.fullmatch(r"\w+\.\w+", cells[3]):
-            found[f"{cells[0].rsplit(':', 1)[0]} | {cells[1]} | {cells[2].strip('`')}"] = cells[3]
+            change = f"{cells[1]} | {cells[2].strip('`')}"
+            found[f"{cells[0].rsplit(':', 1)[0]} | {change}"] = cells[3]
+            found.setdefault(change, cells[3])
     return found
 
 

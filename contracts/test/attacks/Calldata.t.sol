@@ -55,16 +55,43 @@ contract CalldataTest is MarketScene {
         }
     }
 
+    /// @dev The eighth opens nothing, and its leaf is not given but lies behind the seven others: what is missing was rebuilt from
+    /// the opening, and that is another batch.
+    function test_Reveal_RevertWhen_TheLeafLiesBehindTheOthers() public {
+        CommitLeaf[] memory leaves = _commit(project, round, 0, 8);
+        vm.warp(_view().revealStart);
+        Opening[] memory openings = _openings(project, round, 7, 8);
+        openings[0].salt = ~openings[0].salt;
+        Receipt[] memory receipts = _receipts(project, round, openings);
+        vm.prank(stranger);
+        (bool ok, bytes memory data) =
+            address(market).call(_encoded(Packed.leaves(leaves), 7, openings, 1, receipts));
+        vm.assertFalse(ok);
+        vm.assertEq(bytes32(bytes4(data)), bytes32(IRounds.BatchMismatch.selector));
+        _works(stranger, _encoded(Packed.leaves(leaves), 8, openings, 1, receipts)); // given, it is a wrong opening
+        vm.assertEq(_view().admitted, 0);
+    }
+
     /// @dev Leaves of those who open nothing are given, and all eight lie there.
     function _revealOf(uint256 said, CommitLeaf[] memory leaves, Receipt[] memory receipts)
         private
         view
         returns (bytes memory)
     {
-        bytes[4] memory parts;
         bytes memory given = bytes.concat(Packed.leaves(_behind(leaves, said)), Packed.leaves(leaves));
-        parts[0] = bytes.concat(abi.encode((8 - said) * 36), _padded(given));
-        Opening[] memory all = _openings(project, round, 0, 8);
+        return _encoded(given, 8 - said, _openings(project, round, 0, 8), said, receipts);
+    }
+
+    /// @dev A call of `reveal` with fewer leaves and rows than lie there.
+    function _encoded(
+        bytes memory given,
+        uint256 saidLeaves,
+        Opening[] memory all,
+        uint256 said,
+        Receipt[] memory receipts
+    ) private view returns (bytes memory) {
+        bytes[4] memory parts;
+        parts[0] = bytes.concat(abi.encode(saidLeaves * 36), _padded(given));
         parts[1] = bytes.concat(abi.encode(said * 69), _padded(Packed.rows(all)));
         parts[2] = bytes.concat(abi.encode(said), abi.encodePacked(Packed.salts(all)));
         bytes memory encoded = abi.encode(receipts); // offset, length, receipts
