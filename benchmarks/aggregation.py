@@ -276,7 +276,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="d = 1.12e7 for memory only, fewer anchors")
     parser.add_argument("--json", type=Path, help="also write the rows here")
-    parser.add_argument("--folder", type=Path, help="for the rounds' files (up to 3 GB)")
+    parser.add_argument("--folder", type=Path, help="for the rounds' files (up to 8 GB)")
     return parser.parse_args()
 
 
