@@ -27,8 +27,8 @@ from tests.protocol.proof.evidences import proven_round
 from tests.protocol.proof.rounds import srs_of
 
 SIZES = (8, 20, 32)
-ROUNDS = 6
-"""The last of them has all five past steps."""
+ROUNDS = 5
+"""The last of them has all three past steps."""
 PER_TRAINER = 55_000
 GOAL_FROM = 20
 """Trainers; smaller rounds share the pairing among fewer."""
@@ -90,7 +90,7 @@ def run(quick: bool) -> list[Row]:
 
 
 def measure_proven(gauge: ProofGauge, n: int) -> list[Row]:
-    """A steady round with n trainers and nine public rows."""
+    """A steady round with n trainers and all public rows."""
     with gauge.undone():
         scene = ProvenScene.of(gauge, n, deposit=(ROUNDS + 1) * BUDGET, **terms_for(n))
         for _ in range(ROUNDS):

@@ -103,9 +103,8 @@ library Clones {
                 uint256 bytesOf = 32 * (n - 1 - row);
                 assembly ("memory-safe") {
                     mcopy(links, from, bytesOf)
-                    mstore(add(links, bytesOf), 0) // of the next row, or what makes an odd number even
                 }
-                links += 32 * Table.linkWords(n - 1 - row);
+                links += bytesOf;
             }
         }
     }

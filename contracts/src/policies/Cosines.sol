@@ -47,13 +47,13 @@ library Cosines {
         }
     }
 
-    /// @notice A record for every row, with its length, and one of zeros behind. Memory that nobody has used yet is zero, and nobody
+    /// @notice A record for every row, with its length. Memory that nobody has used yet is zero, and nobody
     /// has: this comes first.
     function begin(Round memory round) internal pure {
         uint256 n = round.n;
         round.players = n;
         unchecked {
-            uint256 record = Table.reserve((n + 1) * STRIDE_WORDS);
+            uint256 record = Table.reserve(n * STRIDE_WORDS);
             round.table = record;
             round.clips = Table.reserve(n);
             uint256 place = round.gram;

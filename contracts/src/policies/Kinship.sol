@@ -37,7 +37,7 @@ library Kinship {
                 --count;
                 uint256 rest = total - 2 * Table.get(record, SUM);
                 if (_isAny(record, end, links, rest, least)) _fillRow(record, end, links, rest, least);
-                links += 32 * Table.linkWords(count);
+                links += 32 * count;
             }
         }
     }
@@ -45,7 +45,6 @@ library Kinship {
     /// @dev Whether P exceeds `least` O, that is (W - least) O exceeds w_a w_b, for a player after this one. With S_b the sum of
     /// the other one's cosines, O = rest - 2 (S_b - W) and w_a w_b = (S_a - W) (S_b - W), that is
     ///     W (W + rest + S_a - 2 least - S_b) > least rest + (S_a - 2 least) S_b
-    /// Two at a time: the record of zeros behind the last one has no cosine and no sum, and if it answers yes, `_fillRow` does not.
     function _isAny(uint256 record, uint256 end, uint256 links, uint256 rest, uint256 least)
         private
         pure
@@ -56,7 +55,16 @@ library Kinship {
             let base := mul(least, rest)
             rest := add(rest, slope)
             least := 0 // negative once one of the differences is
-            for { record := add(record, STRIDE) } lt(record, end) { record := add(record, STRIDE) } {
+            let alone := iszero(and(div(sub(end, record), STRIDE), 1)) // an odd number of others: the first one
+            record := add(record, STRIDE)
+            if alone {
+                let w := mload(links)
+                let b := mload(record)
+                least := sub(add(base, mul(slope, b)), mul(w, sub(add(w, rest), b)))
+                record := add(record, STRIDE)
+                links := add(links, 32)
+            }
+            for {} lt(record, end) { record := add(record, STRIDE) } {
                 let w := mload(links)
                 let b := mload(record)
                 least := or(least, sub(add(base, mul(slope, b)), mul(w, sub(add(w, rest), b))))

@@ -54,7 +54,7 @@ library Opposition {
                 uint256 w = 0;
                 if (other < place) {
                     w = Table.get(links, 32 * (place - 1 - other));
-                    links += 32 * Table.linkWords(count - 1 - other);
+                    links += 32 * (count - 1 - other);
                 } else if (other > place) {
                     w = Table.get(links, 32 * (other - 1 - place));
                 }

@@ -36,7 +36,7 @@ library Pairs {
                 place += step;
                 step -= Cosines.UPDATE_BYTES;
                 lane += 2;
-                links += 32 * Table.linkWords(others);
+                links += 32 * others;
                 record += STRIDE;
             }
         }
@@ -53,7 +53,7 @@ library Pairs {
             for (uint256 others = round.players - 1; record < end; --others) {
                 _compareRow(record, end, lane, links);
                 lane += 2;
-                links += 32 * Table.linkWords(others);
+                links += 32 * others;
                 record += STRIDE;
             }
         }
@@ -61,13 +61,13 @@ library Pairs {
 
     function _reserve(Round memory round) private pure returns (uint256 links) {
         unchecked {
-            links = Table.reserve(round.n * round.n / 2 + 1); // one row with its rounding up after the other
+            links = Table.reserve(round.n * (round.n - 1) / 2);
         }
         round.links = links;
     }
 
     /// @dev One row with those after it. A lane is written with zeros behind it, in order of the rows, so that nothing that is
-    /// there is overwritten. Two at a time: the record of zeros behind the last one has no length.
+    /// there is overwritten.
     /// @param place of its first entry with another row in calldata, 7 bytes each, signed.
     /// @param lane where records have the cosine with it.
     /// @return flags bit 255: a cosine exceeds the limit; from bit 110 on, if not: one of what is new has no room in 15 bits.
@@ -81,13 +81,32 @@ library Pairs {
             let x := mload(add(record, X))
             let inverse := mload(add(record, INVERSE))
             let sum := mload(record)
+            let half := HALF_LANE // kept at hand: the optimizer would compute it each time
             let to := add(add(record, lane), 2)
-            for { let other := add(record, STRIDE) } lt(other, end) { other := add(other, STRIDE) } {
+            let other := add(record, STRIDE)
+            if iszero(and(div(sub(end, record), STRIDE), 1)) {
+                // An odd number of others: the first one alone.
                 let w := sdiv(shl(104, sar(200, calldataload(place))), mul(length, mload(add(other, LENGTH))))
                 mstore(links, w)
                 mstore(other, add(mload(other), w))
                 sum := add(sum, w)
-                let t := sub(w, sar(212, add(HALF_LANE, mul(x, mload(add(other, Y))))))
+                let t := sub(w, sar(212, add(half, mul(x, mload(add(other, Y))))))
+                t := mul(mul(mul(t, or(sar(255, t), 1)), inverse), mload(add(other, INVERSE)))
+                flags := or(or(flags, sub(CLONE_LIMIT, w)), t)
+                t := shl(240, shr(95, t))
+                mstore(to, t)
+                mstore(add(other, lane), t)
+                other := add(other, STRIDE)
+                place := add(place, 7)
+                links := add(links, 32)
+                to := add(to, 2)
+            }
+            for {} lt(other, end) {} {
+                let w := sdiv(shl(104, sar(200, calldataload(place))), mul(length, mload(add(other, LENGTH))))
+                mstore(links, w)
+                mstore(other, add(mload(other), w))
+                sum := add(sum, w)
+                let t := sub(w, sar(212, add(half, mul(x, mload(add(other, Y))))))
                 t := mul(mul(mul(t, or(sar(255, t), 1)), inverse), mload(add(other, INVERSE)))
                 flags := or(or(flags, sub(CLONE_LIMIT, w)), t)
                 t := shl(240, shr(95, t))
@@ -98,12 +117,13 @@ library Pairs {
                 mstore(add(links, 32), w)
                 mstore(other, add(mload(other), w))
                 sum := add(sum, w)
-                t := sub(w, sar(212, add(HALF_LANE, mul(x, mload(add(other, Y))))))
+                t := sub(w, sar(212, add(half, mul(x, mload(add(other, Y))))))
                 t := mul(mul(mul(t, or(sar(255, t), 1)), inverse), mload(add(other, INVERSE)))
                 flags := or(or(flags, sub(CLONE_LIMIT, w)), t)
                 t := shl(240, shr(95, t))
                 mstore(add(to, 2), t)
                 mstore(add(other, lane), t)
+                other := add(other, STRIDE)
                 place := add(place, 14)
                 links := add(links, 64)
                 to := add(to, 4)

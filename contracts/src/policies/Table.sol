@@ -42,7 +42,7 @@ struct Round {
     uint256 players; // records in use
     uint256 clips; // where the clips of the rows begin in memory, a word each, 30 fraction bits
     // Where the cosines of each record with those after it begin in memory: a word each, 40 fraction bits, one record behind
-    // the other; with a word of zero behind an odd number of them, so that loops can take two at a time.
+    // the other.
     uint256 links;
 }
 
@@ -78,13 +78,6 @@ library Table {
         }
     }
 
-    /// @notice Words of `links` that the cosines of a record with so many others take.
-    function linkWords(uint256 others) internal pure returns (uint256) {
-        unchecked {
-            return others + (others & 1);
-        }
-    }
-
     /// @notice Memory of some words, zero or not.
     function reserve(uint256 words) internal pure returns (uint256 pointer) {
         assembly ("memory-safe") {
@@ -93,14 +86,7 @@ library Table {
         }
     }
 
-    /// @notice A record of zeros.
-    function clear(uint256 record) internal pure {
-        assembly ("memory-safe") {
-            calldatacopy(record, calldatasize(), STRIDE)
-        }
-    }
-
-    /// @notice Keeps the records whose bit is set, in their order, and their links, with zeros behind. Lanes stay where they are:
+    /// @notice Keeps the records whose bit is set, in their order, and their links. Lanes stay where they are:
     /// those of the others have to be zero.
     function keep(Round memory round, uint256 mask) internal pure {
         uint256 table = round.table;
@@ -114,7 +100,6 @@ library Table {
             }
             _keepLinks(round.links, count, mask);
             round.players = kept;
-            clear(table + kept * STRIDE);
         }
     }
 
@@ -131,7 +116,7 @@ library Table {
             for (uint256 place; place < count; ++place) {
                 uint256 rest = mask >> place;
                 if (rest & 1 == 1) to = _keepRow(to, links, rest >> 1);
-                links += 32 * linkWords(count - 1 - place);
+                links += 32 * (count - 1 - place);
             }
         }
     }
@@ -139,18 +124,12 @@ library Table {
     /// @dev rest: which of the records behind this one are kept, a bit each.
     function _keepRow(uint256 to, uint256 from, uint256 rest) private pure returns (uint256) {
         assembly ("memory-safe") {
-            let odd := 0
             for {} rest { rest := shr(1, rest) } {
                 if and(rest, 1) {
                     mstore(to, mload(from))
                     to := add(to, 32)
-                    odd := xor(odd, 32)
                 }
                 from := add(from, 32)
-            }
-            if odd {
-                mstore(to, 0)
-                to := add(to, 32)
             }
         }
         return to;

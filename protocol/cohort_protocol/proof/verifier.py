@@ -37,9 +37,10 @@ def verify(statement: RoundStatement, proof: RoundProof, tau_g2: Twist) -> None:
     """I(y): the line through (z, f1) and (1/z, f2); 1/(1/z - z) = h z^2."""
 
     weights = (*statement.weights, *[0] * statement.p)
+    factors = [gamma * x + rho * w for x, w in zip(transcript.x, weights, strict=True)]
     left = combine(
         [
-            *((gamma * x + rho * w, point) for x, w, point in zip(transcript.x, weights, statement.commitments, strict=True)),
+            *zip(factors, statement.commitments, strict=True),
             (1, proof.correlation),
             (-rho, statement.step),
             (-at_y, GENERATOR),

@@ -123,8 +123,8 @@ def test_coordinates_stay_in_range_whatever_the_rows(basis, seed, new):
 
 
 def test_the_lanes_of_a_contract_hold_sums_of_products():
-    """The top lane, signed, and what the others together would borrow or carry: three products of 40 bits in lanes of 85,
-    four of 30 bits in lanes of 64."""
+    """The top lane, signed, and what the others together would borrow or carry: three products of 40 bits in lanes of
+    85, four of 30 bits in lanes of 64."""
     q = UNIT
     assert 3 * q * q < 2**84
     assert (2 * q * q << 86) + 4 * q * q < 2**169
