@@ -48,7 +48,7 @@ slither: setup ## static analysis of the contracts, in an environment of its own
 coverage: setup ## lines and branches of the contracts that the tests reach
 	@cd contracts && npm run --silent coverage
 
-mutation: setup ## removes every check of the contracts in turn; each time a test must fail (half an hour)
+mutation: setup ## removes every check of the contracts in turn; each time a test must fail (a quarter of an hour)
 	@$(VENV)/python contracts/mutation/run.py
 
 invariants-long: setup ## 10,000 random lives of a market instead of 500
