@@ -57,7 +57,7 @@ def test_agrees_with_the_slow_twin(round):
     assert [int(reason) for reason in outcome.reasons] == twin.reasons
     assert [set(row.group) for row in outcome.rows] == twin.groups
     for row, score, weight in zip(outcome.rows, twin.scores, twin.weights, strict=True):
-        # A company gate that is half open is as coarse as cosines of 15 bits: 2^-14 over a cosine of 0.1, over the ramp.
+        # A company gate that is half open is as coarse as cosines of 15 bits: 2^-14 over one of 0.1, over the ramp.
         assert row.score / ONE == pytest.approx(score, rel=4e-3, abs=2e-4)
         assert row.weight == pytest.approx(weight, rel=4e-3, abs=2)
 
