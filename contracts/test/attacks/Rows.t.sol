@@ -134,6 +134,7 @@ contract RowsTest is MarketScene {
         Receipt[] memory receipts = _receipts(project, round, openings);
         bytes memory error_ = abi.encodeWithSelector(IRounds.OpeningsNotIncreasing.selector, at);
         _reverts(stranger, _encodeReveal(project, round, batch, openings, receipts), error_);
+        _reverts(stranger, _encodeReveal(project, round, _noLeaves(), openings, receipts), error_);
     }
 
     /// @param leaf whether the row's leaf has to be given, because the row does not say what it is.

@@ -220,12 +220,21 @@ contract ProvenVerifierTest is ProvenRounds {
         return _receiptsAt(r, from, count, block.chainid, address(proven));
     }
 
-    /// @dev By hand, from the strings of EIP-712.
     function _receiptsAt(ProvenRound memory r, uint256 from, uint256 count, uint256 chain, address at)
         private
         pure
         returns (WitnessSignature[] memory list)
     {
+        bytes32 digest = _bytesDigest(r, chain, at);
+        list = new WitnessSignature[](count);
+        for (uint256 i; i < count; ++i) {
+            (uint8 v, bytes32 first, bytes32 s) = vm.sign(from + i + 1, digest);
+            list[i] = WitnessSignature(uint8(from + i), first, v == 27 ? s : s | bytes32(uint256(1) << 255));
+        }
+    }
+
+    /// @dev By hand, from the strings of EIP-712.
+    function _bytesDigest(ProvenRound memory r, uint256 chain, address at) private pure returns (bytes32) {
         bytes32 message = keccak256(
             abi.encode(
                 keccak256(
@@ -248,12 +257,15 @@ contract ProvenVerifierTest is ProvenRounds {
                 at
             )
         );
-        bytes32 digest = keccak256(abi.encodePacked(hex"1901", domain, message));
-        list = new WitnessSignature[](count);
-        for (uint256 i; i < count; ++i) {
-            (uint8 v, bytes32 first, bytes32 s) = vm.sign(from + i + 1, digest);
-            list[i] = WitnessSignature(uint8(from + i), first, v == 27 ? s : s | bytes32(uint256(1) << 255));
-        }
+        return keccak256(abi.encodePacked(hex"1901", domain, message));
+    }
+
+    function test_ModelBytesDigest_WhenItIsMadeByHand() public view {
+        ProvenRound memory r = _round(11, Shape(2, 0, 0, 0), 3);
+        IRoundVerifier.Statement memory s = r.statement;
+        bytes32 digest =
+            proven.modelBytesDigest(s.market, s.project, s.round, s.nextModel, s.nextModelCid, s.bundleCid);
+        vm.assertEq(digest, _bytesDigest(r, block.chainid, address(proven)));
     }
 
     // ---- what is refused before any proof is looked at
