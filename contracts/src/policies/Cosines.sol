@@ -65,9 +65,10 @@ library Cosines {
                 }
                 if (square >> 55 != 0) revert IDefaultPolicy.SquareNegative(row);
                 uint256 length = Roots.floorOf128(square << 2 * LENGTH_BITS);
+                uint256 rows = 1 << row;
                 assembly ("memory-safe") {
                     mstore(add(record, LENGTH), add(length, iszero(iszero(square))))
-                    mstore(add(record, ROWS), shl(row, 1))
+                    mstore(add(record, ROWS), rows)
                     mstore(add(record, COUNT), 1)
                 }
                 place += step;

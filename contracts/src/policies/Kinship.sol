@@ -36,84 +36,81 @@ library Kinship {
             for (; count > 1; record += STRIDE) {
                 --count;
                 uint256 rest = total - 2 * Table.get(record, SUM);
-                if (_isAny(record, end, links, rest, least)) _fillRow(record, end, links, rest, least);
+                _fillRow(record, end, links, rest, least);
                 links += 32 * count;
             }
         }
     }
 
-    /// @dev Whether P exceeds `least` O, that is (W - least) O exceeds w_a w_b, for a player after this one. With S_b the sum of
-    /// the other one's cosines, O = rest - 2 (S_b - W) and w_a w_b = (S_a - W) (S_b - W), that is
-    ///     W (W + rest + S_a - 2 least - S_b) > least rest + (S_a - 2 least) S_b
-    function _isAny(uint256 record, uint256 end, uint256 links, uint256 rest, uint256 least)
-        private
-        pure
-        returns (bool any)
-    {
-        assembly ("memory-safe") {
-            let slope := sub(mload(record), shl(1, least))
-            let base := mul(least, rest)
-            rest := add(rest, slope)
-            least := 0 // negative once one of the differences is
-            let alone := iszero(and(div(sub(end, record), STRIDE), 1)) // an odd number of others: the first one
-            record := add(record, STRIDE)
-            if alone {
-                let w := mload(links)
-                let b := mload(record)
-                least := sub(add(base, mul(slope, b)), mul(w, sub(add(w, rest), b)))
-                record := add(record, STRIDE)
-                links := add(links, 32)
-            }
-            for {} lt(record, end) { record := add(record, STRIDE) } {
-                let w := mload(links)
-                let b := mload(record)
-                least := or(least, sub(add(base, mul(slope, b)), mul(w, sub(add(w, rest), b))))
-                record := add(record, STRIDE)
-                w := mload(add(links, 32))
-                b := mload(record)
-                least := or(least, sub(add(base, mul(slope, b)), mul(w, sub(add(w, rest), b))))
-                links := add(links, 64)
-            }
-            any := shr(255, least)
-        }
-    }
-
     /// @dev Kinship of one player with those after it. rest: T - 2 S_a - 2.
     function _fillRow(uint256 record, uint256 end, uint256 links, uint256 rest, uint256 least) private pure {
-        uint256 sum = Table.get(record, SUM);
         unchecked {
-            for (uint256 other = record + STRIDE; other < end; other += STRIDE) {
-                uint256 squared = _squared(other, Table.get(links, 0), rest, sum, least);
+            uint256 sum = Table.get(record, SUM);
+            uint256 slope = sum - 2 * least;
+            uint256 other = record + STRIDE;
+            while (true) {
+                (other, links) = _next(other, end, links, rest + slope, slope, least * rest);
+                if (other >= end) return;
+                uint256 squared = _squared(other, Table.get(links, 0), rest, sum);
+                if (squared >= LOW_SQUARED) _add(record, other, Roots.floorOf(squared) - LOW);
                 links += 32;
-                if (squared < LOW_SQUARED) continue;
-                uint256 kin = Roots.floorOf(squared) - LOW;
-                kin = kin > SPAN ? ONE : kin * ONE / SPAN;
-                Table.set(record, KIN, Table.get(record, KIN) + kin);
-                Table.set(other, KIN, Table.get(other, KIN) + kin);
+                other += STRIDE;
             }
         }
     }
 
-    /// @dev k^2 with 60 fraction bits; 0 if P does not exceed `least` O, if O < 2^-20, or if less than 2^-20 of a or b is left:
-    /// A < 2^-20 O.
-    function _squared(uint256 other, uint256 w, uint256 rest, uint256 sum, uint256 least)
+    /// @dev more: kinship beyond what counts.
+    function _add(uint256 record, uint256 other, uint256 more) private pure {
+        unchecked {
+            uint256 kin = more > SPAN ? ONE : more * ONE / SPAN;
+            Table.set(record, KIN, Table.get(record, KIN) + kin);
+            Table.set(other, KIN, Table.get(other, KIN) + kin);
+        }
+    }
+
+    /// @dev The next player with whom P exceeds `least` O, that is (W - least) O exceeds w_a w_b, and where its link stands; `end` or
+    /// behind if there is none. With S_b the sum of the other one's cosines, O = rest - 2 (S_b - W) and w_a w_b = (S_a - W) (S_b -
+    /// W), that is
+    ///     W (W + rest + S_a - 2 least - S_b) > least rest + (S_a - 2 least) S_b
+    /// Two at a time: what is read behind the last one is not believed by the caller.
+    /// @param rest rest + S_a - 2 least
+    /// @param slope S_a - 2 least
+    /// @param base least rest
+    function _next(uint256 other, uint256 end, uint256 links, uint256 rest, uint256 slope, uint256 base)
         private
         pure
-        returns (uint256 squared)
+        returns (uint256, uint256)
     {
+        assembly ("memory-safe") {
+            for {} lt(other, end) {} {
+                let w := mload(links)
+                let b := mload(other)
+                if sgt(mul(w, sub(add(w, rest), b)), add(base, mul(slope, b))) { break }
+                other := add(other, STRIDE)
+                links := add(links, 32)
+                w := mload(links)
+                b := mload(other)
+                if sgt(mul(w, sub(add(w, rest), b)), add(base, mul(slope, b))) { break }
+                other := add(other, STRIDE)
+                links := add(links, 32)
+            }
+        }
+        return (other, links);
+    }
+
+    /// @dev k^2 with 60 fraction bits; 0 if O < 2^-20, or less than 2^-20 of a or b is left: A < 2^-20 O.
+    function _squared(uint256 other, uint256 w, uint256 rest, uint256 sum) private pure returns (uint256 squared) {
         assembly ("memory-safe") {
             let b := sub(mload(other), w)
             let a := sub(sum, w)
             let o := sub(rest, shl(1, b))
             w := sub(mul(w, o), mul(a, b)) // P
-            if sgt(w, mul(least, o)) {
-                let whole := shl(40, o)
-                a := sub(whole, mul(a, a)) // A
-                b := sub(whole, mul(b, b)) // B
-                let part := shl(20, o)
-                if iszero(or(slt(o, NOTHING), or(slt(a, part), slt(b, part)))) {
-                    squared := div(shl(60, mul(w, w)), mul(a, b))
-                }
+            let whole := shl(40, o)
+            a := sub(whole, mul(a, a)) // A
+            b := sub(whole, mul(b, b)) // B
+            let part := shl(20, o)
+            if iszero(or(slt(o, NOTHING), or(slt(a, part), slt(b, part)))) {
+                squared := div(shl(60, mul(w, w)), mul(a, b))
             }
         }
     }

@@ -65,6 +65,7 @@ library Merit {
         assembly ("memory-safe") {
             // Of points what a gate that is not fully open lets through: value and `full` BASIS times. With a median of 0 only 0 is
             // below `full`, and lets nothing through.
+            // slither-disable-next-line divide-before-multiply (rounding after each is the rule)
             function through(points, value, full, span) -> left {
                 value := sub(value, sub(full, span))
                 left := shr(30, mul(points, div(mul(mul(value, sgt(value, 0)), ONE), span)))

@@ -37,7 +37,9 @@ library Roots {
             let r := shl(6, lt(0xffffffffffffffffff, x))
             r := or(r, shl(5, lt(0xffffffffff, shr(r, x))))
             r := or(r, shl(4, lt(0xffffff, shr(r, x))))
-            z := shr(18, mul(shl(shr(1, r), 181), add(shr(r, x), 65536)))
+            z := 181 // 2^7.5
+            z := shl(shr(1, r), z)
+            z := shr(18, mul(z, add(shr(r, x), 65536)))
             z := shr(1, add(z, div(x, z)))
             z := shr(1, add(z, div(x, z)))
             z := shr(1, add(z, div(x, z)))
@@ -53,7 +55,9 @@ library Roots {
         assembly ("memory-safe") {
             let r := shl(5, lt(0xffffffffff, x))
             r := or(r, shl(4, lt(0xffffff, shr(r, x))))
-            z := shr(18, mul(shl(shr(1, r), 181), add(shr(r, x), 65536)))
+            z := 181 // 2^7.5
+            z := shl(shr(1, r), z)
+            z := shr(18, mul(z, add(shr(r, x), 65536)))
             z := shr(1, add(z, div(x, z)))
             z := shr(1, add(z, div(x, z)))
             z := shr(1, add(z, div(x, z)))
