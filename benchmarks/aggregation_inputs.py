@@ -5,7 +5,10 @@ numpy and the standard library only: Flower's environment imports this file too.
 
 from __future__ import annotations
 
+import resource
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -53,6 +56,16 @@ class Round:
 def late_round(n: int, dimension: int) -> Round:
     """Late in training: weights change by one unit of 2^-14, 0.00006, and those to be rejected by two."""
     return Round(n, dimension, direction=1, noise=1, louder=2)
+
+
+def peak_mb() -> float:
+    """This process's largest resident memory so far, of the program that runs, not of its parent before it."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        line = next(line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
 def _integers(stream: int, size: int, count: int) -> np.ndarray:

@@ -13,14 +13,13 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
-import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.aggregation_inputs import EXPONENT, Round
+from benchmarks.aggregation_inputs import EXPONENT, Round, peak_mb
 
 BLOCK = 1 << 14
 """Columns at a time of the float32 reference."""
@@ -36,7 +35,7 @@ def main() -> None:
         chosen, step = aggregate()
         seconds.append(time.process_time() - started)
         wall.append(time.perf_counter() - clock)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_mb()
     digest = hashlib.sha256(step.data).hexdigest()
     times = {"seconds": min(seconds), "wall": min(wall)}
     print(json.dumps(times | {"peak_mb": peak, "chosen": chosen, "step": digest}))

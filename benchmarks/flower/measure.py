@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import json
 import logging
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -26,7 +25,7 @@ from flwr.server.strategy import Krum
 from flwr.serverapp.strategy import Bulyan, FedAvg, FedMedian, FedTrimmedAvg, MultiKrum, Strategy
 from flwr.serverapp.strategy.multikrum import select_multikrum
 
-from benchmarks.aggregation_inputs import LAYERS, Round
+from benchmarks.aggregation_inputs import LAYERS, Round, peak_mb
 
 
 def strategy_named(name: str, round_: Round) -> Strategy:
@@ -117,8 +116,7 @@ def main() -> None:
         contents = [reply.content for reply in replies_of(round_)]
         picked = select_multikrum(contents, round_.hostile, n - round_.hostile)
         chosen = sorted(int(content["metrics"]["row"]) for content in picked)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps(times | {"peak_mb": peak, "chosen": chosen}))
+    print(json.dumps(times | {"peak_mb": peak_mb(), "chosen": chosen}))
 
 
 if __name__ == "__main__":
