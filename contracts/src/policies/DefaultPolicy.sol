@@ -50,8 +50,8 @@ contract DefaultPolicy is IDefaultPolicy {
         Values.fill(round);
         uint256 players = playing; // records that are players
         if (Pairs.fill(round)) players = Clones.join(round, playing);
-        Opposition.reject(round, players);
-        words = _unscored(n, playing);
+        bool all = Opposition.reject(round, players) && playing == (1 << n) - 1; // have a score, and so a word in the end
+        words = all ? _answer(n) : _unscored(n, playing);
         _score(round, hints, words);
         assembly ("memory-safe") {
             // As it lies: an encoder would copy it word by word.
@@ -83,24 +83,29 @@ contract DefaultPolicy is IDefaultPolicy {
         uint256 needed = cosines + (count > 1 ? RANKED_COSINES * count : 0);
         if (hints.length != needed) revert HintsLengthWrong(hints.length, needed);
         if (count == 0) return;
-        (uint256 total, uint256 most) = Opposition.agree(round);
+        (uint256 total, uint256 most, uint256 agreed) = Opposition.agree(round);
         Kinship.fill(round, total, most);
         Company.fill(round, round.hints + cosines);
-        Merit.Facts memory facts = Merit.score(round, _hint(hints, 2) << 16 | _hint(hints, 4));
+        Merit.Facts memory facts = Merit.score(round, _hint(hints, 2) << 16 | _hint(hints, 4), agreed);
         Merit.weigh(round, facts, round.values == 0 ? _hint(hints, MIDDLES) : 0, words);
     }
 
-    /// @dev What rows are without a score: too short, or rejected. Before the list stands its offset in an answer.
-    function _unscored(uint256 n, uint256 playing) private pure returns (uint256[] memory words) {
+    /// @dev A list of n words, zero or not. Before it stands its offset in an answer.
+    function _answer(uint256 n) private pure returns (uint256[] memory words) {
         uint256 answer = Table.reserve(n + 2);
         assembly ("memory-safe") {
             mstore(answer, 32)
             words := add(answer, 32)
             mstore(words, n)
-            for { let row := 0 } lt(row, n) { row := add(row, 1) } {
-                // OPPOSES_OTHERS is the reason after TOO_SMALL.
-                mstore(add(answer, add(64, shl(5, row))), add(TOO_SMALL, and(shr(row, playing), 1)))
-            }
+        }
+    }
+
+    /// @dev The same with what rows are without a score: too short, or rejected.
+    function _unscored(uint256 n, uint256 playing) private pure returns (uint256[] memory words) {
+        words = _answer(n);
+        unchecked {
+            // OPPOSES_OTHERS is the reason after TOO_SMALL.
+            for (uint256 row; row < n; ++row) words[row] = TOO_SMALL + (playing >> row & 1);
         }
     }
 

@@ -38,12 +38,13 @@ library Merit {
         bool measured; // 0xc0; whether there are value rows
     }
 
-    /// @notice Scores of all players. hint: places of the two middle ones for novelty, then for company, a byte each.
-    function score(Round memory round, uint256 hint) internal pure returns (Facts memory facts) {
+    /// @notice Scores of all players. hint: places of the two middle ones for novelty, then for company, a byte each. agreed: sum of
+    /// the agreements above 0, of which an average agreement is the mean, but at least the floor.
+    function score(Round memory round, uint256 hint, uint256 agreed) internal pure returns (Facts memory facts) {
         uint256 count = round.players;
         uint256 table = round.table;
         facts.measured = round.values != 0;
-        facts.average = _average(table, count);
+        facts.average = agreed / count < AGREEMENT_FLOOR ? AGREEMENT_FLOOR : agreed / count;
         if (facts.measured) facts.belief = _belief(table, count);
         unchecked {
             uint256 median = Medians.middle(Medians.NOVELTIES, table + NOVELTY, count, false, hint >> 16);
@@ -103,18 +104,6 @@ library Merit {
                 mstore(add(record, SCORE), points)
                 total := add(total, points)
             }
-        }
-    }
-
-    /// @dev What an average agreement is: the mean of the positive ones, but at least the floor.
-    function _average(uint256 record, uint256 count) private pure returns (uint256 average) {
-        assembly ("memory-safe") {
-            for { let end := add(record, mul(count, STRIDE)) } lt(record, end) { record := add(record, STRIDE) } {
-                let agreement := mload(add(record, AGREED))
-                if sgt(agreement, 0) { average := add(average, agreement) }
-            }
-            average := div(average, count)
-            if lt(average, AGREEMENT_FLOOR) { average := AGREEMENT_FLOOR }
         }
     }
 

@@ -17,7 +17,8 @@ library Opposition {
     /// @notice Rejects players of no value, and better left out where a row says who is, whose agreement is below -0.1: the most
     /// opposed first, those that tie together, and the others' agreement anew after each. Keeps the records of the others.
     /// @param playing records of players, a bit each.
-    function reject(Round memory round, uint256 playing) internal pure {
+    /// @return all whether nobody was rejected
+    function reject(Round memory round, uint256 playing) internal pure returns (bool all) {
         uint256 suspects = _suspects(round) & playing;
         uint256 kept = playing;
         unchecked {
@@ -33,6 +34,7 @@ library Opposition {
                 }
             }
             if (kept != (1 << round.players) - 1) round.keep(kept);
+            return kept == playing;
         }
     }
 
@@ -68,12 +70,13 @@ library Opposition {
     /// @notice Agreement of every player; 1 for a lone one.
     /// @return total of all cosines but those of players with themselves
     /// @return most the largest agreement in size
-    function agree(Round memory round) internal pure returns (uint256 total, uint256 most) {
+    /// @return positive sum of the agreements above 0
+    function agree(Round memory round) internal pure returns (uint256 total, uint256 most, uint256 positive) {
         uint256 count = round.players;
         uint256 record = round.table;
         if (count == 1) {
             Table.set(record, AGREED, ONE);
-            return (0, ONE);
+            return (0, ONE, ONE);
         }
         uint256 end = round.at(count);
         assembly ("memory-safe") {
@@ -84,7 +87,9 @@ library Opposition {
             for (; record < end; record += STRIDE) {
                 int256 agreement = _agreement(Table.getSigned(record, SUM), all);
                 Table.setSigned(record, AGREED, agreement);
-                uint256 size = uint256(agreement < 0 ? -agreement : agreement);
+                uint256 size = uint256(agreement);
+                if (agreement < 0) size = uint256(-agreement);
+                else positive += size;
                 if (size > most) most = size;
             }
         }
