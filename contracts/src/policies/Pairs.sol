@@ -15,7 +15,7 @@ library Pairs {
 
     uint256 internal constant CLONE_LIMIT = 989560464998; // floor(0.9 * 2^40): rows nearer than that are one player
     uint256 private constant MOST_COSINE = 0x7fff;
-    uint256 private constant HALF_LANE = 0x8000000000000000000000000000000000000000000000000; // 2^191, see Coordinates
+    uint256 private constant HALF_LANE = 1 << 191; // see Coordinates
     // Of the flags of a row: a cosine exceeds the limit; one of what is new has no room in 15 bits.
     uint256 private constant NEAR_BIT = 255;
     uint256 private constant COSINES_AT = 110;
