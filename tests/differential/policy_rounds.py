@@ -111,7 +111,7 @@ def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
         rounds.append(_by_cosines(6, alike | apart, steps))
     public = {(6, 7): 1 - 2.0**-18, (6, 8): 0.3, (7, 8): 0.7, (6, 9): 0.3, (7, 9): -0.7}
     rounds.append(_by_cosines(6, public, steps))
-    # What two have in common in the span of a step is -2^-59, which rounding down makes -2^-40: that decides their cosine.
+    # What two have in common in the span of a step is -2^-59, rounded down to -2^-40: that decides their cosine.
     barely = {(0, 5): 1.5 * 2.0**-30, (1, 5): -(2.0**-29), (0, 1): 0.5, (0, 2): 0.7, (1, 3): 0.7}
     rounds.append(_by_cosines(5, barely, PublicRows(past_steps=1)))
     # Two that have more in common beyond the step than either has.
