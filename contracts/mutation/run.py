@@ -117,16 +117,16 @@ def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> No
         (root / "src" / path).write_text(text)
 
 
-def forge(root: Path, *arguments: str, environment: dict[str, str] | None = None) -> tuple[int, str]:
-    """Exit status and output; a run beyond the time limit counts as failed."""
+def forge(root: Path, *arguments: str, limit: int | None = TIMEOUT_S) -> tuple[int, str]:
+    """Exit status and output; a run beyond the time limit, seconds, counts as failed."""
     command = [str(root / "compiler" / "forge"), *arguments]
-    env = {**os.environ, "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_INVARIANT_RUNS": SEQUENCES, **(environment or {})}
+    env = {**os.environ, "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_INVARIANT_RUNS": SEQUENCES}
     env["FOUNDRY_INVARIANT_SHRINK_RUN_LIMIT"] = "1"
     env["COHORT_SOLC"] = str(root / "compiler" / "npm-solc")
     env["COHORT_SOLC_ANSWERS"] = str(root / "compiler" / "answers")
     try:
         done = subprocess.run(
-            command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=TIMEOUT_S
+            command, cwd=root, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=limit
         )
     except subprocess.TimeoutExpired:
         return 1, "[FAIL: time limit] (the run did not end)"
@@ -256,14 +256,14 @@ def baseline(root: Path, kept: Path) -> tuple[frozenset[str], tuple[str, ...]]:
     """All tests, and those that fail with all switches off: those that look at code sizes, or are broken anyway. They
     prove nothing."""
     # Everything in one question to the compiler, the same one when a run goes on; later ones find it compiled.
-    status, output = forge(root, "test", "--list", "--json")
+    status, output = forge(root, "test", "--list", "--json", limit=None)  # compiles
     if status != 0:
         raise RuntimeError(output[-3000:])
     listed = json.loads(output.strip().splitlines()[-1])
     tests = [f"{name}.{test}" for of in listed.values() for name, every in of.items() for test in every]
     file = kept / "broken.json"
     if not file.exists():
-        status, output = forge(root, "test", "--no-match-path", LEFT_OUT)
+        status, output = forge(root, "test", "--no-match-path", LEFT_OUT, limit=None)
         broken = sorted(set(re.findall(r"^\[FAIL[^\n]*?\] (\w+)\(", output, re.M))) if status else []
         file.write_text(json.dumps(broken))
     return frozenset(tests), tuple(json.loads(file.read_text()))

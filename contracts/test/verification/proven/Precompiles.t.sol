@@ -25,6 +25,15 @@ contract PrecompilesTest is ProvenRounds {
         _fails(ECMUL);
     }
 
+    /// @dev Those of the rows go well, that of W does not.
+    function test_Verify_RevertWhen_ALaterMultiplicationFails() public {
+        ProvenRound memory r = _round(31, Shape(2, 1, 0, 0), 3);
+        mocks.mockCallRevert(ECMUL, abi.encode(r.proof.w), "");
+        _refused(r, Bn254.PrecompileFailed.selector);
+        mocks.clearMockedCalls();
+        _verify(r);
+    }
+
     function test_Verify_RevertWhen_AnAdditionFails() public {
         _fails(ECADD);
     }
