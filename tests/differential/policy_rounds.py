@@ -77,13 +77,15 @@ def honest_round(n: int, values: int = 3) -> tuple[list[list[int]], int, PublicR
 
 def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     """Rounds given by their cosines, without public rows, where one digit decides: a chain of rows each near to the
-    next, with and without ties; three alike of whom one is near to a fourth; cosines at and beside the limit of
-    clones; a pair at and beside the limit of kinship; opposites, of which one or both go."""
+    next, with and without ties; three alike of whom one is near to a fourth; one near to two who are not near to each
+    other; cosines at and beside the limit of clones; a pair at and beside the limit of kinship; opposites, of which one
+    or both go."""
     chain = {(0, 1): 0.95, (1, 2): 0.93, (2, 3): 0.92, (0, 2): 0.85, (1, 3): 0.84, (0, 3): 0.7}
     ties = {(0, 1): 0.95, (1, 2): 0.95, (2, 3): 0.95, (0, 2): 0.85, (1, 3): 0.85, (0, 3): 0.7}
     bridge = {(0, 1): 0.97, (0, 2): 0.96, (1, 2): 0.95, (2, 3): 0.94, (0, 3): 0.88, (1, 3): 0.89, (0, 4): 0.91}
     limit = 9_000 * 2**40 // 10_000
-    rounds = [_by_cosines(6, cosines) for cosines in (chain, ties, bridge)]
+    star = {(0, 1): 0.95, (0, 2): 0.94, (1, 2): 0.85}
+    rounds = [_by_cosines(6, cosines) for cosines in (chain, ties, bridge, star)]
     rounds.append(_by_cosines(5, {(0, 2): 0.95, (1, 3): (limit + 1) / 2**40}))
     rounds += [_by_cosines(5, {(1, 3): (limit + more) / 2**40}) for more in (0, 1, 2)]
     rounds += [_by_cosines(6, {(2, 4): cosine}) for cosine in (0.3, 0.5, 0.55, 0.6, 0.65, 0.8)]
@@ -102,6 +104,10 @@ def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     worst = {(0, 20): -(2.0**-10)} | {(a, 20): 2.0**-20 for a in range(1, 20)}
     torn = {(1, 21): 0.5, (2, 21): -0.5} | {(a, 22): 2.0**-9 for a in range(20)}
     rounds = [_by_cosines(10, best | {(0, 12): 0.1}, values), _by_cosines(20, worst | torn, values)]
+    # Half the batch agrees, in full and in so far that the word of the others counts, too.
+    sure = {(a, 11): cosine for (a, _), cosine in best.items()} | {(a, 12): 0.1 for a in range(10)}
+    doubted = {(a, 21): 0.35 * cosine for (a, _), cosine in worst.items()} | {(a, 22): 0.1 for a in range(20)}
+    rounds += [_by_cosines(10, best | sure, values), _by_cosines(20, worst | doubted, values)]
     steps = PublicRows(past_steps=3, trainable=True)
     for first in (0, 1):  # of every pair of public rows that are nearly the same
         pairs = [k for k in range(first, 3, 2)]
@@ -111,6 +117,9 @@ def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
         rounds.append(_by_cosines(6, alike | apart, steps))
     public = {(6, 7): 1 - 2.0**-18, (6, 8): 0.3, (7, 8): 0.7, (6, 9): 0.3, (7, 9): -0.7}
     rounds.append(_by_cosines(6, public, steps))
+    for second in (0.5, 0.6, 0.9):  # the same, and updates that have something in common with what is clamped
+        shared = {(a, k): (a - 2) / 8 for a in range(6) for k in (8, 9)} | {(7, 8): second}
+        rounds.append(_by_cosines(6, public | shared, steps))
     # What two have in common in the span of a step is -2^-59, rounded down to -2^-40: that decides their cosine.
     barely = {(0, 5): 1.5 * 2.0**-30, (1, 5): -(2.0**-29), (0, 1): 0.5, (0, 2): 0.7, (1, 3): 0.7}
     rounds.append(_by_cosines(5, barely, PublicRows(past_steps=1)))

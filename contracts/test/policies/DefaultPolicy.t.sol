@@ -40,9 +40,9 @@ contract DefaultPolicyTest is PolicyCases {
         _refusedLayout(round);
         round.n = 33;
         _refusedLayout(round);
-        (round.n, round.steps) = (8, 6);
+        (round.n, round.steps) = (8, 4);
         _refusedLayout(round);
-        (round.steps, round.trainable) = (5, 2);
+        (round.steps, round.trainable) = (3, 2); // the rest is as many as there may be
         _refusedLayout(round);
         round.trainable = 1;
         for (uint256 values = 1; values < 5; ++values) {

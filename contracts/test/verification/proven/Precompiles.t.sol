@@ -25,13 +25,16 @@ contract PrecompilesTest is ProvenRounds {
         _fails(ECMUL);
     }
 
+    /// @dev Of one row, of whatever kind; the others go well.
+    function test_Verify_RevertWhen_TheMultiplicationOfARowFails() public {
+        ProvenRound memory r = _round(31, Shape(2, 1, 0, 0), 3);
+        for (uint256 i; i < r.points.length; ++i) _failsFor(r, abi.encode(r.points[i]));
+    }
+
     /// @dev Those of the rows go well, that of W does not.
     function test_Verify_RevertWhen_ALaterMultiplicationFails() public {
         ProvenRound memory r = _round(31, Shape(2, 1, 0, 0), 3);
-        mocks.mockCallRevert(ECMUL, abi.encode(r.proof.w), "");
-        _refused(r, Bn254.PrecompileFailed.selector);
-        mocks.clearMockedCalls();
-        _verify(r);
+        _failsFor(r, abi.encode(r.proof.w));
     }
 
     function test_Verify_RevertWhen_AnAdditionFails() public {
@@ -51,6 +54,13 @@ contract PrecompilesTest is ProvenRounds {
             _refused(r, RoundArgument.ArgumentInvalid.selector);
             mocks.clearMockedCalls();
         }
+        _verify(r);
+    }
+
+    function _failsFor(ProvenRound memory r, bytes memory point) private {
+        mocks.mockCallRevert(ECMUL, point, "");
+        _refused(r, Bn254.PrecompileFailed.selector);
+        mocks.clearMockedCalls();
         _verify(r);
     }
 
