@@ -19,6 +19,7 @@ from pathlib import Path
 
 import structlog
 from cohort_devnet.demo.display import LineDisplay
+from cohort_devnet.demo.history import History
 from cohort_devnet.demo.market import DemoMarket, announce, prepare_folder
 from cohort_devnet.demo.report import Report
 from cohort_devnet.demo.settings import DemoSettings
@@ -26,6 +27,7 @@ from cohort_devnet.demo.task import EXPONENT, demo_task, trainer_seed
 from cohort_devnet.supervisor import Supervisor
 from cohort_protocol.bundle import fetch_model
 from cohort_protocol.chain.client import ChainClient
+from cohort_protocol.chain.events import RoundOpened
 from cohort_protocol.chain.market import Market
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.connect import connect_store
@@ -93,12 +95,13 @@ def time_training(settings: DemoSettings, report: Report, ipfs_url: str, client:
 
     task = demo_task(settings.seed, 1)
     shard, seconds, models = task.shards[0], {}, []
-    chain = Market(client, report.project.contract)
     with connect_store(ipfs_url) as store:
         cids = [_first_model_cid(store, report), *(entry.model_cid for entry in report.rounds)]
-        for number, cid in enumerate(cids[:-1], 1):
-            commitment = chain.round_of(report.project.id, number).model
-            models.append(fetch_model(store, Cid.parse(cid), commitment, task.architecture.dimension))
+        # From events: the chain keeps no more than a project's present round in storage.
+        history = History.read(Market(client, report.project.contract), report.project.id, cids[0])
+        for entry, cid in zip(history.closed(), cids[:-1], strict=True):
+            (opened,) = entry.of(RoundOpened)
+            models.append(fetch_model(store, Cid.parse(cid), opened.model, task.architecture.dimension))
     for entry, model in zip(report.rounds, models, strict=True):
         number = entry.number
         previous = floats_from_model(step_between(models[number - 2], model), EXPONENT) if number > 1 else None
