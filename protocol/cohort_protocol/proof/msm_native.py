@@ -11,10 +11,11 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
+
+from cohort_protocol.native_extension import ExtensionUnavailable, load_extension
 
 LEAST_POINTS = 1 << 8
 """Shorter sums are not worth the preparation."""
@@ -27,7 +28,6 @@ _MOST_DIGIT = 1 << 17
 """Smaller integers are one digit."""
 _BUCKET = 3.5
 """What a bucket costs, in additions of points."""
-
 
 _left_out = False
 
@@ -58,30 +58,26 @@ def native_msm_status() -> str:
 @cache
 def _load() -> ctypes.CDLL | str:
     """The extension, or why there is none."""
-    folder = Path(__file__).parent
-    found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_msm{suffix}").is_file()]
-    if not found:
-        return (
-            "the C extension was not built (no compiler at install?); results are the same, only slower. Install gcc "
-            "or clang, then run `pip install -e .` again"
-        )
     try:
-        library = ctypes.CDLL(str(found[0]))
-        pointer, size, number, width = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_uint32
-        library.cohort_msm_runs_here.restype = ctypes.c_int
-        if not library.cohort_msm_runs_here():
-            return "this processor has no AVX-512 IFMA; results are the same, only slower"
-        for name, arguments, answer in (
-            ("points", [pointer, pointer, size], None),
-            ("digits", [pointer, size, number, number, number, pointer], None),
-            ("window", [pointer, pointer, size, width, pointer], ctypes.c_int),
-            ("join", [pointer, number, number, pointer], None),
-        ):
-            function = getattr(library, f"cohort_msm_{name}")
-            function.argtypes, function.restype = arguments, answer
-    except (OSError, AttributeError) as error:
-        return f"the C extension {found[0].name} does not load ({error}): run `pip install -e .` again"
+        library = load_extension(Path(__file__).parent, "_msm", _declare)
+    except ExtensionUnavailable as error:
+        return str(error)
+    if not library.cohort_msm_runs_here():
+        return "this processor has no AVX-512 IFMA; results are the same, only slower"
     return library
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    pointer, size, number, width = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_uint, ctypes.c_uint32
+    library.cohort_msm_runs_here.restype = ctypes.c_int
+    for name, arguments, answer in (
+        ("points", [pointer, pointer, size], None),
+        ("digits", [pointer, size, number, number, number, pointer], None),
+        ("window", [pointer, pointer, size, width, pointer], ctypes.c_int),
+        ("join", [pointer, number, number, pointer], None),
+    ):
+        function = getattr(library, f"cohort_msm_{name}")
+        function.argtypes, function.restype = arguments, answer
 
 
 def sum_of_products(points: np.ndarray, scalars: np.ndarray) -> np.ndarray | None:

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from cohort_protocol import native_extension
 from cohort_protocol.proof import msm_native
 from cohort_protocol.proof.combination import combine_rows
 from cohort_protocol.proof.curve import GENERATOR, multiply
@@ -101,7 +102,7 @@ def test_memory_does_not_grow_with_the_number_of_rows() -> None:
 
 def test_the_extension_for_sums_is_optional_and_says_why_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     fresh = msm_native._load.__wrapped__
-    monkeypatch.setattr(msm_native, "EXTENSION_SUFFIXES", [".no-such-suffix"])
+    monkeypatch.setattr(native_extension, "EXTENSION_SUFFIXES", [".no-such-suffix"])
     assert "was not built" in fresh()
     with msm_native.without_extension():
         assert msm_native.native_msm() is None

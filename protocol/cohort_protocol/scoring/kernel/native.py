@@ -10,11 +10,11 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from functools import cache
-from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 
 import numpy as np
 
+from cohort_protocol.native_extension import ExtensionUnavailable, load_extension
 from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
 from cohort_protocol.scoring.kernel.block import NumpyKernel, both_halves, out_of_range
 
@@ -132,28 +132,21 @@ def native_status() -> str:
 
 @cache
 def native_library() -> ctypes.CDLL:
-    folder = Path(__file__).parent
-    found = [path for suffix in EXTENSION_SUFFIXES if (path := folder / f"_gram{suffix}").is_file()]
-    if not found:
-        raise KernelUnavailable(
-            "the C extension was not built (no compiler at install?); results are the same, only slower. Install gcc "
-            "or clang, then run `pip install -e .` again"
-        )
     try:
-        library = ctypes.CDLL(str(found[0]))
-        library.cohort_gram_levels.restype = ctypes.c_int
-        rows, size, pointer = ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t, ctypes.c_void_p
-        library.cohort_gram_block.argtypes = [ctypes.c_int, rows, size, rows, size, size, pointer, pointer]
-        library.cohort_combine_block.argtypes = [ctypes.c_int, rows, pointer, size, size, pointer]
-        number = ctypes.c_int32
-        library.cohort_settle_block.argtypes = [ctypes.c_int, rows, pointer, size, number, size, pointer, pointer]
-        library.cohort_keccak_absorb.argtypes = [ctypes.c_int, pointer, rows, size, size]
-        library.cohort_keccak_absorb.restype = None
-    except (OSError, AttributeError) as error:
-        raise KernelUnavailable(
-            f"the C extension {found[0].name} does not load ({error}): run `pip install -e .` again"
-        ) from error
-    return library
+        return load_extension(Path(__file__).parent, "_gram", _declare)
+    except ExtensionUnavailable as error:
+        raise KernelUnavailable(str(error)) from error
+
+
+def _declare(library: ctypes.CDLL) -> None:
+    library.cohort_gram_levels.restype = ctypes.c_int
+    rows, size, pointer = ctypes.POINTER(ctypes.c_void_p), ctypes.c_size_t, ctypes.c_void_p
+    library.cohort_gram_block.argtypes = [ctypes.c_int, rows, size, rows, size, size, pointer, pointer]
+    library.cohort_combine_block.argtypes = [ctypes.c_int, rows, pointer, size, size, pointer]
+    number = ctypes.c_int32
+    library.cohort_settle_block.argtypes = [ctypes.c_int, rows, pointer, size, number, size, pointer, pointer]
+    library.cohort_keccak_absorb.argtypes = [ctypes.c_int, pointer, rows, size, size]
+    library.cohort_keccak_absorb.restype = None
 
 
 def row_pointers(rows: Sequence[np.ndarray]) -> ctypes.Array[ctypes.c_void_p]:

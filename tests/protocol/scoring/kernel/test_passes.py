@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from cohort_protocol import native_extension
 from cohort_protocol.scoring.errors import KernelUnavailable, ScoringInputInvalid
 from cohort_protocol.scoring.kernel import (
     ArrayRow,
@@ -87,7 +88,7 @@ def test_the_native_kernel_is_the_default_where_it_runs():
 
 
 def test_without_the_extension_numpy_computes_and_says_so(monkeypatch, tmp_path: Path):
-    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-built"])
+    monkeypatch.setattr(native_extension, "EXTENSION_SUFFIXES", [".not-built"])
     native.native_library.cache_clear()
     default_kernel.cache_clear()
     try:
@@ -96,7 +97,7 @@ def test_without_the_extension_numpy_computes_and_says_so(monkeypatch, tmp_path:
         assert native_status().startswith("numpy")
         broken = tmp_path / "_gram.broken"
         broken.write_bytes(b"not a library")
-        monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".broken"])
+        monkeypatch.setattr(native_extension, "EXTENSION_SUFFIXES", [".broken"])
         monkeypatch.setattr(native, "__file__", str(tmp_path / "native.py"))
         native.native_library.cache_clear()
         assert "does not load" in native_status()
