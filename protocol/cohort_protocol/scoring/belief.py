@@ -153,10 +153,15 @@ def company_rank(others: int) -> int:
     return (2 * others + 3) // 5
 
 
+def company_cosine(row: Sequence[int]) -> int:
+    """The r-th largest of a player's cosines with all others, r = `company_rank`. row: at least one, in any unit."""
+    return sorted(row)[-company_rank(len(row))]
+
+
 def company(cosines: Sequence[Sequence[int]]) -> list[int]:
     """kappa_a = the r-th largest cos^2(u~_a, u~_b) over b != a, r = `company_rank`, in units of 1/ONE; ONE for a lone
     player. cosines: in units of 2^-15, of every player with all others."""
-    return [sorted(row)[-company_rank(len(row))] ** 2 if row else ONE for row in cosines]
+    return [company_cosine(row) ** 2 if row else ONE for row in cosines]
 
 
 def capped(scores: Sequence[int], parts_bps: int, equal: int) -> list[int]:

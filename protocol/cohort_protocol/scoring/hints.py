@@ -7,7 +7,7 @@ one makes the call revert and a right one changes nothing. Layout, big endian:
     1 byte each   the same for novelty, by place among the players that are not rejected
     1 byte each   the same for company
     1 byte each   only of a round without value rows: the same for scores that are not zero
-    2 bytes each  the cosine of what is new that is company (`belief.company_rank`), for every player that is not
+    2 bytes each  the cosine of what is new that is company (`belief.company_cosine`), for every player that is not
                   rejected, if there are two or more
 
 The lower and the upper middle are the same value if the number of values is odd. What is not there (no value is
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from cohort_protocol.scoring.belief import company_rank
+from cohort_protocol.scoring.belief import company_cosine
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.errors import ScoringInputInvalid
 from cohort_protocol.scoring.gram import Gram, check_gram
@@ -75,7 +75,7 @@ def hints(gram: Gram, n: int, layout: PublicRows) -> bytes:
         *(() if layout.values else _middles(judged.scores if judged else empty, positive=True)),
     ]
     cosines = judged.cosines if judged and len(done.kept) > 1 else ()
-    return bytes(found) + b"".join(sorted(row)[-company_rank(len(row))].to_bytes(2, "big") for row in cosines)
+    return bytes(found) + b"".join(company_cosine(row).to_bytes(2, "big") for row in cosines)
 
 
 def _middles(values: Sequence[int], positive: bool = False) -> tuple[int, int]:
