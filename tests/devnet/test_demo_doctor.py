@@ -9,6 +9,7 @@ import typer
 from cohort_devnet import doctor as doctor_module
 from cohort_devnet.doctor import doctor
 from cohort_devnet.preflight import Check
+from cohort_protocol import native_extension
 from cohort_protocol.scoring.kernel import default_kernel, native
 from typer.testing import CliRunner
 
@@ -41,7 +42,7 @@ def test_it_names_every_part_with_its_version(tmp_path: Path) -> None:
 
 
 def test_a_kernel_that_was_not_built_is_told_and_is_no_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "EXTENSION_SUFFIXES", [".not-built"])
+    monkeypatch.setattr(native_extension, "EXTENSION_SUFFIXES", [".not-built"])
     native.native_library.cache_clear()
     try:
         check = next(check for check in doctor_module.part_versions() if check.what == "scoring kernel")
