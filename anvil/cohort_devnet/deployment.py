@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,9 +28,9 @@ from cohort_protocol.chain.transactions import TransactionRequest
 from cohort_protocol.chain.types import ListedToken, Profile
 from cohort_protocol.errors import CohortError, InvalidInput
 from cohort_protocol.identifiers import parse_address, to_hex
+from cohort_protocol.keystore import open_keystore, read_password_file
 from cohort_protocol.proof.errors import SrsInsecure
 from cohort_protocol.scoring import policy_by_name
-from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_utils import keccak, to_checksum_address
 
@@ -422,16 +421,10 @@ def pin_of(file: Path) -> SrsPin:
 
 
 def _account(keystore: Path, password_file: Path | None) -> LocalAccount:
-    """Raises `InvalidInput` if the file is no keystore or the password does not fit."""
-    try:
-        content = json.loads(keystore.read_bytes())
-        if password_file is None:
-            password = getpass.getpass(f"password of {keystore}: ")
-        else:
-            password = password_file.read_text(encoding="utf-8").rstrip("\r\n")
-        return Account.from_key(Account.decrypt(content, password))
-    except (ArithmeticError, AttributeError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
-        raise InvalidInput(f"the keystore {keystore} does not open: {error}") from error
+    """Raises `KeystoreUnreadable`, `PasswordWrong`."""
+    if password_file is None:
+        return open_keystore(keystore, getpass.getpass(f"password of {keystore}: "))
+    return open_keystore(keystore, read_password_file(password_file))
 
 
 def _show_plan(client: ChainClient, creations: list[Creation], say: Callable[[str], None]) -> None:

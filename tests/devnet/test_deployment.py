@@ -299,7 +299,7 @@ def test_an_operator_deploys_on_another_chain(
         (["--token", "0x12=5"], "not an address"),
         (["--token", "0x" + "11" * 20], "expected an address, ="),
         (["--fee-recipient", "me"], "not an address"),
-        (["--keystore", "nowhere.json", "--password-file", "nowhere"], "does not open"),
+        (["--keystore", "nowhere.json", "--password-file", "nowhere"], "there is no password file nowhere"),
     ],
 )
 def test_wrong_arguments_are_told(

@@ -22,6 +22,7 @@ from cohort_protocol.chain.errors import (
 )
 from cohort_protocol.errors import CohortError, InvalidInput, Unavailable
 from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
+from cohort_protocol.keystore import KeystoreMissing, PasswordWrong
 from cohort_protocol.learning.errors import DatasetInvalid, TrainFunctionInvalid, TrainingFailed
 from cohort_protocol.service.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable
 from cohort_trainer import cli, errors
@@ -211,7 +212,9 @@ def test_a_wrong_command_line_ends_with_2():
         (InsufficientFunds("x"), 22),
         (WrongChain("x"), 23),
         (errors.HomeBusy("x"), 31),
-        (errors.PasswordWrong("x"), 32),
+        (PasswordWrong("x"), 32),
+        (errors.PasswordMissing("x"), 32),
+        (KeystoreMissing("x"), 10),
         (errors.DraftTampered("x"), 40),
         (DatasetInvalid("x"), 41),
         (errors.DataDoesNotFit("x"), 41),

@@ -90,6 +90,12 @@ def test_a_keystore_of_another_home_is_noticed(home, tmp_path):
         home.unlock(PASSWORD)
 
 
+def test_a_home_without_its_keystore_says_how_to_make_one(home):
+    (home.root / "keystore.json").unlink()
+    with pytest.raises(HomeMissing, match="cohort trainer init --home"):
+        home.unlock(PASSWORD)
+
+
 def test_the_lock_excludes_another_process_and_ends_with_its_holder(home):
     script = (
         "import sys, time, pathlib\n"

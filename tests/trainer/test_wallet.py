@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import stat
 
 import pytest
-import structlog
-from cohort_trainer.errors import HomeExists, HomeInvalid, HomeMissing, PasswordMissing, PasswordWrong
-from cohort_trainer.wallet import account_from_key_file, create_keystore, find_password, new_account, open_keystore
+from cohort_protocol.keystore import PasswordWrong, open_keystore
+from cohort_trainer.errors import HomeExists, PasswordMissing
+from cohort_trainer.wallet import create_keystore, find_password, new_account
 from pydantic import SecretStr
 
 PASSWORD = SecretStr("päss word")
@@ -24,9 +23,9 @@ def keystore(tmp_path):
 
 def test_the_key_comes_back_with_the_password_only(keystore):
     path, account = keystore
-    assert open_keystore(path, PASSWORD).key == account.key
+    assert open_keystore(path, PASSWORD.get_secret_value()).key == account.key
     with pytest.raises(PasswordWrong, match="does not open"):
-        open_keystore(path, SecretStr("other"))
+        open_keystore(path, "other")
 
 
 def test_neither_key_nor_password_is_readable_in_the_file(keystore):
@@ -51,49 +50,6 @@ def test_an_empty_password_is_refused(tmp_path):
     assert not (tmp_path / "k").exists()
 
 
-def test_no_keystore_says_how_to_make_one(tmp_path):
-    with pytest.raises(HomeMissing, match="cohort trainer init"):
-        open_keystore(tmp_path / "keystore.json", PASSWORD)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        *("", "not json", "[]", '{"version": 1}', '{"version": 3}', '{"version": 3, "crypto": {}}'),
-        *('{"version": 3, "crypto": []}', '{"version": 3, "crypto": {"kdfparams": 7}}', "[" * 16_000),
-    ],
-)
-def test_a_damaged_keystore_is_named_as_such(tmp_path, text):
-    path = tmp_path / "keystore.json"
-    path.write_text(text)
-    with pytest.raises(HomeInvalid):
-        open_keystore(path, PASSWORD)
-
-
-@pytest.mark.parametrize(("name", "number"), [("n", 1 << 40), ("dklen", 10**300), ("p", -1), ("r", 0)])
-def test_a_keystore_that_asks_for_absurd_work_is_refused(keystore, name, number):
-    path, _ = keystore
-    value = json.loads(path.read_text())
-    value["crypto"]["kdfparams"][name] = number
-    path.write_text(json.dumps(value))
-    with pytest.raises(HomeInvalid, match="absurd"):
-        open_keystore(path, PASSWORD)
-
-
-def test_a_key_file_gives_its_key_and_never_shows_it(tmp_path):
-    account = new_account()
-    path = tmp_path / "key"
-    path.write_text("0x" + account.key.hex().removeprefix("0x") + "\n")
-    assert account_from_key_file(path).address == account.address
-    for bad in ("", "abc", "zz" * 32, "00" * 32, "ff" * 32):
-        path.write_text(bad)
-        with pytest.raises(HomeInvalid) as raised:
-            account_from_key_file(path)
-        assert not bad or bad not in str(raised.value)
-    with pytest.raises(HomeInvalid, match="no key file"):
-        account_from_key_file(tmp_path / "absent")
-
-
 # --- where the password comes from ----------------------------------------------------------------------------------
 
 
@@ -113,14 +69,6 @@ def test_the_file_comes_before_the_environment_and_that_before_the_prompt(tmp_pa
         find_password(None, {}, VARIABLE, None)
 
 
-@pytest.mark.parametrize(("text", "expected"), [("a\n", "a"), ("a\r\n", "a"), (" a ", " a "), ("a\n\n", "a\n")])
-def test_only_the_line_end_of_a_password_file_is_dropped(tmp_path, text, expected):
-    file = tmp_path / "password"
-    file.write_bytes(text.encode())
-    file.chmod(0o600)
-    assert find_password(file, {}, VARIABLE).get_secret_value() == expected
-
-
 def test_a_password_file_that_is_none(tmp_path):
     with pytest.raises(PasswordMissing, match="no password file"):
         find_password(tmp_path / "absent", {}, VARIABLE)
@@ -131,16 +79,6 @@ def test_a_password_file_that_is_none(tmp_path):
     file.write_bytes(b"\xff")
     with pytest.raises(PasswordMissing, match="UTF-8"):
         find_password(file, {}, VARIABLE)
-
-
-def test_a_password_file_that_others_can_read_is_mentioned(tmp_path):
-    file = tmp_path / "password"
-    file.write_text("secret")
-    file.chmod(0o644)
-    with structlog.testing.capture_logs() as logs:
-        find_password(file, {}, VARIABLE)
-    assert logs[0]["event"] == "password-file-readable-by-others"
-    assert "secret" not in str(logs)
 
 
 def test_a_password_does_not_appear_in_a_representation():

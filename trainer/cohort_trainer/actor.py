@@ -29,7 +29,7 @@ class Actor:
 
     @classmethod
     def unlock(cls, home: Home, password: SecretStr) -> Self:
-        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
+        """Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`, `KeystoreUnreadable`."""
         return cls(home, home.unlock(password))
 
     @property

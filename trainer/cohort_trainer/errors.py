@@ -59,12 +59,6 @@ class PasswordMissing(TrainerError):
     code = "password-missing"
 
 
-class PasswordWrong(TrainerError, InvalidInput):
-    """The password does not open the keystore."""
-
-    code = "password-wrong"
-
-
 class WrongMarket(TrainerError):
     """Service, chain and configuration do not speak of the same market."""
 

@@ -20,12 +20,13 @@ from pathlib import Path
 from typing import Annotated
 
 from cohort_protocol.identifiers import Address
+from cohort_protocol.keystore import KeystoreMissing, open_keystore
 from eth_account.signers.local import LocalAccount
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from cohort_trainer.durable_files import read_bounded, write_durably
 from cohort_trainer.errors import HomeBusy, HomeExists, HomeInvalid, HomeMissing
-from cohort_trainer.wallet import WORK_FACTOR, create_keystore, open_keystore
+from cohort_trainer.wallet import WORK_FACTOR, create_keystore
 
 MAX_CONFIG_BYTES = 64 * 1024
 
@@ -105,8 +106,11 @@ class Home:
         return cls(root, config)
 
     def unlock(self, password: SecretStr) -> LocalAccount:
-        """The key. Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`."""
-        account = open_keystore(self.root / "keystore.json", password)
+        """The key. Raises `PasswordWrong`, `HomeMissing`, `HomeInvalid`, `KeystoreUnreadable`."""
+        try:
+            account = open_keystore(self.root / "keystore.json", password.get_secret_value())
+        except KeystoreMissing as error:
+            raise HomeMissing(f"{error}; `cohort trainer init --home {self.root}` makes one") from error
         if account.address != self.config.address:
             raise HomeInvalid(
                 f"keystore.json holds the key of {account.address}, config.toml names {self.config.address}: "

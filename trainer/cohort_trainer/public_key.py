@@ -28,13 +28,14 @@ def public_key(
 
     cohort public-key witness.json --password-file witness.password
     """
+    from cohort_protocol.keystore import open_keystore
     from cohort_protocol.sealing.readers import address_of
     from cohort_protocol.sealing.readers import public_key as public_key_of
 
     from cohort_trainer.terminal import ask_password
-    from cohort_trainer.wallet import open_keystore
 
-    key = public_key_of(bytes(open_keystore(keystore, ask_password(password_file, READER_PASSWORD)).key))
+    password = ask_password(password_file, READER_PASSWORD).get_secret_value()
+    key = public_key_of(bytes(open_keystore(keystore, password).key))
     if as_json:
         print(json.dumps({"address": address_of(key), "public_key": f"0x{key.hex()}"}))
     else:

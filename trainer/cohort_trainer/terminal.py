@@ -61,11 +61,12 @@ def make_home(
     srs: Path | None = None,
 ) -> str:
     """Makes a home and returns its address. What is not given of chain id, market and verifier is asked of the service
-    and must be confirmed. Raises `HomeExists`, `HomeInvalid`, `Declined`, `PasswordMissing`."""
+    and must be confirmed. Raises `HomeExists`, `HomeInvalid`, `KeystoreUnreadable`, `Declined`, `PasswordMissing`."""
+    from cohort_protocol.keystore import read_key_file
     from pydantic import ValidationError
 
     from cohort_trainer.home import Home, HomeConfig
-    from cohort_trainer.wallet import account_from_key_file, new_account
+    from cohort_trainer.wallet import new_account
 
     for name in ("config.toml", "keystore.json"):
         # Before a password is asked for.
@@ -73,7 +74,7 @@ def make_home(
             raise HomeExists(f"{root / name} exists: this is a home already. Nothing was changed")
     if chain_id is None or market is None or verifier is None:
         chain_id, market, verifier = _market_from_service(service_url, chain_id, market, verifier, yes)
-    account = account_from_key_file(key_file) if key_file is not None else new_account()
+    account = read_key_file(key_file) if key_file is not None else new_account()
     try:
         config = HomeConfig(
             address=account.address,

@@ -11,13 +11,13 @@ from cohort_backend.jobs.service import new_owner
 from cohort_protocol.chain import ChainClient, Market, TransactionSender
 from cohort_protocol.ipfs.connect import connect_store
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.keystore import open_keystore, read_password_file
 from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.sealing.project import Sealing, sealing_of
 from cohort_protocol.spec import ProjectSpec
 from eth_account.signers.local import LocalAccount
 
 from cohort_worker.chain_index.indexer import ChainIndexer
-from cohort_worker.keystore import load_account
 from cohort_worker.rounds.planner import Rules
 from cohort_worker.rounds.situation import Viewer
 from cohort_worker.settings import WorkerSettings
@@ -86,7 +86,8 @@ def build_parts(
     account: the aggregator's key, if the caller has it; else it is read from the keystore. Raises `KeystoreUnreadable`,
     `DatabaseUrlInvalid`, `StoreUrlInvalid`, `InvalidInput`.
     """
-    account = account or load_account(settings.aggregator_keystore, settings.aggregator_password_file)
+    if account is None:
+        account = open_keystore(settings.aggregator_keystore, read_password_file(settings.aggregator_password_file))
     database = Database.open(settings.database_url.get_secret_value(), send_jobs)
     client = ChainClient(settings.chain_url.get_secret_value(), settings.chain_id)
     indexer = ChainIndexer(

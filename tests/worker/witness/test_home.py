@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from cohort_worker.keystore import KeystoreUnreadable, load_account, read_key_file
+from cohort_protocol.keystore import open_keystore
 from cohort_worker.witness.home import HomeThere, HomeUnusable, WitnessConfig, WitnessHome
 from cohort_worker.witness.process import WitnessProcess
 from eth_account import Account
@@ -33,7 +33,7 @@ def test_a_home_is_made_once_and_read_again(tmp_path: Path, password: Path) -> N
     account, home = Account.create(), WitnessHome(tmp_path / "home")
     home.create(FULL, account, SecretStr("secret"))
     assert home.config() == FULL
-    assert load_account(home.keystore, password).address == account.address
+    assert open_keystore(home.keystore, "secret").address == account.address
     assert home.keystore.stat().st_mode & 0o077 == 0
     with pytest.raises(HomeThere):
         home.create(FULL, account, SecretStr("secret"))
@@ -68,12 +68,3 @@ def test_somebody_has_to_be_able_to_ask(tmp_path: Path, password: Path) -> None:
     keystore = tmp_path / "key.json"
     with pytest.raises(HomeUnusable, match="nobody can ask"):
         WitnessProcess(FULL, None, keystore, None, password)
-
-
-def test_a_key_file_holds_a_key(tmp_path: Path) -> None:
-    account, path = Account.create(), tmp_path / "key"
-    path.write_text("0x" + bytes(account.key).hex() + "\n")
-    assert read_key_file(path).address == account.address
-    path.write_text("not a key")
-    with pytest.raises(KeystoreUnreadable, match="64 hexadecimal"):
-        read_key_file(path)

@@ -20,75 +20,85 @@ if TYPE_CHECKING:
 ALL, CHAIN, FILES = "Where all of it is", "Where the chain is", "Where the files are"
 """Groups of options in the help."""
 
+RoundOption = Annotated[
+    list[int] | None, typer.Option("--round", min=1, help="Only this round; repeat it. Default: all.")
+]
+RunOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder that a demo left: chain state, addresses, block store. Default: ./demo-report.",
+        rich_help_panel=ALL,
+    ),
+]
+HomeOption = Annotated[
+    Path | None, typer.Option(help="A home folder with the addresses; no key is read.", rich_help_panel=ALL)
+]
+ChainOption = Annotated[str | None, typer.Option(help="JSON-RPC URL of any node of the chain.", rich_help_panel=CHAIN)]
+StateOption = Annotated[
+    Path | None,
+    typer.Option(help="A kept chain state instead; Anvil serves it while it is read.", rich_help_panel=CHAIN),
+]
+MarketOption = Annotated[str | None, typer.Option(help="Address of the market.", rich_help_panel=CHAIN)]
+StartOption = Annotated[
+    int, typer.Option(min=0, help="The market's first block, or one before it.", rich_help_panel=CHAIN)
+]
+ChainIdOption = Annotated[int | None, typer.Option(min=1, help="Refuse every other chain.", rich_help_panel=CHAIN)]
+DeploymentOption = Annotated[
+    Path | None, typer.Option(help="Address book with market, chain id and first block.", rich_help_panel=CHAIN)
+]
+IpfsOption = Annotated[
+    str | None,
+    typer.Option(help="Block store: file:///absolute/folder, or the RPC of a Kubo node.", rich_help_panel=FILES),
+]
+GatewayOption = Annotated[
+    str | None, typer.Option(help="An IPFS gateway instead, such as https://ipfs.io.", rich_help_panel=FILES)
+]
+SrsOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="COHORT_SRS",
+        help="Reference string, to compare files of proven projects with the chain.",
+        rich_help_panel=FILES,
+    ),
+]
+KeystoreOption = Annotated[
+    Path | None,
+    typer.Option(
+        envvar="COHORT_READER_KEYSTORE",
+        help="Of a private project's witness or aggregator: opens its sealed updates, so that they are checked.",
+        rich_help_panel=FILES,
+    ),
+]
+PasswordOption = Annotated[
+    Path | None,
+    typer.Option(help=f"File with its password; else {READER_PASSWORD}, else you are asked.", rich_help_panel=FILES),
+]
+ApiOption = Annotated[str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")]
+ThreadsOption = Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+ReportOption = Annotated[Path | None, typer.Option(help="Also write an HTML page.")]
+
 
 def audit(
     project: Annotated[int, typer.Argument(min=1, help="Number of the project on chain.")],
-    round: Annotated[
-        list[int] | None, typer.Option("--round", min=1, help="Only this round; repeat it. Default: all.")
-    ] = None,
-    run: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder that a demo left: chain state, addresses, block store. Default: ./demo-report.",
-            rich_help_panel=ALL,
-        ),
-    ] = None,
-    home: Annotated[
-        Path | None, typer.Option(help="A home folder with the addresses; no key is read.", rich_help_panel=ALL)
-    ] = None,
-    chain: Annotated[
-        str | None, typer.Option(help="JSON-RPC URL of any node of the chain.", rich_help_panel=CHAIN)
-    ] = None,
-    state: Annotated[
-        Path | None,
-        typer.Option(help="A kept chain state instead; Anvil serves it while it is read.", rich_help_panel=CHAIN),
-    ] = None,
-    market: Annotated[str | None, typer.Option(help="Address of the market.", rich_help_panel=CHAIN)] = None,
-    start_block: Annotated[
-        int, typer.Option(min=0, help="The market's first block, or one before it.", rich_help_panel=CHAIN)
-    ] = 0,
-    chain_id: Annotated[
-        int | None, typer.Option(min=1, help="Refuse every other chain.", rich_help_panel=CHAIN)
-    ] = None,
-    deployment: Annotated[
-        Path | None,
-        typer.Option(help="Address book with market, chain id and first block.", rich_help_panel=CHAIN),
-    ] = None,
-    ipfs: Annotated[
-        str | None,
-        typer.Option(help="Block store: file:///absolute/folder, or the RPC of a Kubo node.", rich_help_panel=FILES),
-    ] = None,
-    gateway: Annotated[
-        str | None, typer.Option(help="An IPFS gateway instead, such as https://ipfs.io.", rich_help_panel=FILES)
-    ] = None,
-    srs: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="COHORT_SRS",
-            help="Reference string, to compare files of proven projects with the chain.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
-    keystore: Annotated[
-        Path | None,
-        typer.Option(
-            envvar="COHORT_READER_KEYSTORE",
-            help="Of a private project's witness or aggregator: opens its sealed updates, so that they are checked.",
-            rich_help_panel=FILES,
-        ),
-    ] = None,
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            help=f"File with its password; else {READER_PASSWORD}, else you are asked.", rich_help_panel=FILES
-        ),
-    ] = None,
-    api: Annotated[
-        str | None, typer.Option(help="Also compare what the service at this URL says with the chain.")
-    ] = None,
-    threads: Annotated[int, typer.Option(min=1, max=256, help="For computing rounds again.")] = 2,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
-    report: Annotated[Path | None, typer.Option(help="Also write an HTML page.")] = None,
+    round: RoundOption = None,
+    run: RunOption = None,
+    home: HomeOption = None,
+    chain: ChainOption = None,
+    state: StateOption = None,
+    market: MarketOption = None,
+    start_block: StartOption = 0,
+    chain_id: ChainIdOption = None,
+    deployment: DeploymentOption = None,
+    ipfs: IpfsOption = None,
+    gateway: GatewayOption = None,
+    srs: SrsOption = None,
+    keystore: KeystoreOption = None,
+    password_file: PasswordOption = None,
+    api: ApiOption = None,
+    threads: ThreadsOption = 2,
+    as_json: JsonOption = False,
+    report: ReportOption = None,
 ) -> None:
     """Check a project: money, terms, signatures, scores, pay, claims, models, from the chain and IPFS alone.
 
@@ -137,19 +147,18 @@ def _places(given: Places, run: Path | None, deployment: Path | None, home: Path
 
 
 def _reader(keystore: Path | None, password_file: Path | None) -> bytes | None:
-    """The key of a keystore, if one was named. Raises `HomeInvalid`, `PasswordMissing`, `PasswordWrong`;
-    `AuditPlaceInvalid` for a file that is missing, or a password without a keystore."""
+    """The key of a keystore, if one was named. Raises `KeystoreUnreadable`, `PasswordMissing`, `PasswordWrong`;
+    `AuditPlaceInvalid` for a password without a keystore."""
+    from cohort_protocol.keystore import open_keystore
+
     from cohort_trainer.auditing.errors import AuditPlaceInvalid
     from cohort_trainer.terminal import ask_password
-    from cohort_trainer.wallet import open_keystore
 
     if keystore is None:
         if password_file is not None:
             raise AuditPlaceInvalid("--password-file is for --keystore FILE, which is missing")
         return None
-    if not keystore.is_file():
-        raise AuditPlaceInvalid(f"there is no keystore {keystore}: name the encrypted key of a witness or aggregator")
-    return bytes(open_keystore(keystore, ask_password(password_file, READER_PASSWORD)).key)
+    return bytes(open_keystore(keystore, ask_password(password_file, READER_PASSWORD).get_secret_value()).key)
 
 
 def _audit(

@@ -8,10 +8,10 @@ from typing import Annotated
 
 import typer
 from cohort_protocol.identifiers import parse_address
+from cohort_protocol.keystore import read_key_file, read_password_file
 from eth_account import Account
 from pydantic import SecretStr
 
-from cohort_worker.keystore import read_key_file, read_password
 from cohort_worker.witness.home import WitnessConfig, WitnessHome
 from cohort_worker.witness.memory import recorded
 from cohort_worker.witness.process import WitnessProcess
@@ -104,7 +104,7 @@ def init(
         projects=project or [],
     )
     made = WitnessHome(home)
-    made.create(config, account, SecretStr(read_password(password_file)))
+    made.create(config, account, SecretStr(read_password_file(password_file)))
     print(f"Home made at {made.root}. Your address: {account.address}")
     print(
         "Keep a copy of keystore.json, and of signed.jsonl once it is there: a key without its record may sign twice."

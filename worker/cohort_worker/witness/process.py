@@ -13,10 +13,10 @@ import structlog
 from cohort_protocol.chain import ChainClient, Market
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.keystore import open_keystore, read_password_file
 from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.service.client import ServiceClient
 
-from cohort_worker.keystore import load_account
 from cohort_worker.witness.discovery import ProjectDiscovery, Verifiers, check_service
 from cohort_worker.witness.history import ChainHistory
 from cohort_worker.witness.home import HomeUnusable, WitnessConfig, WitnessHome
@@ -52,7 +52,7 @@ class WitnessProcess:
         key = _needed("keystore", keystore or (home.keystore if home is not None else None))
         if config.api is None and home is None:
             raise HomeUnusable("nobody can ask this witness: name a service (--api URL) or a folder (--home FOLDER)")
-        self._account = load_account(key, password_file)
+        self._account = open_keystore(key, read_password_file(password_file))
         beside = home.signed if home is not None else key.with_name(key.name + ".signed.jsonl")
         self._memory = SigningMemory(memory or beside)
 
