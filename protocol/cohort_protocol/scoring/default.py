@@ -28,6 +28,7 @@ from cohort_protocol.scoring.belief import (
 from cohort_protocol.scoring.clones import kin_factors, kinship
 from cohort_protocol.scoring.closed_forms import class_values, curved_values, linear_values
 from cohort_protocol.scoring.contribution import agreement_reference, contributions, peer_scores, trust
+from cohort_protocol.scoring.errors import PolicyParametersInvalid
 from cohort_protocol.scoring.explanation import figures_of, words_of
 from cohort_protocol.scoring.fixed_point import BASIS, ONE, ONE_BITS
 from cohort_protocol.scoring.gates import Gate
@@ -109,6 +110,22 @@ class DefaultParameters:
     rounds old earns nothing either; each costs a proven round another multiplication on the curve and an entry of the
     matrix per update (docs/decisions/0017)."""
 
+    def check_together(self) -> None:
+        """Raises `PolicyParametersInvalid` for values that no round can be judged by together, or of which one would be
+        ignored. Each alone is in its range."""
+        for ramp in ("kin", "novelty", "company"):
+            start, full = getattr(self, f"{ramp}_from_bps"), getattr(self, f"{ramp}_full_bps")
+            if start >= full:
+                raise PolicyParametersInvalid(
+                    f"{ramp}_from_bps of policy 'default' is {start} and {ramp}_full_bps is {full}: the first must be "
+                    "below the second; set both"
+                )
+        if (self.evidence == Evidence.CLASSES) != (self.classes > 0):
+            raise PolicyParametersInvalid(
+                f"evidence of policy 'default' is {self.evidence} and classes is {self.classes}: evidence "
+                f"{int(Evidence.CLASSES)} needs at least one class, and nothing else reads classes; set both or neither"
+            )
+
     def shape(self) -> Shape:
         """The constants of `belief`."""
         return Shape(
@@ -167,7 +184,9 @@ class DefaultPolicy:
     @classmethod
     def from_params(cls, params: Mapping[str, Any]) -> DefaultPolicy:
         """From a spec. Raises `PolicyParametersInvalid`."""
-        return cls(read_parameters(DefaultParameters, "default", params))
+        parameters = read_parameters(DefaultParameters, "default", params)
+        parameters.check_together()
+        return cls(parameters)
 
     @property
     def needs(self) -> PublicRows:

@@ -51,6 +51,15 @@ def test_policies_differ_in_their_hash():
         ("peer", {"min_cosine_bps": -10_001}),
         ("peer", {"min_norm_bps": 0}),
         ("fedavg", {"clip_bps": 20_000}),
+        # Each in its range, but together they have no ramp: a round would divide by zero, or earn less than nothing.
+        ("default", {"kin_full_bps": 4_500}),
+        ("default", {"kin_full_bps": 1_000}),
+        ("default", {"novelty_from_bps": 9_000}),
+        ("default", {"company_from_bps": 3_000, "company_full_bps": 2_000}),
+        # One of the two would be ignored.
+        ("default", {"evidence": 3}),
+        ("default", {"classes": 4}),
+        ("default", {"evidence": 2, "classes": 4}),
     ],
 )
 def test_parameters_out_of_range_or_unknown_are_refused(name, params):
