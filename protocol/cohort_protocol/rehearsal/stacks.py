@@ -62,7 +62,7 @@ class Stacks:
             maps = functional.relu(
                 functional.conv2d(maps, parts[index].flatten(0, 1), parts[index + 1].flatten(), padding=1, groups=k)
             )
-        maps = functional.max_pool2d(maps, 2)
+        maps = _pooled(maps)
         values = maps.reshape(b, k, -1).transpose(0, 1)
         values = functional.relu(torch.baddbmm(parts[5].unsqueeze(1), values, parts[4].transpose(1, 2)))
         return torch.baddbmm(parts[7].unsqueeze(1), values, parts[6].transpose(1, 2))
@@ -92,20 +92,19 @@ class Stacks:
         labels = torch.from_numpy(np.concatenate([datasets[i].labels for i in order]))
         rate = hyper.learning_rate * hyper.learning_rate_decay ** (round - 1)
         lengths = [len(plans[index][0]) for index in order]
+        rows, shifts, valid = _by_step([plans[index] for index in order], offsets)
         models = torch.from_numpy(np.repeat(start[None], len(order), 0).astype(np.float32))
         with repeatable():
             for step in range(lengths[0] if lengths else 0):
                 active = sum(length > step for length in lengths)
-                picked = [plans[order[row]] for row in range(active)]
-                rows = np.stack([plan[0][step] for plan in picked]) + offsets[:active, None]
-                shift = torch.from_numpy(np.stack([plan[1][step] for plan in picked]))
-                valid = torch.from_numpy(np.stack([plan[2][step] for plan in picked]))
-                index = torch.from_numpy(rows)
+                index, filled = rows[step, :active], valid[step, :active]
                 leaf = models[:active].detach().requires_grad_()
                 losses = functional.cross_entropy(
-                    self.logits(leaf, inputs[shift, index]).flatten(0, 1), labels[index].flatten(), reduction="none"
+                    self.logits(leaf, inputs[shifts[step, :active], index]).flatten(0, 1),
+                    labels[index].flatten(),
+                    reduction="none",
                 ).reshape(active, -1)
-                total = ((losses * valid).sum(1) / valid.sum(1)).sum()
+                total = ((losses * filled).sum(1) / filled.sum(1)).sum()
                 (slope,) = torch.autograd.grad(total, leaf)
                 models[:active].sub_(slope, alpha=rate)
         result = np.empty((len(order), len(start)), np.float32)
@@ -170,6 +169,31 @@ def _plan(count: int, hyper: HyperParameters, random: np.random.Generator) -> tu
         valid[epoch, :count] = 1
     shift = random.integers(0, (2 * hyper.augment_shift + 1) ** 2, rows.size)
     return rows.reshape(-1, batch), shift.reshape(-1, batch), valid.reshape(-1, batch)
+
+
+def _by_step(
+    plans: Sequence[tuple[np.ndarray, np.ndarray, np.ndarray]], offsets: np.ndarray
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Plans of several trainers, the longest first, with the steps in front: [steps, trainers, batch] each. offsets:
+    where the examples of each trainer begin. Places after a trainer's last step are zeros."""
+    steps, batch = plans[0][0].shape if plans else (0, 0)
+    result = []
+    for part, kind in ((0, np.int64), (1, np.int64), (2, np.float32)):
+        whole = np.zeros((steps, len(plans), batch), kind)
+        for place, plan in enumerate(plans):
+            whole[: len(plan[part]), place] = plan[part] + offsets[place] if part == 0 else plan[part]
+        result.append(torch.from_numpy(whole))
+    return result[0], result[1], result[2]
+
+
+def _pooled(maps: torch.Tensor) -> torch.Tensor:
+    """The largest of every 2 x 2 pixels. While nothing is learnt, by comparing four slices: the same numbers, several
+    times as fast. (Where two pixels tie, their gradients differ.)"""
+    if torch.is_grad_enabled():
+        return functional.max_pool2d(maps, 2)
+    height, width = maps.shape[-2] // 2 * 2, maps.shape[-1] // 2 * 2
+    rows = torch.maximum(maps[..., 0:height:2, :width], maps[..., 1:height:2, :width])
+    return torch.maximum(rows[..., 0::2], rows[..., 1::2])
 
 
 def _shifts(images: torch.Tensor, reach: int) -> torch.Tensor:

@@ -10,7 +10,7 @@ from cohort_protocol.learning.data import Dataset, digits_data_spec
 from cohort_protocol.learning.evaluation import evaluate
 from cohort_protocol.learning.families import build_module
 from cohort_protocol.learning.vector import flatten
-from cohort_protocol.rehearsal.stacks import Stacks
+from cohort_protocol.rehearsal.stacks import Stacks, _pooled
 from cohort_protocol.spec import HyperParameters
 from torch.nn import functional
 
@@ -36,6 +36,15 @@ def test_values_are_those_of_the_markets_own_modules(family: str) -> None:
         expected = evaluate(build_module(arch, model), data)
         assert loss.mean() == pytest.approx(expected.loss, abs=1e-5)
         assert right.mean() == pytest.approx(expected.accuracy)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (5, 7)])
+def test_pooling_gives_the_same_numbers_with_and_without_gradients(size: tuple[int, int]) -> None:
+    maps = torch.randn(3, 4, *size, generator=torch.Generator().manual_seed(0)).relu()
+    with torch.inference_mode():
+        compared = _pooled(maps)
+    assert torch.equal(compared, functional.max_pool2d(maps, 2))
+    assert torch.equal(_pooled(maps), compared)
 
 
 @pytest.mark.parametrize("family", SMALL)
