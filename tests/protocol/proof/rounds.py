@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from tempfile import mkdtemp
 
 import numpy as np
 from cohort_protocol.proof.commitment import commit
 from cohort_protocol.proof.curve import Point, add, compress
-from cohort_protocol.proof.srs import Srs, make_insecure_srs
+from cohort_protocol.proof.srs import Srs, make_insecure_srs, open_srs
 from cohort_protocol.proof.statement import RoundStatement
 from cohort_protocol.scoring.rows import PublicRows
 from eth_utils import keccak
+
+from tests.fixtures.leftovers import run_folder
 
 SEED = "tests"
 LAYOUTS = {0: PublicRows(), 1: PublicRows(trainable=True), 9: PublicRows(past_steps=5, trainable=True, values=3)}
@@ -31,7 +31,8 @@ class Round:
 @cache
 def srs_of(size: int) -> Srs:
     """An insecure string, made once in a test run."""
-    return make_insecure_srs(Path(mkdtemp(prefix="cohort-srs-")) / f"{size}.srs", size, SEED)
+    path = run_folder() / f"{SEED}-{size}.srs"
+    return open_srs(path, size) if path.exists() else make_insecure_srs(path, size, SEED)
 
 
 def make_round(n: int, p: int, d: int, seed: int = 0, bits: int = 15) -> Round:
