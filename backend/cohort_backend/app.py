@@ -13,6 +13,7 @@ from cohort_backend.chain import endpoints as chain
 from cohort_backend.health import endpoints as health
 from cohort_backend.middleware import AccessLog, BodyLimit
 from cohort_backend.migrations import upgrade
+from cohort_backend.pages import endpoints as pages
 from cohort_backend.parts import build_parts, service_version
 from cohort_backend.policies import endpoints as policies
 from cohort_backend.projects import endpoints as projects
@@ -55,7 +56,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     )
     app.state.parts = parts
     domains = (chain, policies, projects, rounds, updates, public_rows, settlements, proofs, trainers, rewards, health)
-    for domain in domains:
+    for domain in (*domains, pages):
         app.include_router(domain.router)
     problems.install(app)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)

@@ -17,6 +17,7 @@ from fastapi import Depends, Request
 
 from cohort_backend.database import Database
 from cohort_backend.jobs.broker import JobSender, celery_app
+from cohort_backend.pages.amounts import TokenUnits
 from cohort_backend.projects.draft import ProjectContracts
 from cohort_backend.projects.specs import SpecSource
 from cohort_backend.rounds.state import StateCache
@@ -32,7 +33,8 @@ IPFS_TIMEOUTS = Timeouts(connect_s=3.0, silence_s=15.0, total_s=60.0, find_s=5.0
 
 @dataclass(frozen=True)
 class ServiceParts:
-    """Shared by all requests; every member is safe under threads; `watch` and `slow` belong to the event loop."""
+    """Shared by all requests; every member is safe under threads; `watch`, `slow` and `pages` belong to the event
+    loop."""
 
     settings: ApiSettings
     database: Database
@@ -43,6 +45,8 @@ class ServiceParts:
     states: StateCache
     watch: VersionWatch
     slow: SlowRequests
+    pages: SlowRequests
+    tokens: TokenUnits
     schemes: Schemes
 
     @property
@@ -77,6 +81,8 @@ def build_parts(settings: ApiSettings) -> ServiceParts:
         states=StateCache(database),
         watch=VersionWatch(database, settings.version_poll_seconds, settings.max_waiters),
         slow=SlowRequests(),
+        pages=SlowRequests(),
+        tokens=TokenUnits(client),
         schemes=Schemes(client, settings.srs),
     )
 

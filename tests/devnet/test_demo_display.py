@@ -107,3 +107,6 @@ def test_the_next_steps_are_commands_for_this_very_run(tmp_path: Path) -> None:
         "curl http://127.0.0.1:1/v1/projects/1",
     ):
         assert part in opened
+    words = "\n".join(what for what, _ in next_steps(settings, kept))
+    assert "browser (http://127.0.0.1:1)" in words
+    assert "/docs" not in words, "the API has no such page"

@@ -138,7 +138,7 @@ class DemoMarket:
             tell(f"chain at {parts.chain_url}, market {where.market}")
             store.result()
             parts.start_services()
-            tell(f"API at {parts.api_url}, worker, {WITNESSES} witnesses, store {parts.ipfs_url}")
+            tell(f"API, also for a browser, at {parts.api_url}, worker, {WITNESSES} witnesses, store {parts.ipfs_url}")
             self.task = made.result()
         self.places = make_places(parts, settings, self.task)
         mint_tokens(parts, self.keys.owner, self.keys.trainers, settings.stake)

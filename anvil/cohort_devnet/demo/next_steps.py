@@ -82,7 +82,8 @@ def _join_steps(settings: DemoSettings, kept: OpenMarket, report: str, cohort: s
     )
     return [
         (
-            f"Look at the API in a browser ({kept.api_url}/docs), or at a project of it:",
+            f"Look at projects, rounds and verdicts in a browser ({kept.api_url}), or in JSON "
+            f"({kept.api_url}/openapi.json lists the addresses):",
             f"curl {kept.api_url}/v1/projects/1",
         ),
         (
