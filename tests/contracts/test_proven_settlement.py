@@ -9,7 +9,7 @@ import pytest
 from cohort_protocol.chain.errors import TransactionReverted
 from cohort_protocol.chain.events import RoundSettled, decode_receipt
 from cohort_protocol.chain.types import Outcome
-from cohort_protocol.commitments import model_receipt_message
+from cohort_protocol.commitments import encode_outcomes, model_receipt_message
 from cohort_protocol.payout import pays
 from cohort_protocol.phases import Phase
 from cohort_protocol.proof.curve import compress
@@ -99,6 +99,37 @@ def test_no_lie_about_scores_or_model_is_settled(scene: ProvenScene) -> None:
         scene.send_settlement(ready, evidence)
     scene.admissions = held
     scene.send_settlement(ready, evidence)
+
+
+def test_every_word_of_a_settlement_counts(scene: ProvenScene) -> None:
+    """The whole calldata of `settle`, as the aggregator sends it to the market: no word of it can be another one, and
+    nothing can be cut off."""
+    _revealed(scene)
+    scene.settle_proven()
+    _revealed(scene)
+    ready = scene.judged(scene.post_public_rows())
+    said = (scene.project, scene.round_number(), scene.admissions, encode_outcomes(ready.outcomes))
+    evidence = scene.evidence_of(ready)
+    right = scene.market.settle(*said, *scene.model_of(ready), evidence).data
+    members = b"".join(row.member.to_bytes(4, "big") for row in scene.rows)
+    behind = right.index(members) + len(
+        members
+    )  # what stands there is padding, which nobody reads; and behind the evidence
+    padding = {*range(behind, behind - len(members) + 32), *range(right.index(evidence) + len(evidence), len(right))}
+    wrong = [
+        right[:at] + bytes(other) + right[at + 32 :]
+        for at in range(4, len(right), 32)
+        for word in (right[at : at + 32],)
+        for other in ([word[0] ^ 0x80, *word[1:]], [*word[:31], word[31] ^ 1])
+        if any(old != new and at + i not in padding for i, (old, new) in enumerate(zip(word, other, strict=True)))
+    ]
+    wrong += [right[:length] for length in range(0, len(right) - 32, 29)]
+    assert len(wrong) > 240
+    sender = scene.aggregator.address
+    scene.devnet.client.call(scene.market.address, right, sender=sender)
+    for data in wrong:
+        with pytest.raises(TransactionReverted):
+            scene.devnet.client.call(scene.market.address, data, sender=sender)
 
 
 def test_past_steps_cannot_be_left_out(scene: ProvenScene) -> None:
