@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from cohort_protocol.chain.client import ChainClient
@@ -70,7 +70,8 @@ def build_parts(settings: ApiSettings) -> ServiceParts:
     sender = JobSender(celery_app(settings.broker_url.get_secret_value()))
     database = Database.open(settings.database_url.get_secret_value(), sender)
     client = ChainClient(settings.chain_url.get_secret_value(), settings.chain_id, timeout=CHAIN_SECONDS)
-    store = connect_store(settings.ipfs_url.get_secret_value(), IPFS_TIMEOUTS)
+    timeouts = replace(IPFS_TIMEOUTS, min_rate=settings.ipfs_min_rate)
+    store = connect_store(settings.ipfs_url.get_secret_value(), timeouts)
     return ServiceParts(
         settings=settings,
         database=database,

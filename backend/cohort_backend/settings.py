@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cohort_protocol.identifiers import Address
+from cohort_protocol.ipfs.kubo_rpc import MIN_RATE
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -51,6 +52,8 @@ class MarketSettings(StorageSettings):
     """Blocks over a block before it is read. 0 on a local chain."""
     ipfs_url: SecretStr = Field(default_factory=lambda: _in_home("file://", "ipfs"))
     """file:///absolute/directory (embedded store) or http://host:port (Kubo RPC)"""
+    ipfs_min_rate: Annotated[int, Field(ge=1, le=2**30)] = MIN_RATE
+    """Bytes per second: files that come from or go to a node more slowly are given up, and tried again later."""
 
 
 class ApiSettings(MarketSettings):

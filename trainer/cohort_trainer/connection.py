@@ -9,6 +9,7 @@ import structlog
 from cohort_protocol.chain import ChainClient, FileJournal, Market, Token, TransactionSender
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.proof.scheme import CommitmentScheme
 from cohort_protocol.proof.schemes import Schemes
@@ -38,7 +39,7 @@ class Connection:
     def store(self) -> IpfsStore:
         """The IPFS store. Raises `StoreUrlInvalid`, `IpfsUnavailable`."""
         if self._store is None:
-            self._store = connect_store(self.config.ipfs_url)
+            self._store = connect_store(self.config.ipfs_url, Timeouts(min_rate=self.config.ipfs_min_rate))
         return self._store
 
     def scheme(self, settlement: Settlement, verifier: str, dimension: int) -> CommitmentScheme:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Annotated
 
 from cohort_protocol.identifiers import Address
+from cohort_protocol.ipfs.kubo_rpc import MIN_RATE
 from cohort_protocol.keystore import KeystoreMissing, open_keystore
 from eth_account.signers.local import LocalAccount
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -49,6 +50,8 @@ class HomeConfig(BaseModel):
     start_block: Annotated[int, Field(ge=0)] = 0
     """Block of the market's deployment: events are not searched before it."""
     ipfs_url: str
+    ipfs_min_rate: Annotated[int, Field(ge=1, le=2**30)] = MIN_RATE
+    """Bytes per second: files that come from or go to a Kubo node more slowly are given up, and tried again later."""
     srs: Annotated[str, Field(min_length=1)] | None = None
     """File of the structured reference string that updates of proven projects are committed to with (`cohort srs`)."""
     confirmations: Annotated[int, Field(ge=0, le=10_000)] = 0

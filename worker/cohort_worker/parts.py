@@ -10,6 +10,7 @@ from cohort_backend.database import Database, SendJobs
 from cohort_backend.jobs.service import new_owner
 from cohort_protocol.chain import ChainClient, Market, TransactionSender
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.ipfs.store import IpfsStore
 from cohort_protocol.keystore import open_keystore, read_password_file
 from cohort_protocol.proof.schemes import Schemes
@@ -103,7 +104,7 @@ def build_parts(
         database=database,
         client=client,
         market=Market(client, settings.market),
-        store=connect_store(settings.ipfs_url.get_secret_value()),
+        store=connect_store(settings.ipfs_url.get_secret_value(), Timeouts(min_rate=settings.ipfs_min_rate)),
         indexer=indexer,
         sender=TransactionSender(
             client, account, journal, confirmations=settings.confirmations, timeout=TRANSACTION_SECONDS

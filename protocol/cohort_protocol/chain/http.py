@@ -6,6 +6,7 @@ one that drips the time, of whoever asks.
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any
 
@@ -15,10 +16,12 @@ from eth_typing import URI
 from web3 import HTTPProvider
 from web3._utils.http_session_manager import HTTPSessionManager
 
+from cohort_protocol.deadlines import Deadline, bounded_session, ends_by
+
 MAX_ANSWER_BYTES = 64 << 20
 """The largest answers are logs; `chain.logs` asks for fewer blocks where one is too long."""
 DEADLINE = 6.0
-"""Timeouts that an answer may take in all."""
+"""Timeouts that an answer may take in all, headers included."""
 _PIECE = 1 << 16
 
 
@@ -35,14 +38,31 @@ class BoundedProvider(HTTPProvider):
 
 
 class _BoundedSessions(HTTPSessionManager):
+    def __init__(self) -> None:
+        super().__init__()
+        self._threads = threading.local()
+
     def make_post_request(self, endpoint_uri: URI, data: bytes | dict[str, Any], **options: Any) -> bytes:
-        until = time.monotonic() + DEADLINE * options["timeout"]
-        with self.get_response_from_post_request(endpoint_uri, data=data, **options, stream=True) as response:
-            response.raise_for_status()
-            return _content(response, until)
+        with ends_by(time.monotonic() + DEADLINE * options["timeout"]) as deadline:
+            options = {**options, "stream": True}
+            with self.get_response_from_post_request(endpoint_uri, data=data, **options) as response:
+                response.raise_for_status()
+                if response.is_redirect:
+                    # A signed transaction goes where it was sent, and not where an answer points.
+                    raise requests.TooManyRedirects("redirects are not followed", response=response)
+                return _content(response, deadline)
+
+    def cache_and_return_session(
+        self, endpoint_uri: URI, session: requests.Session | None = None, request_timeout: float | None = None
+    ) -> requests.Session:
+        """One session for each thread: it ends with its thread."""
+        found: requests.Session | None = getattr(self._threads, "session", None)
+        if found is None:
+            found = self._threads.session = bounded_session()
+        return found
 
 
-def _content(response: requests.Response, until: float) -> bytes:
+def _content(response: requests.Response, deadline: Deadline) -> bytes:
     """The body. Raises `AnswerTooLong`, `requests.Timeout`, `requests.ConnectionError` and what else `requests` says of
     broken bodies."""
     found = bytearray()
@@ -51,9 +71,8 @@ def _content(response: requests.Response, until: float) -> bytes:
             found += part
             if len(found) > MAX_ANSWER_BYTES:
                 raise AnswerTooLong
-            if time.monotonic() > until:
-                raise requests.ReadTimeout("the answer does not end")
-    except urllib3.exceptions.ReadTimeoutError as error:
+            deadline.left()
+    except (TimeoutError, urllib3.exceptions.ReadTimeoutError) as error:
         raise requests.ReadTimeout(str(error)) from error
     except urllib3.exceptions.DecodeError as error:
         raise requests.exceptions.ContentDecodingError(str(error)) from error

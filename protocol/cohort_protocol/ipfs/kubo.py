@@ -49,7 +49,9 @@ class KuboStore(IpfsStore):
 
     def __init__(self, address: str, timeouts: Timeouts | None = None) -> None:
         self._timeouts = timeouts or Timeouts()
+        self._pace = self._timeouts.pace
         self._rpc = Rpc(address, self._timeouts)
+        self._where = address
 
     def put(self, source: bytes | Path | BinaryIO) -> Cid:
         importer = FileImport()

@@ -22,6 +22,7 @@ import urllib3.exceptions
 from ipfshttpclient import exceptions as client_errors
 from ipfshttpclient import http_requests
 
+from cohort_protocol.deadlines import Deadline, Pace, bounded_session, ends_by
 from cohort_protocol.ipfs.errors import ContentNotFound, ContentTooLarge, IpfsUnavailable, StoreUrlInvalid
 
 _PIECE_BYTES = 64 * 1024
@@ -47,6 +48,10 @@ LIBRARY_ERRORS = (
 )
 
 
+MIN_RATE = 16 * 1024
+"""Bytes per second, 128 kbit/s. A model of 100 MB may take 6100 s at that rate."""
+
+
 @dataclass(frozen=True, slots=True)
 class Timeouts:
     """Seconds. A call fails as `IpfsUnavailable` when one passes, except `find_s`: `ContentNotFound`."""
@@ -55,9 +60,17 @@ class Timeouts:
     silence_s: float = 60.0
     """Longest wait for the node's next bytes."""
     total_s: float = 600.0
-    """Longest call; checked whenever bytes come in."""
+    """Longest call, from the first byte of the request to the last of the answer; adding a file may take longer by what
+    `min_rate` allows for its bytes."""
     find_s: float = 30.0
     """How long the node may look for one block on the network. Less than `silence_s`."""
+    min_rate: float = MIN_RATE
+    """Bytes per second: a file of many blocks may take `total_s`, and a second more for each `min_rate` bytes."""
+
+    @property
+    def pace(self) -> Pace:
+        """Of files, up and down."""
+        return Pace(self.total_s, self.min_rate)
 
 
 class NodeRefused(IpfsUnavailable):
@@ -105,21 +118,25 @@ class Rpc(http_requests.ClientSync):
         node reports), `IpfsUnavailable` (anything else).
         """
         answer = bytearray()
-        deadline = time.monotonic() + self._timeouts.total_s
-        with self._mapped(path, argument):
+        with self._mapped(path, argument), ends_by(time.monotonic() + self._timeouts.total_s) as deadline:
             arguments = () if argument is None else (argument,)
-            with self.request(path, arguments, opts=options or {}, data=body, headers=headers, stream=True) as pieces:
+            data = None if body is None else self._sent(body, deadline)
+            with self.request(path, arguments, opts=options or {}, data=data, headers=headers, stream=True) as pieces:
                 for piece in pieces:
                     answer += piece
                     if len(answer) > max_answer:
                         raise ContentTooLarge(
                             f"{path} {argument or ''}: the node's answer has more than {max_answer} bytes"
                         )
-                    if time.monotonic() > deadline:
-                        raise IpfsUnavailable(
-                            f"{path} {argument or ''}: no full answer in {self._timeouts.total_s:g} s"
-                        )
+                    deadline.left()
         return bytes(answer)
+
+    def _sent(self, body: Iterator[bytes], deadline: Deadline) -> Iterator[bytes]:
+        # A node that takes a large file in small sips must not hold us for ever, a slow line is no reason to give up.
+        for part in body:
+            deadline.left()
+            yield part
+            deadline.until += len(part) / self._timeouts.min_rate
 
     def call_json(
         self, path: str, argument: str | None = None, options: dict[str, str] | None = None, **more: object
@@ -149,18 +166,17 @@ class Rpc(http_requests.ClientSync):
     def _make_session(self) -> requests.Session:
         # A plain session: ipfshttpclient's own pins the address family, which our numeric and DNS addresses do
         # not need, in a way that urllib3 warns about.
-        session = requests.Session()
+        session = bounded_session()
         session.headers.update(self._session_props["headers"])
         session.params = self._session_props["params"]
         session.trust_env = False
-        session.max_redirects = 0
         return session
 
     def _request(self, *args: object, **kwargs: object) -> object:
         return super()._request(*args, **{**kwargs, "chunk_size": _PIECE_BYTES})
 
     def _do_raise_for_status(self, response: requests.Response) -> None:
-        if response.ok:
+        if response.ok and not response.is_redirect:
             return
         shown = bytearray()
         for piece in response.iter_content(chunk_size=1024):
@@ -188,6 +204,10 @@ class Rpc(http_requests.ClientSync):
                     f"{what}: the node did not find it in {self._timeouts.find_s:g} s: {message}"
                 ) from error
             raise NodeRefused(what, message) from error
+        except TimeoutError as error:
+            raise IpfsUnavailable(
+                f"{what}: the IPFS node at {self._base_url} gave no full answer in {self._timeouts.total_s:g} s"
+            ) from error
         except LIBRARY_ERRORS as error:
             raise IpfsUnavailable(
                 f"{what}: the IPFS node at {self._base_url} cannot be used: {_printable(error)}. "

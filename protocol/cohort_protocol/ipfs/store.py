@@ -7,15 +7,17 @@ which order limits are checked, which error means what. A store only supplies bl
 
 from __future__ import annotations
 
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from cohort_protocol.deadlines import Pace
 from cohort_protocol.ipfs.cid import Cid
-from cohort_protocol.ipfs.errors import ContentNotFound
-from cohort_protocol.ipfs.reader import leaves, read_file
+from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
+from cohort_protocol.ipfs.reader import ReadBlock, leaves, read_file
 from cohort_protocol.ipfs.unixfs import MAX_FILE_BYTES
 
 
@@ -24,6 +26,11 @@ class IpfsStore(ABC):
 
     Every method may raise `IpfsUnavailable`: the store does not answer or its disk fails.
     """
+
+    _pace: Pace | None = None
+    """How slowly a file may come, for stores that are on a network."""
+    _where: str = ""
+    """The store, for messages."""
 
     @abstractmethod
     def put(self, source: bytes | Path | BinaryIO) -> Cid:
@@ -44,9 +51,12 @@ class IpfsStore(ABC):
     def stream(self, cid: Cid, max_bytes: int) -> Iterator[bytes]:
         """As `get`, in chunks of at most 256 KiB, each verified before it is handed out.
 
-        The errors of `get` come while iterating; what was handed out before one is genuine but incomplete.
+        The errors of `get` come while iterating; what was handed out before one is genuine but incomplete. What comes
+        over a network too slowly to end in a time that fits its size is `IpfsUnavailable`.
         """
-        return read_file(cid, max_bytes, self._read_block)
+        if self._pace is None:
+            return read_file(cid, max_bytes, self._read_block)
+        return read_file(cid, max_bytes, _Paced(self._read_block, self._pace, f"{cid} from {self._where}"))
 
     def has(self, cid: Cid) -> bool:
         """Whether all blocks of `cid` are held by this store itself, so that `get` needs nobody else.
@@ -112,3 +122,25 @@ class IpfsStore(ABC):
     @abstractmethod
     def _add_pin(self, cid: Cid) -> None:
         """Record a pin on content that is held."""
+
+
+class _Paced:
+    """Reads blocks of one file, and gives up when they have taken longer than `pace` allows for their bytes. Each block
+    has a deadline of its own below; a file has thousands. Only the reading counts, not what is done with the blocks."""
+
+    def __init__(self, read_block: ReadBlock, pace: Pace, what: str) -> None:
+        self._read_block, self._pace, self._what = read_block, pace, what
+        self._seconds, self._bytes = 0.0, 0
+
+    def __call__(self, cid: Cid) -> bytes:
+        started = time.monotonic()
+        block = self._read_block(cid)
+        self._seconds += time.monotonic() - started
+        self._bytes += len(block)
+        if self._seconds > self._pace.seconds(self._bytes):
+            raise IpfsUnavailable(
+                f"{self._what}: {self._bytes} bytes came in {self._seconds:.0f} s, which is given up as too slow "
+                f"(allowed are {self._pace.grace_s:g} s and one more for each {self._pace.min_rate:g} bytes). Try "
+                "another store, or again later; for a slow line set a lower rate (COHORT_IPFS_MIN_RATE, ipfs_min_rate)"
+            )
+        return block

@@ -173,6 +173,29 @@ def test_an_answer_that_does_not_end_is_cut_off(
     assert time.monotonic() - started < 20
 
 
+def test_headers_that_do_not_end_are_cut_off() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(600):
+            connection.sendall(b"y")
+            time.sleep(0.05)
+
+    started = time.monotonic()
+    with scripted_node(drip) as url, pytest.raises(ChainUnavailable, match="did not answer within"):
+        ChainClient(url, timeout=0.3).block_number()
+    assert time.monotonic() - started < 15
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+def test_a_transaction_goes_nowhere_else(status: int) -> None:
+    """A node that redirects does not make us send what it was asked to some other address."""
+    with LyingNode(lambda *call: result("0x" + "11" * 32)) as elsewhere:
+        answer = f"HTTP/1.1 {status} X\r\nLocation: {elsewhere.url}\r\nContent-Length: 0\r\n\r\n".encode()
+        with scripted_node(lambda connection: connection.sendall(answer)) as url, pytest.raises(ChainUnavailable):
+            ChainClient(url, timeout=2).rpc("eth_sendRawTransaction", ["0x02"])
+        assert elsewhere.calls == []
+
+
 @pytest.mark.parametrize(
     "answer",
     [

@@ -82,6 +82,13 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
 @contextmanager
 def scripted_node(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     """A server that reads a request's head and body as far as they come at once, then does `answer` and closes."""
+    with recording_node(answer, []) as url:
+        yield url
+
+
+@contextmanager
+def recording_node(answer: Callable[[socket.socket], None], seen: list[bytes]) -> Iterator[str]:
+    """As `scripted_node`; keeps what it reads in `seen`."""
     listener = socket.create_server(("127.0.0.1", 0))
     stopping = threading.Event()
 
@@ -91,7 +98,7 @@ def scripted_node(answer: Callable[[socket.socket], None]) -> Iterator[str]:
                 connection, _ = listener.accept()
             except OSError:
                 return
-            threading.Thread(target=_one, args=(connection, answer, stopping), daemon=True).start()
+            threading.Thread(target=_one, args=(connection, answer, seen, stopping), daemon=True).start()
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -104,11 +111,13 @@ def scripted_node(answer: Callable[[socket.socket], None]) -> Iterator[str]:
         thread.join(10)
 
 
-def _one(connection: socket.socket, answer: Callable[[socket.socket], None], stopping: threading.Event) -> None:
+def _one(
+    connection: socket.socket, answer: Callable[[socket.socket], None], seen: list[bytes], stopping: threading.Event
+) -> None:
     with connection:
         connection.settimeout(10)
         try:
-            connection.recv(1_000_000)
+            seen.append(connection.recv(1_000_000))
             answer(connection)
             connection.shutdown(socket.SHUT_WR)
             # Closing with unread bytes would reset the connection before the answer is read.

@@ -24,7 +24,7 @@ from cohort_protocol.ipfs.errors import (
 from cohort_protocol.ipfs.gateway import RAW_BLOCK, GatewayStore
 from cohort_protocol.ipfs.reader import MAX_BLOCK_BYTES
 
-from tests.protocol.ipfs.lying_node import scripted_node
+from tests.protocol.ipfs.lying_node import recording_node, scripted_node
 
 CONTENT = bytes(range(256)) * 3000
 """Three chunks and a node above them."""
@@ -160,6 +160,91 @@ def test_a_block_that_never_ends_is_given_up() -> None:
         pytest.raises(IpfsUnavailable, match="and no end"),
     ):
         found.get(CID, 10)
+
+
+def test_headers_that_never_end_are_given_up() -> None:
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+        for _ in range(1000):
+            connection.sendall(b"a")
+            time.sleep(0.02)
+
+    began = time.monotonic()
+    with (
+        scripted_node(drip) as url,
+        GatewayStore(url, timeout=0.2) as found,
+        pytest.raises(IpfsUnavailable, match="and no end"),
+    ):
+        found.get(CID, 10)
+    assert time.monotonic() - began < 10
+
+
+def test_a_file_whose_every_block_comes_late_is_given_up(store: EmbeddedStore) -> None:
+    """No single block breaks a limit: the time of all of them together has to fit their size."""
+    content = bytes(range(256)) * 12_000
+    cid, held = store.put(content), from_store(store)
+
+    def late(asked: Cid) -> tuple[int, bytes]:
+        time.sleep(0.3)
+        return held(asked)
+
+    with gateway(late) as url, GatewayStore(url, timeout=0.6, min_rate=100_000) as slow:
+        assert slow.get(cid, len(content)) == content
+    with (
+        gateway(late) as url,
+        GatewayStore(url, timeout=0.6, min_rate=10_000_000) as found,
+        pytest.raises(IpfsUnavailable, match="too slow"),
+    ):
+        found.get(cid, len(content))
+
+
+def redirecting(where: str) -> bytes:
+    return f"HTTP/1.1 302 Found\r\nLocation: {where}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+
+
+def test_a_local_gateway_may_redirect_to_another(store: EmbeddedStore) -> None:
+    cid = store.put(b"small")
+    with gateway(from_store(store)) as there:
+        answer = redirecting(f"{there}/ipfs/{cid}?format=raw")
+        with scripted_node(lambda connection: connection.sendall(answer)) as url, GatewayStore(url) as found:
+            assert found.get(cid, 5) == b"small"
+
+
+@pytest.mark.parametrize(
+    "where", ["http://127.0.0.1:5001/", "https://10.0.0.1/", "https://[::1]/", "https://localhost./", "https://169.254.169.254/"]
+)  # fmt: skip
+def test_a_gateway_elsewhere_sends_nobody_into_their_own_network(where: str) -> None:
+    for gateway_url in ("https://gateway.example", "http://gateway.example"):
+        found = GatewayStore(gateway_url)
+        with pytest.raises(IpfsUnavailable, match="not followed"):
+            found._redirected(CID, f"{gateway_url}/ipfs/{CID}", where)
+
+
+def test_https_stays_https() -> None:
+    found = GatewayStore("https://gateway.example")
+    assert found._redirected(CID, "https://gateway.example/ipfs/x", "https://a.example/y") == "https://a.example/y"
+    assert found._redirected(CID, "https://gateway.example/ipfs/x", "/y") == "https://gateway.example/y"
+    with pytest.raises(IpfsUnavailable, match="not followed"):
+        found._redirected(CID, "https://gateway.example/ipfs/x", "http://a.example/y")
+
+
+def test_no_password_of_the_machine_goes_to_a_gateway(
+    store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`requests` sends what ~/.netrc has for a host unless it is told otherwise."""
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login me password secret\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    seen: list[bytes] = []
+
+    def watch(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+
+    with recording_node(watch, seen) as url, GatewayStore(url) as found:
+        found._local = False  # as of a gateway elsewhere, for which the environment counts
+        with pytest.raises(ContentNotFound):
+            found.get(CID, 10)
+    assert seen
+    assert b"authorization" not in seen[0].lower()
 
 
 def test_a_gateway_is_only_read() -> None:

@@ -32,7 +32,7 @@ from cohort_protocol.ipfs.unixfs import CHUNK_BYTES, cid_of
 from tests.protocol.ipfs.lying_node import scripted_node
 from tests.protocol.ipfs.trees import blocks_of, content
 
-BRIEF = Timeouts(connect_s=0.5, silence_s=0.3, total_s=0.4, find_s=0.2)
+BRIEF = Timeouts(connect_s=0.5, silence_s=0.3, total_s=0.4, find_s=0.2, min_rate=1e6)
 # For nodes whose answer matters: a busy machine must not turn it into a timeout.
 PATIENT = Timeouts(connect_s=20, silence_s=20, total_s=40, find_s=0.2)
 TWO_CHUNKS = content(2 * CHUNK_BYTES)
@@ -77,6 +77,29 @@ def dripping(connection: socket.socket) -> None:
         time.sleep(0.05)
 
 
+def dripping_head(connection: socket.socket) -> None:
+    """An answer whose headers never end."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
+    for _ in range(400):
+        connection.sendall(b"y")
+        time.sleep(0.05)
+
+
+def dripping_error(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 500 Internal Server Error\r\n\r\n{")
+    for _ in range(400):
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def sipping(connection: socket.socket) -> None:
+    """Takes what is sent, if it is much, in small sips."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    for _ in range(400):
+        connection.recv(1024)
+        time.sleep(0.05)
+
+
 CHUNKED = "Transfer-Encoding: chunked"
 BROKEN_NODES: dict[str, Callable[[socket.socket], None]] = {
     "closes": lambda connection: None,
@@ -87,6 +110,9 @@ BROKEN_NODES: dict[str, Callable[[socket.socket], None]] = {
         time.sleep(1.5),
     ),
     "drips": dripping,
+    "drips headers": dripping_head,
+    "drips an error": dripping_error,
+    "sips": sipping,
     "not http": lambda connection: connection.sendall(b"SSH-2.0-OpenSSH_9.6\r\n"),
     "bad status": reply("999999 ???", b""),
     "bad header": lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n"),

@@ -48,6 +48,15 @@ SrsOption = Annotated[
 IpfsOption = Annotated[
     str | None, typer.Option(envvar="COHORT_IPFS_URL", help="file:///folder (embedded) or Kubo's RPC.")
 ]
+RateOption = Annotated[
+    int | None,
+    typer.Option(
+        envvar="COHORT_IPFS_MIN_RATE",
+        min=1,
+        max=2**30,
+        help="Bytes per second: what comes from Kubo more slowly is given up and tried again later. Default: 16384.",
+    ),
+]
 ProjectOption = Annotated[
     list[int] | None, typer.Option(help="Only these projects; repeat it. Default: all that name you.")
 ]
@@ -123,6 +132,7 @@ def run(
     proven_verifier: ProvenOption = None,
     srs: SrsOption = None,
     ipfs: IpfsOption = None,
+    ipfs_min_rate: RateOption = None,
     keystore: Annotated[
         Path | None, typer.Option(envvar="COHORT_WITNESS_KEYSTORE", help="Your encrypted key. Default: the home's.")
     ] = None,
@@ -171,6 +181,7 @@ def run(
         "chain": chain,
         "chain_id": chain_id,
         "ipfs": ipfs,
+        "ipfs_min_rate": ipfs_min_rate,
         "market": None if market is None else parse_address(market),
         "verifier": None if verifier is None else parse_address(verifier),
         "proven_verifier": None if proven_verifier is None else parse_address(proven_verifier),

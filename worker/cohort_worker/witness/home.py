@@ -17,6 +17,7 @@ from typing import Annotated
 
 from cohort_protocol.errors import Conflict, InvalidInput
 from cohort_protocol.identifiers import Address
+from cohort_protocol.ipfs.kubo_rpc import MIN_RATE
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
@@ -46,6 +47,8 @@ class WitnessConfig(BaseModel):
     chain_id: Annotated[int, Field(ge=1)] | None = None
     ipfs: str | None = None
     """file:///folder (embedded) or Kubo's RPC."""
+    ipfs_min_rate: Annotated[int, Field(ge=1, le=2**30)] = MIN_RATE
+    """Bytes per second: files that come from Kubo more slowly are given up, and tried again later."""
     api: str | None = None
     """A service that asks; without one the folders inbox and outbox serve."""
     market: Address | None = None

@@ -13,6 +13,7 @@ import structlog
 from cohort_protocol.chain import ChainClient, Market
 from cohort_protocol.errors import Unavailable
 from cohort_protocol.ipfs.connect import connect_store
+from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.keystore import open_keystore, read_password_file
 from cohort_protocol.proof.schemes import Schemes
 from cohort_protocol.service.client import ServiceClient
@@ -92,7 +93,7 @@ class WitnessProcess:
                 mailbox=self._mailbox(stack),
                 market=market,
                 history=ChainHistory(client, market, config.start_block),
-                store=stack.enter_context(connect_store(self._store_url)),
+                store=stack.enter_context(connect_store(self._store_url, Timeouts(min_rate=config.ipfs_min_rate))),
                 memory=self._memory,
                 schemes=Schemes(client, None if config.srs is None else Path(config.srs).expanduser()),
             )
