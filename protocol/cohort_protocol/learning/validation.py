@@ -32,7 +32,7 @@ from cohort_protocol.learning.families import build_module
 from cohort_protocol.learning.measuring import cross_entropy, example_values
 from cohort_protocol.learning.repeatable import repeatable
 from cohort_protocol.learning.training import LocalTask, local_seed, train
-from cohort_protocol.scoring import Policy, PublicVectors, gram_matrix, weighted_sum
+from cohort_protocol.scoring import Policy, PublicVectors, ScoringInputInvalid, gram_matrix, weighted_sum
 from cohort_protocol.scoring.belief import agreements
 from cohort_protocol.scoring.default import DefaultPolicy
 from cohort_protocol.scoring.fixed_point import BASIS, ONE
@@ -99,7 +99,11 @@ class ValidationRows:
 
 def validation_rows(given: ValidationRound, reader: Policy) -> ValidationRows:
     """Everything that `reader.needs` of the batch. Deterministic on one machine. For a policy that is not the default
-    one, players and memory are those of the default policy."""
+    one, players and memory are those of the default policy. Raises `ScoringInputInvalid`."""
+    if given.earlier and len(given.earlier) != len(given.updates):
+        raise ScoringInputInvalid(
+            f"{len(given.earlier)} remembered values for {len(given.updates)} updates: one each, 0 for newcomers"
+        )
     needs = reader.needs
     policy = reader if isinstance(reader, DefaultPolicy) else DefaultPolicy()
     players = policy.players(gram_matrix(given.updates), len(given.updates))

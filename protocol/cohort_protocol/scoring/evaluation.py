@@ -55,7 +55,12 @@ def evaluate_round(
     validation: the other public rows (u0 and gradients; its own past steps must be none), None in a round without a
     batch. threads: for reading and computing at the same time. kernel: None for the fastest that is here.
     Raises `ScoringInputInvalid`, and what reading a source raises. Same inputs, same bytes, on any machine."""
-    given = validation or PublicVectors()
+    if not isinstance(policy, Policy) or not isinstance(validation, PublicVectors | None):
+        raise ScoringInputInvalid(
+            f"a round is judged by a policy (`policy_by_name`) with `PublicVectors` or None, not by "
+            f"{type(policy).__name__} with {type(validation).__name__}"
+        )
+    updates, past_steps, given = list(updates), list(past_steps), validation or PublicVectors()
     if given.past_steps:
         raise ScoringInputInvalid("past steps come as `past_steps`, not among the rows of the validation batch")
     vectors = replace(given, past_steps=tuple(past_steps)).read_by(policy.needs)

@@ -96,10 +96,11 @@ def weighted_sum(
 
 def check_weights(weights: Sequence[int], count: int) -> None:
     """Raises `ScoringInputInvalid` unless these are the weights of `count` updates."""
-    if len(weights) != count or (weights and min(weights) < 0) or sum(weights) > TOTAL_WEIGHT:
+    whole = all(isinstance(weight, int | np.integer) and not isinstance(weight, bool) for weight in weights)
+    if not whole or len(weights) != count or any(weight < 0 for weight in weights) or sum(weights) > TOTAL_WEIGHT:
         raise ScoringInputInvalid(
-            f"{len(weights)} weights {list(weights)[:8]} for {count} updates: one each is needed, none "
-            f"negative, their sum at most {TOTAL_WEIGHT}"
+            f"{len(weights)} weights {list(weights)[:8]} for {count} updates: one whole number each is needed, "
+            f"none negative, their sum at most {TOTAL_WEIGHT}"
         )
 
 
@@ -108,11 +109,15 @@ def _pass(block: int | None, threads: int, kernel: BlockKernel | None) -> Pass:
 
 
 def check_gram(gram: Gram, n: int, p: int) -> None:
-    """Raises `ScoringInputInvalid` unless `gram` is square, of n >= 1 updates and p >= 0 past steps, symmetric and
-    with no negative diagonal."""
+    """Raises `ScoringInputInvalid` unless `gram` is square, of n >= 1 updates and p >= 0 past steps, symmetric,
+    of Python integers, and with no negative diagonal."""
     size = n + p
     if n < 1 or p < 0 or len(gram) != size or any(len(row) != size for row in gram):
         raise ScoringInputInvalid(f"a Gram matrix with {len(gram)} rows for {n} updates and {p} past steps")
+    if kinds := {type(entry) for row in gram for entry in row} - {int}:
+        # numpy's integers wrap around without a word where products leave 64 bits.
+        names = ", ".join(sorted(kind.__name__ for kind in kinds))
+        raise ScoringInputInvalid(f"a Gram matrix of {names}: it must be of Python integers (`.tolist()` of an array)")
     for i, row in enumerate(gram):
         if row[i] < 0 or any(row[j] != gram[j][i] for j in range(i)):
             raise ScoringInputInvalid(f"row {i} of the Gram matrix is not that of inner products")

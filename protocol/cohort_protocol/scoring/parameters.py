@@ -15,6 +15,10 @@ Parameters = TypeVar("Parameters")
 def read_parameters(kind: type[Parameters], policy: str, params: Mapping[str, Any]) -> Parameters:
     """Builds the dataclass `kind` from a spec. Every field carries metadata `range` = (low, high), inclusive.
     Raises `PolicyParametersInvalid` for an unknown name, another type than int, or a value out of range."""
+    if not isinstance(params, Mapping):
+        raise PolicyParametersInvalid(
+            f"parameters of policy {policy!r} are a {type(params).__name__}, they must be a table of names and numbers"
+        )
     known = {field.name: field for field in fields(kind)}
     for name, value in params.items():
         if name not in known:

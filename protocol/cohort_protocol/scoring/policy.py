@@ -18,6 +18,7 @@ from cohort_protocol.scoring.outcome import PolicyOutcome
 from cohort_protocol.scoring.rows import PublicRows
 
 
+@runtime_checkable
 class Policy(Protocol):
     """A filter, a score and weights. Immutable."""
 
@@ -63,7 +64,7 @@ def catalogue() -> tuple[CatalogueEntry, ...]:
 
 def catalogue_entry(name: str) -> CatalogueEntry:
     """The entry of a name, for reports or not. Raises `UnknownPolicy`."""
-    entry = _ENTRIES.get(name)
+    entry = _ENTRIES.get(name) if isinstance(name, str) else None
     if entry is None:
         raise UnknownPolicy(f"there is no policy {name!r}; known are: {', '.join(known_policies())}")
     return entry

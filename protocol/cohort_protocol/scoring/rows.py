@@ -14,6 +14,7 @@ from cohort_protocol.scoring.kernel.sources import Row
 
 MAX_PUBLIC_ROWS = 32
 """The per-class variant reads most of them; the default policy at most 10."""
+MAX_VALUE_ROWS = 3
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class PublicRows:
 
     def __post_init__(self) -> None:
         """Raises `ScoringInputInvalid` for a layout that no round has."""
-        fits = self.past_steps >= 0 and self.classes >= 0 and 0 <= self.values <= 3
+        fits = self.past_steps >= 0 and self.classes >= 0 and 0 <= self.values <= MAX_VALUE_ROWS
         if not fits or self.count > MAX_PUBLIC_ROWS:
             raise ScoringInputInvalid(
-                f"{self.past_steps} past steps, {self.values} value rows (0 .. 3) and {self.classes} classes make "
-                f"{self.count} public rows: 0 .. {MAX_PUBLIC_ROWS} are possible"
+                f"{self.past_steps} past steps, {self.values} value rows (0 .. {MAX_VALUE_ROWS}) and {self.classes} "
+                f"classes make {self.count} public rows: 0 .. {MAX_PUBLIC_ROWS} are possible"
             )
         if self.halves and not self.gradients:
             raise ScoringInputInvalid("gradients of half a batch without those of the batch")
@@ -93,6 +94,15 @@ class PublicVectors:
     values: tuple[Row, ...] = ()
     classes: tuple[tuple[Row, Row], ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        """Raises `ScoringInputInvalid` for rows that no round has: rows too many would be dropped in silence."""
+        pairs = [pair for pair in (self.gradients, self.halves, *self.classes) if pair is not None]
+        if any(len(pair) != 2 for pair in pairs) or len(self.values) > MAX_VALUE_ROWS:
+            raise ScoringInputInvalid(
+                f"gradients of {[len(pair) for pair in pairs]} rows, which come in pairs, and {len(self.values)} value "
+                f"rows, of which there are at most {MAX_VALUE_ROWS}"
+            )
+
     @property
     def layout(self) -> PublicRows:
         """What a Gram matrix with these rows holds."""
@@ -111,7 +121,7 @@ class PublicVectors:
         if self.trainable is not None:
             rows.append(self.trainable)
         for pair in (self.gradients, self.halves, self.values, *self.classes):
-            rows.extend(pair or ())
+            rows.extend(() if pair is None else pair)
         return rows
 
     def read_by(self, needs: PublicRows) -> PublicVectors:

@@ -21,7 +21,7 @@ from cohort_protocol.learning.validation import (
     scaled_rows,
     validation_rows,
 )
-from cohort_protocol.scoring import PublicRows, gram_matrix, policy_by_name
+from cohort_protocol.scoring import PublicRows, ScoringInputInvalid, gram_matrix, policy_by_name
 from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy, Evidence
 from cohort_protocol.spec import DataSpec, HyperParameters
 from cohort_protocol.update import model_from_floats
@@ -120,6 +120,12 @@ def test_memory_adds_a_part_of_what_was():
     with_memory = validation_rows(replace(given, earlier=earlier), DefaultPolicy(DefaultParameters(memory_bps=5_000)))
     expected = [value + memory // 2 for value, memory in zip(plain.values, earlier, strict=True)]
     assert with_memory.values == pytest.approx(expected, abs=2)
+
+
+@pytest.mark.parametrize("earlier", [(0,) * 3, (0,) * 5])
+def test_a_memory_of_other_rows_is_refused(earlier):
+    with pytest.raises(ScoringInputInvalid, match="remembered values for 4 updates"):
+        validation_rows(replace(make_round(), earlier=earlier), DefaultPolicy())
 
 
 def test_old_batches_count_no_more_than_the_fresh_one_allows():

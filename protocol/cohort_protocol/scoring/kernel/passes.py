@@ -56,6 +56,9 @@ class Pass:
 
     def __post_init__(self) -> None:
         """Raises `ScoringInputInvalid`."""
+        for name, value in (("block", self.block), ("threads", self.threads)):
+            if isinstance(value, bool) or not isinstance(value, int | None) or (name, value) == ("threads", None):
+                raise ScoringInputInvalid(f"{name} is {str(value)[:60]!r}, it must be a whole number")
         if self.block is not None and not 1 <= self.block <= MAX_BLOCK:
             raise ScoringInputInvalid(
                 f"block {self.block} is outside 1 .. {MAX_BLOCK}, beyond which sums are not exact"

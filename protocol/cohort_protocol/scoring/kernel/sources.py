@@ -49,8 +49,13 @@ Row = RowSource | np.ndarray
 
 
 def as_source(row: Row) -> RowSource:
-    """A source for an array, one that gives memory back for a memory map; a source as it is."""
+    """A source for an array, one that gives memory back for a memory map; a source as it is. Raises
+    `ScoringInputInvalid` for anything else."""
     if not isinstance(row, np.ndarray):
+        if not hasattr(row, "read"):
+            raise ScoringInputInvalid(
+                f"a row is a {type(row).__name__}, it must be a numpy array of one axis or a source (`scoring.kernel`)"
+            )
         return row
     if isinstance(row, np.memmap) and row.ndim == 1 and row.mode in ("r", "r+") and isinstance(row.base, mmap.mmap):
         return MapRow(row)
