@@ -378,7 +378,7 @@ def verdict(
     if as_json:
         print(json.dumps(found.as_json(shown)))
         return
-    print(f"Round {project}/{found.round}, judged by {found.judged_by}")
+    print(f"Project {project}, round {found.round}, judged by {found.judged_by}")
     if not shown:
         print("You had no admitted update in it.")
     for one in shown:

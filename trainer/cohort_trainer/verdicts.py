@@ -8,6 +8,7 @@ from typing import Any
 
 from cohort_protocol.bundle import FALLBACK_WORDS, MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.chain.events import RoundSettled
+from cohort_protocol.chain.packed import SettledRow
 from cohort_protocol.errors import NotFound, Unavailable
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.ipfs.errors import ContentNotFound
@@ -75,10 +76,20 @@ def judged_round(connection: Connection, project: int, round: int | None = None)
         round=number,
         bundle=cid,
         judged_by=judged_by(bundle),
-        trainers=tuple(
-            JudgedTrainer(verdict, row.pay) for verdict, row in zip(bundle.verdicts, settled.rows, strict=True)
-        ),
+        trainers=judged_trainers(bundle, settled.rows),
     )
+
+
+def judged_trainers(bundle: RoundBundle, settled: Sequence[SettledRow]) -> tuple[JudgedTrainer, ...]:
+    """A bundle's verdicts with the pay on chain, in order of admission. Raises `NoVerdicts` if they speak of other rows,
+    scores or reasons than were settled: a quorum that lies can sign for any bundle."""
+    said = [(verdict.score, verdict.reason_code) for verdict in bundle.verdicts]
+    if said != [(str(row.score), row.reason) for row in settled]:
+        raise NoVerdicts(
+            f"the verdicts in the bundle of round {bundle.project}/{bundle.round} speak of other scores than were "
+            f"settled: `cohort audit {bundle.project} --round {bundle.round}` says where they part"
+        )
+    return tuple(JudgedTrainer(verdict, row.pay) for verdict, row in zip(bundle.verdicts, settled, strict=True))
 
 
 def judged_by(bundle: RoundBundle) -> str:

@@ -308,7 +308,7 @@ def verdicts(
     if as_json:
         print(json.dumps(found.as_json()))
         return
-    print(f"Round {project}/{found.round}, judged by {found.judged_by}")
+    print(f"Project {project}, round {found.round}, judged by {found.judged_by}")
     for one in found.trainers:
         print("\n".join(verdict_lines(one, format_amount(one.pay, decimals, symbol))))
 
