@@ -81,8 +81,8 @@ def judged_round(connection: Connection, project: int, round: int | None = None)
 
 
 def judged_trainers(bundle: RoundBundle, settled: Sequence[SettledRow]) -> tuple[JudgedTrainer, ...]:
-    """A bundle's verdicts with the pay on chain, in order of admission. Raises `NoVerdicts` if they speak of other rows,
-    scores or reasons than were settled: a quorum that lies can sign for any bundle."""
+    """A bundle's verdicts with the pay on chain, in order of admission. Raises `NoVerdicts` if they speak of other
+    rows, scores or reasons than were settled: a quorum that lies can sign for any bundle."""
     said = [(verdict.score, verdict.reason_code) for verdict in bundle.verdicts]
     if said != [(str(row.score), row.reason) for row in settled]:
         raise NoVerdicts(
