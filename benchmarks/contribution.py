@@ -1,6 +1,6 @@
 """Does pay follow contribution? Scores against exact Shapley values, per round and over a project.
 
-    python -m benchmarks.contribution [--quick] [--seeds N] [--json FILE]
+    python -m benchmarks.contribution [--quick] [--seeds N] [--task NAME] [--trainers N] [--jobs N] [--json FILE]
 
 Honest trainers of one project, in simulated rounds; the truth is the exact Shapley value of the loss on examples that
 no trainer and no batch has (all 2^n coalition models). "Over rounds" holds the sum of a trainer's pay shares against
@@ -11,6 +11,8 @@ examples agrees with that on the other. The audit score is the logit-average Sha
 
 Owners' batches have the size that an owner gets who asks for none: 256 where every round can then show new examples
 (patterns), else 128 (digits). All figures with 128 everywhere, and with 256 everywhere, stand beside.
+
+A full run takes hours; it remembers every project under .cohort/ and can be broken off.
 """
 
 from __future__ import annotations
@@ -23,12 +25,14 @@ from statistics import mean
 
 import numpy as np
 
-from benchmarks.contributions import ESTIMATES, POLICIES, Measured, Project, measured
+from benchmarks.contributions import ESTIMATES, POLICIES, Measured, Project, measure_ahead, measured
+from benchmarks.processes import add_jobs_option
 from benchmarks.rehearsals import interval, processor_time
 from benchmarks.table import Row, print_table, write_json
 
 PARTITIONS = ("iid-unequal", "dirichlet-0.5", "dirichlet-0.1", "label-noise", "feature-noise", "class-missing")
 TASKS = ("digits-mlp", "digits-cnn", "patterns-mlp", "patterns-cnn")
+TRAINERS = (8, 10)
 QUICK = (
     ("digits-mlp", "dirichlet-0.5"),
     ("digits-mlp", "dirichlet-0.1"),
@@ -105,15 +109,17 @@ def figures(scores: Sequence[Sequence[float]], project: Measured) -> Figures:
     )
 
 
-def grid(quick: bool, seeds: int) -> list[Project]:
+def grid(
+    quick: bool, seeds: int, tasks: Sequence[str] | None = None, trainers: Sequence[int] | None = None
+) -> list[Project]:
     """The projects of a run: every cell with n = 8 of an MLP with batches of both sizes, the others as owners do."""
     numbers = range(FIRST_SEED, FIRST_SEED + seeds)
     if quick:
         cells = [(task, partition, 8) for task, partition in QUICK]
     else:
-        cells = [(task, partition, 8) for task in TASKS for partition in PARTITIONS]
-        cells += [("digits-mlp", partition, 10) for partition in PARTITIONS]
-    projects = [Project(*cell, seed, batch) for cell in cells for seed in numbers for batch in BATCHES]
+        cells = [(task, partition, n) for n in TRAINERS for task in TASKS for partition in PARTITIONS]
+    chosen = [cell for cell in cells if cell[0] in (tasks or TASKS) and cell[2] in (trainers or TRAINERS)]
+    projects = [Project(*cell, seed, batch) for cell in chosen for seed in numbers for batch in BATCHES]
     return [one for one in projects if one.usual or (one.task.endswith("mlp") and one.honest == 8)]
 
 
@@ -184,7 +190,7 @@ def table(projects: Sequence[Project], results: Sequence[Measured]) -> list[Row]
         made.add(f"{name}: L1 with accuracy's values", name, lambda f: f.error_by_accuracy)
         made.add(f"{name}: unpaid", name, lambda f: f.unpaid)
         made.add(f"{name}: lowest share of its due", name, lambda f: f.lowest, at_most=False)
-    return made.rows + _cells(made) + _sizes(projects, results)
+    return made.rows + _groups(made) + _cells(made) + _sizes(projects, results)
 
 
 def _chosen(projects: Sequence[Project], results: Sequence[Measured], choice: Callable[[Project], bool]) -> Table:
@@ -215,17 +221,42 @@ def _per_round(results: Sequence[Measured], name: str) -> float:
     return sum(getattr(each, name) for each in results) / sum(len(each.loss) for each in results)
 
 
+KINDS: tuple[tuple[str, Callable[[Figures], float], bool], ...] = (
+    ("Spearman", lambda f: f.spearman, False),
+    ("L1", lambda f: f.error, True),
+    ("lowest share of its due", lambda f: f.lowest, False),
+)
+"""(words, figure, whether less is better) of the rows of cells."""
+
+
+def _groups(made: Table) -> list[Row]:
+    """The default policy, each task and number of trainers, all partitions together, then what exact values on the
+    public batch reach there."""
+    rows = []
+    for task, n in sorted({(p.task, p.honest) for p in made.projects}):
+        chosen = [i for i, p in enumerate(made.projects) if (p.task, p.honest) == (task, n)]
+        rows += _rows_of(made, chosen, f"{task}, n = {n}", "default")
+        rows += _rows_of(made, chosen, f"{task}, n = {n}, exact on the batch", "exact on the batch")
+    return rows
+
+
 def _cells(made: Table) -> list[Row]:
-    """Default policy, each task, partition and number of trainers: Spearman and L1 with those of the exact values."""
+    """The default policy, each task, partition and number of trainers."""
     rows = []
     for cell in sorted({(p.task, p.partition, p.honest) for p in made.projects}):
         chosen = [i for i, p in enumerate(made.projects) if (p.task, p.partition, p.honest) == cell]
-        label = f"{cell[0]}, {cell[1]}, n = {cell[2]}"
-        for what, of in (("Spearman", lambda f: f.spearman), ("L1", lambda f: f.error)):
-            values = [of(made.by_score["default"][i]) for i in chosen]
-            anchor = mean(of(made.by_score["exact"][i]) for i in chosen)
-            worst = max(values) if what == "L1" else min(values)
-            rows.append(Row(f"{label}: {what}", mean(values), "", anchor, interval=interval(values), worst=worst))
+        rows += _rows_of(made, chosen, f"{cell[0]}, {cell[1]}, n = {cell[2]}", "default")
+    return rows
+
+
+def _rows_of(made: Table, chosen: Sequence[int], label: str, score: str) -> list[Row]:
+    """Means over chosen projects, with those of the exact values of each round beside."""
+    rows = []
+    for what, of, at_most in KINDS:
+        values = [of(made.by_score[score][i]) for i in chosen]
+        anchor = mean(of(made.by_score["exact"][i]) for i in chosen)
+        worst = max(values) if at_most else min(values)
+        rows.append(Row(f"{label}: {what}", mean(values), "", anchor, interval=interval(values), worst=worst))
     return rows
 
 
@@ -234,13 +265,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="benchmarks.contribution")
     parser.add_argument("--quick", action="store_true", help="six cells and three seeds")
     parser.add_argument("--seeds", type=int, help="seeds per cell; 3 with --quick, else 5")
+    parser.add_argument("--task", action="append", choices=TASKS, help="only this task; may be repeated")
+    parser.add_argument(
+        "--trainers", action="append", type=int, choices=TRAINERS, help="only with so many trainers; may be repeated"
+    )
+    add_jobs_option(parser)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
-    projects = grid(given.quick, given.seeds or (3 if given.quick else 5))
-    results = []
-    for number, project in enumerate(projects, 1):
-        results.append(measured(project))
-        print(f"{number}/{len(projects)} {project}", flush=True)
+    projects = grid(given.quick, given.seeds or (3 if given.quick else 5), given.task, given.trainers)
+    if not projects:
+        parser.error("no project is left: --quick has n = 8 and digits-mlp and patterns-mlp only")
+    measure_ahead(projects, given.jobs)
+    results = [measured(project) for project in projects]
     rows = table(projects, results)
     count = sum(project.usual for project in projects)
     print_table(f"Contribution: {count} projects of honest trainers (anchor: exact Shapley per round)", rows)

@@ -7,7 +7,7 @@ under .cohort/, as with `benchmarks.rehearsals`, so that a long grid can be brok
 from __future__ import annotations
 
 import json
-import os
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
@@ -28,7 +28,8 @@ from cohort_protocol.scoring import Policy, PublicVectors, evaluate_round, polic
 from cohort_protocol.scoring.catalogue.shapley import gtg_shapley
 from cohort_protocol.scoring.default import DefaultParameters, DefaultPolicy
 
-from benchmarks.rehearsals import ROOT, code_digest
+from benchmarks.processes import run_all
+from benchmarks.rehearsals import ROOT, code_digest, keep
 
 CACHE = ROOT / ".cohort" / "contributions"
 POLICIES = ("default", "without memory", "curved", "linear", "peer")
@@ -79,17 +80,28 @@ def owners_examples(task: str) -> int:
 
 def measured(project: Project) -> Measured:
     """Simulates the project, or remembers it."""
+    file = _file(project)
+    if not file.exists():
+        _remember((file, project))
+    return Measured(**json.loads(file.read_text()))
+
+
+def measure_ahead(projects: Sequence[Project], jobs: int) -> None:
+    """Simulates every project that is not remembered yet, in the order given, in several processes."""
+    files = {_file(project): project for project in projects}
+    run_all(_remember, [(file, project) for file, project in files.items() if not file.exists()], jobs)
+
+
+def _file(project: Project) -> Path:
+    """Where a project is remembered; see `benchmarks.rehearsals`."""
     code = code_digest() + Path(__file__).read_text()
     key = sha256(json.dumps([asdict(project), code], sort_keys=True).encode()).hexdigest()[:40]
-    file = CACHE / f"{key}.json"
-    if file.exists():
-        return Measured(**json.loads(file.read_text()))
-    result = _simulate(project)
-    CACHE.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(f".{os.getpid()}")
-    part.write_text(json.dumps(asdict(result)))
-    part.replace(file)
-    return result
+    return CACHE / f"{key}.json"
+
+
+def _remember(piece: tuple[Path, Project]) -> None:
+    file, project = piece
+    keep(file, asdict(_simulate(project)))
 
 
 def _policies() -> dict[str, Policy]:

@@ -1,14 +1,15 @@
 """What cheating pays: the pay of every cheat over the mean honest pay, in simulated markets.
 
-    python -m benchmarks.fairness [--quick] [--seeds N] [--policy NAME] [--task NAME] [--json FILE]
+    python -m benchmarks.fairness [--quick] [--seeds N] [--policy NAME] [--task NAME] [--no-exact]
+                                  [--jobs N] [--json FILE]
 
 Eight honest trainers and a group of cheats share a project for eight rounds; pay follows the contract's rule with a
 share cap of 4/n. "Each" is one cheat's pay, "together" all of a group's. Copies and clones are held against what the
 same data owner earns in the same market under one name (ratio of the means over seeds). Beside the default policy:
 equal split (FedAvg), multi-Krum, and the exact Shapley values of the round's batch.
 
-A full run takes long; it remembers every market it has played under .cohort/ and can be broken off. Rows without a goal
-are what the protocol knows as weak, and cells of the grid.
+A full run takes hours; it remembers every market it has played under .cohort/ and can be broken off. Rows without a
+goal are what the protocol knows as weak, and cells of the grid.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import numpy as np
 from cohort_protocol.rehearsal import Scenario
 from cohort_protocol.scoring import known_policies
 
-from benchmarks.rehearsals import interval, outcome, processor_time
+from benchmarks.processes import add_jobs_option
+from benchmarks.rehearsals import Market, interval, outcome, play_ahead, processor_time
 from benchmarks.table import Row, print_table, write_json
 
 HONEST = 8
@@ -47,6 +49,12 @@ class Case:
     """Other cheats in the same market: (attack, members)."""
     least_seeds: int = 0
     """Fewest seeds where the goal is held against: three owners' shards say little about one owner in general."""
+
+    @property
+    def owns(self) -> bool:
+        """Whether the cheats are names of one data owner, who could work honestly instead."""
+        owners = ("clones", "reseeded-clones", "masked-clones", "shard-clones", "scaling")
+        return self.attack.partition(":")[0] in owners
 
     @property
     def label(self) -> str:
@@ -113,7 +121,7 @@ class Cell:
     judges: tuple[str, ...]
 
 
-def grid(quick: bool, policy: str, tasks: Sequence[str] | None) -> list[Cell]:
+def grid(quick: bool, policy: str, tasks: Sequence[str] | None, exact: bool = True) -> list[Cell]:
     """The cells of a run. CNNs are played under the policy alone: the others take hours."""
     beside = ("fedavg", *(("multi-krum",) if "multi-krum" in known_policies() else ()))
     chosen = list(tasks or (["digits-mlp"] if quick else ["digits-mlp", "patterns-mlp", "digits-cnn", "patterns-cnn"]))
@@ -122,39 +130,56 @@ def grid(quick: bool, policy: str, tasks: Sequence[str] | None) -> list[Cell]:
         for partition in ("iid-unequal",) if quick else ("iid-unequal", "dirichlet-0.5"):
             judges: tuple[str, ...] = (policy,)
             if task.endswith("mlp"):
-                judges += beside if quick else (*beside, "exact-shapley")
+                judges += (*beside, "exact-shapley") if exact and not quick else beside
             cells.append(Cell(task, partition, judges))
     return cells
 
 
-def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, float]:
-    """(pay of the cheats, what it is held against), both over the mean honest pay of their market."""
-    attack = case.attack.partition(":")[0]
-    owns = attack in ("clones", "reseeded-clones", "masked-clones", "shard-clones", "scaling")
+def scenarios(case: Case, cell: Cell, seed: int) -> tuple[Scenario, Scenario | None]:
+    """(the market with the cheats, the one without them that it is held against, if any)."""
+    owns = case.owns
     shards = HONEST + (1 if owns else case.members) + sum(members for _, members in case.beside)
     market = {"task": cell.task, "partition": cell.partition, "rounds": ROUNDS, "seed": seed, "shards": shards}
-    run = outcome(Scenario(honest=HONEST, cheats=((case.attack, case.members), *case.beside), **market), judge)
+    run = Scenario(honest=HONEST, cheats=((case.attack, case.members), *case.beside), **market)
+    if case.measure in ("each", "together"):
+        return run, None
+    return run, Scenario(honest=HONEST + 1 if owns else HONEST, **market)
+
+
+def measured(case: Case, cell: Cell, judge: str, seed: int) -> tuple[float, float]:
+    """(pay of the cheats, what it is held against), both over the mean honest pay of their market."""
+    played, without = scenarios(case, cell, seed)
+    run = outcome(played, judge)
     cheats = range(HONEST, HONEST + case.members)
-    if case.measure == "each":
-        return run.pay(cheats) / case.members, 1.0
-    if case.measure == "together":
-        return run.pay(cheats), 1.0
-    if owns:
-        alone = outcome(Scenario(honest=HONEST + 1, **market), judge)
-        return run.pay(cheats), alone.pay([HONEST], range(HONEST))
+    if without is None:
+        together = run.pay(cheats)
+        return together / case.members if case.measure == "each" else together, 1.0
+    beside = outcome(without, judge)
+    if case.owns:
+        return run.pay(cheats), beside.pay([HONEST], range(HONEST))
     others = range(1, HONEST)
-    without = outcome(Scenario(honest=HONEST, **market), judge).pay([0], others)
     copied = [0] if case.measure == "victim" else [0, *cheats]
-    return run.pay(copied, others), without
+    return run.pay(copied, others), beside.pay([0], others)
+
+
+def seeds_of(case: Case, seeds: Sequence[int], goal: bool) -> Sequence[int]:
+    """The seeds that a case is played with, more where its goal is held against."""
+    if goal and len(seeds) < case.least_seeds:
+        return range(seeds[0], seeds[0] + case.least_seeds)
+    return seeds
+
+
+def feasible(case: Case, judge: str) -> bool:
+    """Whether the judge can judge so many."""
+    players = HONEST + case.members + sum(members for _, members in case.beside)
+    return judge != "exact-shapley" or players <= MOST_SHAPLEY
 
 
 def rows_of(case: Case, cells: Sequence[Cell], judge: str, seeds: Sequence[int], goal: bool) -> Row | None:
     """The case over all cells and seeds that are played under a judge."""
-    players = HONEST + case.members + sum(members for _, members in case.beside)
-    if goal and len(seeds) < case.least_seeds:
-        seeds = range(seeds[0], seeds[0] + case.least_seeds)
-    if judge == "exact-shapley" and players > MOST_SHAPLEY:
+    if not feasible(case, judge):
         return None
+    seeds = seeds_of(case, seeds, goal)
     pairs = np.array(
         [measured(case, cell, judge, seed) for cell in cells if judge in cell.judges for seed in seeds], np.float64
     )
@@ -179,14 +204,14 @@ def ratio_of_means(pairs: np.ndarray) -> float:
     return float(above / max(below, 0.05))
 
 
+def nobody_cheats(cell: Cell, seed: int) -> Scenario:
+    """The market of the honest alone."""
+    return Scenario(cell.task, cell.partition, HONEST, rounds=ROUNDS, seed=seed)
+
+
 def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list[Row]:
     """What the judge does to honest trainers when nobody cheats."""
-    runs = [
-        outcome(Scenario(cell.task, cell.partition, HONEST, rounds=ROUNDS, seed=seed), judge)
-        for cell in cells
-        if judge in cell.judges
-        for seed in seeds
-    ]
+    runs = [outcome(nobody_cheats(cell, seed), judge) for cell in cells if judge in cell.judges for seed in seeds]
     lowest = [min(run.earned) / max(1.0, run.honest_mean) for run in runs]
     unpaid = [run.honest_unpaid for run in runs]
     return [
@@ -195,12 +220,36 @@ def honest_rows(cells: Sequence[Cell], judge: str, seeds: Sequence[int]) -> list
     ]
 
 
+def chosen_cases(quick: bool) -> list[Case]:
+    """--quick leaves out most cases without a goal."""
+    return [case for case in CASES if not quick or case.goal is not None or case.attack in QUICK_TOO]
+
+
+def judges_of(cells: Sequence[Cell], policy: str) -> list[str]:
+    """The policy first."""
+    return sorted(dict.fromkeys(judge for cell in cells for judge in cell.judges), key=lambda name: name != policy)
+
+
+def planned(cells: Sequence[Cell], policy: str, seeds: Sequence[int], quick: bool) -> list[Market]:
+    """Every market that `measure` asks for, one judge after the other."""
+    found = []
+    for judge in judges_of(cells, policy):
+        mine = [cell for cell in cells if judge in cell.judges]
+        for case in chosen_cases(quick):
+            if feasible(case, judge):
+                for cell in mine:
+                    for seed in seeds_of(case, seeds, judge == policy):
+                        found += [Market(each, judge) for each in scenarios(case, cell, seed) if each is not None]
+        found += [Market(nobody_cheats(cell, seed), judge) for cell in mine for seed in seeds]
+    return found
+
+
 def measure(cells: Sequence[Cell], policy: str, seeds: Sequence[int], quick: bool) -> list[Row]:
-    """All cases under all judges, then the policy cell by cell; --quick leaves out most cases without a goal."""
-    cases = [case for case in CASES if not quick or case.goal is not None or case.attack in QUICK_TOO]
-    judges = list(dict.fromkeys(judge for cell in cells for judge in cell.judges))
+    """All cases under all judges, then the policy cell by cell."""
+    cases = chosen_cases(quick)
+    judges = judges_of(cells, policy)
     found: list[Row] = []
-    for judge in sorted(judges, key=lambda name: name != policy):
+    for judge in judges:
         for case in cases:
             row = rows_of(case, cells, judge, seeds, judge == policy)
             if row is not None:
@@ -225,10 +274,13 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=100, help="first seed")
     parser.add_argument("--policy", default="default", choices=known_policies(), help="the policy with the goals")
     parser.add_argument("--task", action="append", help="only this task; may be repeated")
+    parser.add_argument("--no-exact", action="store_true", help="leave out exact Shapley values")
+    add_jobs_option(parser)
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     seeds = range(options.first, options.first + (options.seeds or (3 if options.quick else 5)))
-    cells = grid(options.quick, options.policy, options.task)
+    cells = grid(options.quick, options.policy, options.task, not options.no_exact)
+    play_ahead(planned(cells, options.policy, seeds, options.quick), options.jobs)
     rows = measure(cells, options.policy, seeds, options.quick)
     print_table(f"What cheating pays, {len(seeds)} seeds", rows)
     print(processor_time())

@@ -9,16 +9,19 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from statistics import mean
+from typing import NamedTuple
 
 import cohort_protocol
 import numpy as np
 from cohort_protocol.rehearsal import Scenario, judge_by_name, play
+
+from benchmarks.processes import run_all
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / ".cohort" / "rehearsals"
@@ -68,34 +71,67 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
+class Market(NamedTuple):
+    """One run: what is simulated, and who judges. The scenario names its task."""
+
+    scenario: Scenario
+    judge: str
+
+
 def outcome(scenario: Scenario, judge: str) -> Outcome:
-    """Plays a scenario under a judge, or remembers how it went. The scenario names its task."""
-    key = {"judge": judge, "code": code_digest(), "task": scenario.task, "partition": scenario.partition}
+    """Plays a scenario under a judge, or remembers how it went."""
+    market = Market(scenario, judge)
+    file = _file(market)
+    if not file.exists():
+        _remember((file, market))
+    values = json.loads(file.read_text())
+    return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+
+
+def play_ahead(markets: Iterable[Market], jobs: int) -> None:
+    """Plays every market that is not remembered yet, in the order given, in several processes."""
+    files = {_file(market): market for market in markets}
+    run_all(_remember, [(file, market) for file, market in files.items() if not file.exists()], jobs)
+
+
+def _file(market: Market) -> Path:
+    """Where a market is remembered. Only the program itself asks: its processes have loaded other modules, and would
+    name the code differently."""
+    scenario = market.scenario
+    key = {"judge": market.judge, "code": code_digest(), "task": scenario.task, "partition": scenario.partition}
     key |= {name: getattr(scenario, name) for name in ("honest", "cheats", "rounds", "seed", "batch", "shards")}
-    file = CACHE / f"{sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:40]}.json"
-    if file.exists():
-        values = json.loads(file.read_text())
-    else:
-        run = play(scenario, judge_by_name(judge))
-        values = {
+    return CACHE / f"{sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:40]}.json"
+
+
+def _remember(piece: tuple[Path, Market]) -> None:
+    file, (scenario, judge) = piece
+    run = play(scenario, judge_by_name(judge))
+    keep(
+        file,
+        {
             "earned": run.earned,
             "honest": scenario.honest,
             "accuracies": [each.accuracy for each in run.rounds],
             "honest_unpaid": run.honest_unpaid,
             "paid_out": run.paid_out,
             "backdoor_success": run.backdoor_success,
-        }
-        CACHE.mkdir(parents=True, exist_ok=True)
-        part = file.with_suffix(f".{os.getpid()}")
-        part.write_text(json.dumps(values))
-        part.replace(file)
-    return Outcome(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        },
+    )
+
+
+def keep(file: Path, values: dict) -> None:
+    """Writes a file of results, whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(f".{os.getpid()}")
+    part.write_text(json.dumps(values))
+    part.replace(file)
 
 
 def processor_time() -> str:
-    """What this process has used so far, in words. A loaded machine does not change it much; remembered runs do."""
+    """What this program has used so far, its processes included, in words. A loaded machine does not change it much;
+    remembered runs do."""
     used = os.times()
-    return f"{used.user + used.system:.0f} s of processor time (runs that were remembered cost none)"
+    return f"{sum(used[:4]):.0f} s of processor time (runs that were remembered cost none)"
 
 
 def interval(values: Sequence[float], of: Callable[[np.ndarray], float] | None = None) -> tuple[float, float]:

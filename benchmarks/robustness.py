@@ -1,13 +1,14 @@
 """What attacks do to the model: final accuracy under eight attacks, against clean federated averaging.
 
-    python -m benchmarks.robustness [--quick] [--seeds N] [--policy NAME] [--task NAME] [--json FILE]
+    python -m benchmarks.robustness [--quick] [--seeds N] [--policy NAME] [--task NAME] [--jobs N]
+                                    [--json FILE]
 
 Ten trainers, two, three or four of them hostile, data IID or by Dirichlet(0.5) or (0.1). "Clean" is federated averaging
 of the same honest trainers alone, the better of equal weights and weights by examples. A cell's value is the mean over
 seeds of accuracy (mean of the last three rounds) over clean accuracy; cells below the goal come first. Beside the
 policy: multi-Krum, trimmed mean and FLTrust.
 
-A full run takes long; it remembers every market it has played under .cohort/ and can be broken off.
+A full run takes hours; it remembers every market it has played under .cohort/ and can be broken off.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from typing import NamedTuple
 from cohort_protocol.rehearsal import Scenario
 from cohort_protocol.scoring import known_policies
 
-from benchmarks.rehearsals import Outcome, interval, outcome, processor_time
+from benchmarks.processes import add_jobs_option
+from benchmarks.rehearsals import Market, Outcome, interval, outcome, play_ahead, processor_time
 from benchmarks.table import Row, print_table, write_json
 
 TRAINERS = 10
@@ -31,6 +33,8 @@ ATTACKS = ("sign-flip", "label-flip", "noise", "alie", "ipm", "min-max", "min-su
 HOSTILE = (2, 3, 4)
 PARTITIONS = ("iid", "dirichlet-0.5", "dirichlet-0.1")
 PEERS = ("multi-krum", "trimmed-mean", "fltrust")
+AVERAGES = ("fedavg", "fedavg-by-examples")
+"""Clean federated averaging is the better of these."""
 QUICK_BESIDE = ("sign-flip", "noise", "alie", "min-max")
 """Attacks under which --quick plays the peers."""
 GOAL = 0.97
@@ -63,25 +67,27 @@ def cells(quick: bool, tasks: Sequence[str] | None) -> list[Cell]:
     ]
 
 
-def market(cell: Cell, seed: int, judge: str, attacked: bool) -> Outcome:
-    """One market of a cell. The honest hold the same data with and without the hostile."""
-    return outcome(
-        Scenario(
-            cell.task,
-            cell.partition,
-            TRAINERS - cell.hostile,
-            ((cell.attack, cell.hostile),) if attacked else (),
-            ROUNDS,
-            seed,
-            shards=TRAINERS,
-        ),
-        judge,
+def scenario(cell: Cell, seed: int, attacked: bool) -> Scenario:
+    """What a cell simulates. The honest hold the same data with and without the hostile."""
+    return Scenario(
+        cell.task,
+        cell.partition,
+        TRAINERS - cell.hostile,
+        ((cell.attack, cell.hostile),) if attacked else (),
+        ROUNDS,
+        seed,
+        shards=TRAINERS,
     )
+
+
+def market(cell: Cell, seed: int, judge: str, attacked: bool) -> Outcome:
+    """One market of a cell."""
+    return outcome(scenario(cell, seed, attacked), judge)
 
 
 def clean(cell: Cell, seed: int) -> float:
     """Accuracy of the honest alone."""
-    return max(market(cell, seed, judge, False).accuracy for judge in ("fedavg", "fedavg-by-examples"))
+    return max(market(cell, seed, judge, False).accuracy for judge in AVERAGES)
 
 
 def cell_row(cell: Cell, judge: str, seeds: Sequence[int], goal: float | None) -> Row:
@@ -128,20 +134,40 @@ def summary(judge: str, rows: Sequence[Row]) -> list[Row]:
     ]
 
 
-def measure(grid: Sequence[Cell], policy: str, peers: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Row]:
-    """The policy in every cell, the peers where `--quick` leaves them: four attacks, most hostile, Dirichlet(0.5)."""
-    found: list[Row] = []
-    beside = [cell for cell in grid if cell.task.endswith("mlp")]
+def cells_beside(grid: Sequence[Cell], quick: bool) -> list[Cell]:
+    """Where the peers are played: with the MLP, and with `--quick` under four attacks, most hostile, Dirichlet(0.5)."""
+    found = [cell for cell in grid if cell.task.endswith("mlp")]
     if quick:
-        beside = [
+        found = [
             cell
-            for cell in beside
+            for cell in found
             if cell.hostile == max(HOSTILE) and cell.partition == "dirichlet-0.5" and cell.attack in QUICK_BESIDE
         ]
+    return found
+
+
+def planned(grid: Sequence[Cell], policy: str, peers: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Market]:
+    """Every market that `measure` asks for: the policy's first."""
+    attacked = [(policy, cell) for cell in grid] + [
+        (judge, cell) for judge in peers for cell in cells_beside(grid, quick)
+    ]
+    found = []
+    for judge, cell in attacked:
+        for seed in seeds:
+            found += [Market(scenario(cell, seed, False), each) for each in AVERAGES]
+            found.append(Market(scenario(cell, seed, True), judge))
+            if judge == policy:
+                found.append(Market(scenario(cell, seed, False), policy))
+    return found
+
+
+def measure(grid: Sequence[Cell], policy: str, peers: Sequence[str], seeds: Sequence[int], quick: bool) -> list[Row]:
+    """The policy in every cell, the peers beside."""
+    found: list[Row] = []
     totals: list[Row] = []
     for judge in (policy, *peers):
         mine = []
-        for cell in grid if judge == policy else beside:
+        for cell in grid if judge == policy else cells_beside(grid, quick):
             row = cell_row(cell, judge, seeds, GOAL if judge == policy else None)
             print(f"{row.name}: {row.value:.3f}", file=sys.stderr, flush=True)
             mine.append(row)
@@ -160,11 +186,14 @@ def main() -> None:
     parser.add_argument("--policy", default="default", choices=known_policies(), help="the policy with the goals")
     parser.add_argument("--task", action="append", help="only this task; may be repeated")
     parser.add_argument("--no-peers", action="store_true", help="leave out multi-Krum, trimmed mean and FLTrust")
+    add_jobs_option(parser)
     parser.add_argument("--json", type=Path, help="also write the rows to this file")
     options = parser.parse_args()
     seeds = range(options.first, options.first + options.seeds)
     peers = () if options.no_peers else tuple(name for name in PEERS if name in known_policies())
-    rows = measure(cells(options.quick, options.task), options.policy, peers, seeds, options.quick)
+    grid = cells(options.quick, options.task)
+    play_ahead(planned(grid, options.policy, peers, seeds, options.quick), options.jobs)
+    rows = measure(grid, options.policy, peers, seeds, options.quick)
     print_table(f"Accuracy under attack, {len(seeds)} seeds", rows)
     print(processor_time())
     if options.json:
