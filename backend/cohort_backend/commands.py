@@ -102,6 +102,7 @@ async def _serve(settings: ApiSettings, port_file: Path | None) -> None:
     import uvicorn
 
     from cohort_backend.app import create_app
+    from cohort_backend.connections import OrderlyConnection
 
     app = create_app(settings)
 
@@ -126,6 +127,8 @@ async def _serve(settings: ApiSettings, port_file: Path | None) -> None:
         app,
         host=settings.host,
         port=settings.port,
+        http=OrderlyConnection,
+        ws="none",  # there are no WebSockets here
         log_config=None,  # the command line has set up logging
         access_log=False,  # ours says less about people and more about time
         server_header=False,
