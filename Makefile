@@ -7,12 +7,15 @@ PYTHON ?= python3
 VENV := .venv/bin
 # Arguments for the demo: make demo ARGS="--rounds 3 --seed 7"
 ARGS ?=
-# Parallel test processes.
-JOBS ?= 2
+# Parallel test processes. Half of the time a test waits for a chain or a database: twice the number of cores, up to 8.
+CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+JOBS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
+# Whole markets at a time; each is a dozen processes.
+MARKETS ?= 2
 
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help setup demo test test-contracts test-python test-market lint slither coverage mutation invariants-long differential-long prover lock clean
+.PHONY: help setup demo kubo test test-contracts test-python test-market forge-in-one-piece everything-else-ready lint slither coverage mutation invariants-long differential-long prover lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -23,19 +26,29 @@ setup: ## virtual environment, packages, compiled contracts (skipped when nothin
 demo: setup ## a whole market from one command; ARGS="--rounds 3 --seed 7" are passed on
 	@$(VENV)/cohort demo $(ARGS)
 
-test: setup ## every test: lint, contracts, Python (parallel), whole markets
-	@$(MAKE) --no-print-directory lint test-contracts test-python test-market
+test: ## every test: lint, contracts, Python, whole markets
+	@$(PYTHON) deploy/bootstrap.py --npm
+	@# pip leaves a core idle, and so does solc at times.
+	@$(MAKE) --no-print-directory -j2 forge-in-one-piece everything-else-ready
+	@$(MAKE) --no-print-directory test-python test-market
+
+forge-in-one-piece: # after npm's packages; what it prints is not mixed with what others print
+	@echo "The tests of the contracts run meanwhile (log: .cohort/forge.log)"
+	@cd contracts && { npm run --silent test > ../.cohort/forge.log 2>&1; status=$$?; cat ../.cohort/forge.log; exit $$status; }
+
+everything-else-ready: lint kubo
+
+kubo: setup # built once, about two minutes, where Go is there; without a node its suites skip, and say so
+	-@$(VENV)/python -m cohort_devnet.kubo
 
 test-contracts: setup ## Solidity tests: unit, fuzz, invariants
 	@cd contracts && npm run --silent test
 
-test-python: setup ## Python tests that need no whole market, in parallel
-	@# Builds Kubo once (about two minutes, cached) where Go is there; without a node those suites skip, and say so.
-	-@$(VENV)/python -m cohort_devnet.kubo
+test-python: setup kubo ## Python tests that need no whole market, in parallel
 	@$(VENV)/python -m pytest -m "not market" -n $(JOBS) --dist worksteal
 
-test-market: setup ## whole markets as processes, one after another
-	@$(VENV)/python -m pytest -m market
+test-market: setup ## whole markets as processes
+	@$(VENV)/python -m pytest -m market -n $(MARKETS) --dist loadgroup
 
 lint: setup ## ruff
 	@$(VENV)/ruff check .
@@ -48,8 +61,8 @@ slither: setup ## static analysis of the contracts, in an environment of its own
 coverage: setup ## lines and branches of the contracts that the tests reach
 	@cd contracts && npm run --silent coverage
 
-mutation: setup ## removes every check of the contracts in turn; each time a test must fail (a quarter of an hour)
-	@$(VENV)/python contracts/mutation/run.py
+mutation: setup ## removes every check of the contracts in turn; a test must fail (a quarter of an hour); ARGS="--sample 400 --seed 7": others
+	@$(VENV)/python contracts/mutation/run.py $(ARGS)
 
 invariants-long: setup ## 10,000 random lives of a market instead of 500
 	@cd contracts && npm run --silent invariants:long

@@ -4,6 +4,7 @@ Runs on the bare `python3` of the machine (standard library only). Every step is
 changed, so a second run takes well under a second.
 
     python3 deploy/bootstrap.py            # called by `make setup`
+    python3 deploy/bootstrap.py --npm      # the npm packages only, all that the tests of the contracts need
 """
 
 from __future__ import annotations
@@ -32,7 +33,11 @@ DISK_FOR_PACKAGES_GB = 6.0
 PACKAGES_MINUTES = "2-5 minutes: torch alone is a download of 2-3 GB on Linux"
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments not in ([], ["--npm"]):
+        print(f"{' '.join(arguments)}: the only option is --npm", file=sys.stderr)
+        return 2
+    npm_only = arguments == ["--npm"]
     STATE.mkdir(exist_ok=True)
     stamps = _read_stamps()
     wanted = {"python": _python_fingerprint(), "npm": _npm_fingerprint()}
@@ -44,12 +49,14 @@ def main() -> int:
         for problem in problems:
             print(f"  - {problem}", file=sys.stderr)
         return 1
-    if not python_ready:
-        _install_python_packages()
-        _write_stamp(stamps, "python", wanted["python"])
     if not npm_ready:
         _install_npm_packages()
         _write_stamp(stamps, "npm", wanted["npm"])
+    if npm_only:
+        return 0
+    if not python_ready:
+        _install_python_packages()
+        _write_stamp(stamps, "python", wanted["python"])
     _compile_contracts(announce=not (python_ready and npm_ready))
     return 0
 
@@ -92,10 +99,10 @@ def _node_problems() -> list[str]:
 def _install_python_packages() -> None:
     lock = (ROOT / "requirements.lock").read_text()
     count = len(re.findall(r"^[a-z0-9][a-z0-9._-]*==", lock, flags=re.MULTILINE | re.IGNORECASE))
-    print("[1/3] Python environment in .venv (a few seconds)", flush=True)
+    print("[2/3] Python environment in .venv (a few seconds)", flush=True)
     if not _venv_python().exists():
         _run([sys.executable, "-m", "venv", str(VENV)], "creating the virtual environment")
-    print(f"[2/3] Python packages from requirements.lock ({PACKAGES_MINUTES})", flush=True)
+    print(f"[3/3] Python packages from requirements.lock ({PACKAGES_MINUTES})", flush=True)
     pip = [str(_venv_python()), "-m", "pip", "--disable-pip-version-check", "install", "--progress-bar", "off"]
     _run([*pip, "--require-hashes", "-r", str(ROOT / "requirements.lock")], "installing packages", packages=count)
     # The project itself, editable; its dependencies are all in the lock.
@@ -103,7 +110,7 @@ def _install_python_packages() -> None:
 
 
 def _install_npm_packages() -> None:
-    print("[3/3] npm packages: Anvil, forge, solc, OpenZeppelin (under a minute)", flush=True)
+    print("[1/3] npm packages: Anvil, forge, solc, OpenZeppelin (under a minute)", flush=True)
     # The binaries come inside the packages: nobody's install script has to run.
     command = ["npm", "ci", "--ignore-scripts", "--no-fund", "--no-audit"]
     _run(command, "installing npm packages", cwd=CONTRACTS)
@@ -219,4 +226,4 @@ def _write_stamp(stamps: dict[str, str], name: str, value: str) -> None:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(main(sys.argv[1:]))

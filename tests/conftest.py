@@ -1,5 +1,7 @@
 """Fixtures that every part's tests may use."""
 
+from hypothesis import settings
+
 from tests.fixtures.chain import devnet, devnet_session
 from tests.fixtures.leftovers import (
     pytest_configure,
@@ -20,3 +22,7 @@ __all__ = [
     "pytest_unconfigure",
     "srs_file",
 ]
+
+# An example that takes long says that the machine has other things to do. In CI, Hypothesis' own profile stays beneath.
+settings.register_profile("cohort", settings.default, deadline=None)
+settings.load_profile("cohort")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import operator
 import os
 import shutil
 import socket
@@ -355,6 +356,43 @@ class TestWrapper:
         assert len(answer) > 200_000
         output = json.loads(answer)  # nothing in front of the JSON, nothing cut off
         assert len(output["contracts"]["a.sol"]["A"]["abi"]) == 500
+
+    @pytest.mark.parametrize("broken", [False, True])
+    def test_many_files_shared_among_processes_give_what_one_gives(self, broken: bool) -> None:
+        base = HEADER + "abstract contract Base { function f() external pure { uint256 unused; } }\n"
+        sources = {"base.sol": base}
+        for number in range(45):
+            made = 'import "./0.sol";' if number else ""
+            creation = "function g() external { new C0(); }" if number else ""
+            text = f'import "./base.sol"; {made} contract C{number} is Base {{ {creation} }}\n'
+            sources[f"{number}.sol"] = HEADER + text
+        if broken:
+            sources["17.sol"] += "contract {"
+        outputs = ["abi", "evm.bytecode.object", "evm.deployedBytecode.sourceMap", "metadata"]
+        request = {
+            "language": "Solidity",
+            "sources": {name: {"content": text} for name, text in sources.items()},
+            "settings": {"outputSelection": {"*": {"": ["ast"], "*": outputs[:1]}, "8.sol": {"C8": outputs}}},
+        }
+        for number in range(9, 45):
+            request["settings"]["outputSelection"][f"{number}.sol"] = {"*": outputs}
+        shared, whole = (
+            json.loads(
+                subprocess.run(
+                    [self.SOLC, "--standard-json", *options],
+                    input=json.dumps(request).encode(),
+                    stdout=subprocess.PIPE,
+                    timeout=120,
+                    check=True,
+                ).stdout
+            )
+            for options in ([], ["--one-process"])
+        )
+        assert shared.get("contracts", {}) == whole.get("contracts", {})
+        assert shared.get("sources", {}) == whole.get("sources", {})
+        key = operator.itemgetter("formattedMessage")
+        assert sorted(shared["errors"], key=key) == sorted(whole["errors"], key=key)
+        assert ("C44" in whole.get("contracts", {}).get("44.sol", {})) is not broken
 
     def test_other_options_are_refused(self) -> None:
         done = subprocess.run([self.SOLC, "--bin"], capture_output=True, text=True, timeout=60, check=False)
