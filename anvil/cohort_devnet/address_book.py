@@ -10,6 +10,9 @@ from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import Address, Bytes32, to_hex
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+MAX_BYTES = 1 << 20
+"""Largest file that is read; an address book has a few thousand bytes."""
+
 
 class CodeChanged(ChainError):
     """The code at an address is not the one that was deployed: the chain was replaced, or the file is of another."""
@@ -56,11 +59,13 @@ class Deployment(BaseModel):
     def load(cls, path: Path) -> Deployment:
         """Raises `InvalidInput` if the file is missing or not a deployment."""
         try:
-            return cls.model_validate_json(path.read_bytes())
-        except OSError as error:
-            raise InvalidInput(f"no deployment at {path}: {error}. Start one with `cohort devnet up`") from error
+            with path.open("rb") as file:
+                return cls.model_validate_json(file.read(MAX_BYTES))
         except ValidationError as error:
             raise InvalidInput(f"{path} is not a deployment: {error}") from error
+        except (OSError, ValueError) as error:
+            # ValueError: a path with a zero in it.
+            raise InvalidInput(f"no deployment at {path}: {error}. Start one with `cohort devnet up`") from error
 
     def addresses(self) -> dict[str, str]:
         """Address of each contract by its name."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import inspect
+import io
 import sys
 from typing import Annotated, Any
 
@@ -16,7 +17,7 @@ from cohort_protocol.errors import CohortError
 from typer.core import TyperCommand, TyperGroup
 
 from cohort_trainer.auditing.commands import audit
-from cohort_trainer.errors import CommandNotInstalled
+from cohort_trainer.errors import CommandNotInstalled, FileUnusable
 from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
 from cohort_trainer.logs import LogFormat, configure
 from cohort_trainer.policies import policies
@@ -68,6 +69,18 @@ class LazyGroup(TyperGroup):
         except CohortError as error:
             code = exit_code_of(error)
             _say(f"cohort: {error} [{error.code}, exit {code.number}]")
+            raise typer.Exit(code.number) from error
+        except OSError as error:
+            # The file system says no to a path, most often one of the command line. Other errors of the system are not
+            # foreseen.
+            if error.filename is None:
+                raise
+            import structlog
+
+            structlog.get_logger(__name__).debug("file-unusable", exc_info=True)
+            unusable = FileUnusable(f"{str(error.filename)[:300]!a} cannot be used: {error.strerror}")
+            code = exit_code_of(unusable)
+            _say(f"cohort: {unusable} [{unusable.code}, exit {code.number}]")
             raise typer.Exit(code.number) from error
         except (KeyboardInterrupt, typer.Abort) as error:
             _say("cohort: interrupted")
@@ -163,6 +176,9 @@ def exit_codes() -> None:
 
 def main() -> None:
     """The console script. Never shows a traceback for an error that we know."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files may hold bytes that are no text.
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         app()
     except KeyboardInterrupt:

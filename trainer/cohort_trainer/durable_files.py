@@ -11,8 +11,8 @@ from cohort_trainer.errors import HomeInvalid
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replaces `path` by `data`. When this returns, a power cut cannot take it back; when it does not, `path` has its
     old content or the new, never a mixture. Raises `HomeInvalid` when the disk refuses (full, read-only)."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
+        aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         try:
@@ -23,8 +23,11 @@ def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
             os.close(descriptor)
         os.replace(aside, path)
         _flush_folder(path.parent)
-    except OSError as error:
-        raise HomeInvalid(f"cannot write {path}: {error}; free space or fix its permissions, then run again") from error
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a zero in it, or with no name.
+        raise HomeInvalid(
+            f"cannot write {str(path)[:300]}: {error}; free space or fix its permissions, then run again"
+        ) from error
 
 
 def read_bounded(path: Path, max_bytes: int) -> bytes | None:
@@ -35,8 +38,9 @@ def read_bounded(path: Path, max_bytes: int) -> bytes | None:
             data = file.read(max_bytes + 1)
     except FileNotFoundError:
         return None
-    except OSError as error:
-        raise HomeInvalid(f"cannot read {path}: {error}") from error
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a zero in it.
+        raise HomeInvalid(f"cannot read {str(path)[:300]!a}: {error}") from error
     if len(data) > max_bytes:
         raise HomeInvalid(f"{path} is larger than {max_bytes} bytes, which nothing of ours is")
     return data

@@ -53,6 +53,12 @@ class HomeLocked(TrainerError):
     code = "home-locked"
 
 
+class FileUnusable(TrainerError, InvalidInput):
+    """The file system refuses a path that was named: too long, a folder where a file belongs, not permitted."""
+
+    code = "file-unusable"
+
+
 class PasswordMissing(TrainerError):
     """No password was given and there is nobody to ask."""
 

@@ -79,14 +79,14 @@ class Home:
         """Makes the folder and writes keystore and configuration. Raises `HomeExists` if either file is there."""
         root = root.absolute()
         for name in ("config.toml", "keystore.json"):
-            if (root / name).exists():
+            if os.path.exists(root / name):  # `Path.exists` raises for a name that is too long
                 raise HomeExists(f"{root / name} exists: this is a home already. Nothing was changed")
         if config.address != account.address:
             raise HomeInvalid(f"the configuration names {config.address}, the key belongs to {account.address}")
         try:
             root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise HomeInvalid(f"cannot make the folder {root}: {error}") from error
+        except (OSError, ValueError) as error:
+            raise HomeInvalid(f"cannot make the folder {str(root)[:300]!a}: {error}") from error
         create_keystore(root / "keystore.json", account, password, work_factor)
         write_durably(root / "config.toml", config.to_toml().encode())
         return cls(root, config)

@@ -70,7 +70,7 @@ def make_home(
 
     for name in ("config.toml", "keystore.json"):
         # Before a password is asked for.
-        if (root / name).exists():
+        if os.path.exists(root / name):  # `Path.exists` raises for a name that is too long
             raise HomeExists(f"{root / name} exists: this is a home already. Nothing was changed")
     if chain_id is None or market is None or verifier is None:
         chain_id, market, verifier = _market_from_service(service_url, chain_id, market, verifier, yes)

@@ -4,6 +4,7 @@ its password comes from. `cohort_protocol.keystore` opens it."""
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def new_account() -> LocalAccount:
 def create_keystore(path: Path, account: LocalAccount, password: SecretStr, work_factor: int = WORK_FACTOR) -> None:
     """Writes the encrypted key. Raises `HomeExists` rather than overwrite one, `PasswordMissing` on an empty
     password."""
-    if path.exists():
+    if os.path.exists(path):  # `Path.exists` raises for a name that is too long
         raise HomeExists(f"{path} exists: a key is never overwritten. Use another folder, or move it away yourself")
     if not password.get_secret_value():
         raise PasswordMissing("the password is empty; choose one, it protects the key that gets paid")

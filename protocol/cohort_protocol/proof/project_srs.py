@@ -7,6 +7,7 @@ nothing there.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from cohort_protocol.errors import InvalidInput
@@ -52,7 +53,8 @@ def project_srs(path: Path | None, dimension: int, tau_g2: Twist, chain_id: int)
         raise SrsMissing(
             _how_to_get_one("This project's rounds are proven, and no SRS file was named (--srs FILE)", dimension)
         )
-    if not path.is_file():
+    # Not `Path.is_file`, which raises for a name that is too long for the file system.
+    if not os.path.isfile(path):
         raise SrsMissing(_how_to_get_one(f"There is no SRS file {path}", dimension))
     srs = open_srs(path, dimension)
     if srs.tau_g2 != tau_g2:

@@ -26,7 +26,7 @@ from cohort_protocol.proof.curve import FIELD, G2_GENERATOR, Twist, check_twist
 from cohort_protocol.proof.errors import PointMalformed, SrsInvalid, SrsTooSmall, SrsUnreadable
 from cohort_protocol.proof.library import MOST_POINTS, from_montgomery
 from cohort_protocol.proof.msm import POINT_BYTES
-from cohort_protocol.proof.srs import MAX_POWERS, Progress, Srs, write_srs
+from cohort_protocol.proof.srs import MAX_POWERS, Progress, Srs, file_named, write_srs
 
 _MAGIC, _VERSION = b"ptau", 1
 _MOST_SECTIONS, _MOST_POWER = 64, 28
@@ -70,7 +70,7 @@ def import_ptau(
     blake2b_hash: the file's published BLAKE2b-512 in hex, to be compared first. Raises `SrsInvalid` for a file that is
     damaged, malformed, of another curve or without a contribution, `SrsTooSmall`, `SrsUnreadable`. On an error nothing
     is left at `target`."""
-    source = Path(source)
+    source = file_named(source)
     try:
         if blake2b_hash is not None:
             _compare_hash(source, blake2b_hash, progress)

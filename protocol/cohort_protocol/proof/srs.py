@@ -27,6 +27,7 @@ import os
 import secrets
 import struct
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -111,12 +112,19 @@ def open_srs(path: Path | str, needed: int = 1, *, check_points: bool = True) ->
 
     check_points: compare the digest of the points (about a second for 2^24). Raises `SrsInvalid`, `SrsTooSmall`,
     `SrsUnreadable`."""
-    found, hashed = _open(Path(path))
+    found, hashed = _open(file_named(path))
     found.require(needed)
     if check_points and _digest_of_points(found) != hashed:
         raise SrsInvalid(f"the points of {path} are not those it was made with: import it again")
     _check_start(found, str(path))
     return found
+
+
+def file_named(path: Path | str) -> Path:
+    """The path, if a file can have it. Raises `SrsUnreadable`."""
+    if not Path(path).name or "\0" in str(path):
+        raise SrsUnreadable(f"{str(path)[:200]!a} is the name of no file")
+    return Path(path)
 
 
 def _open(path: Path) -> tuple[Srs, bytes]:
@@ -155,7 +163,7 @@ def write_srs(
 
     blocks: the points, uint8[k, 64] each, `size` in all. label: what errors call the source of the points. Raises what
     `verify_powers` raises and `SrsUnreadable`."""
-    target = Path(target)
+    target = file_named(target)
     if not 2 <= size <= MAX_POWERS:
         raise SrsInvalid(f"{size} powers: 2 .. {MAX_POWERS} are possible")
     started = target.with_name(f"{target.name}.part-{secrets.token_hex(4)}")
@@ -181,7 +189,8 @@ def write_srs(
     except OSError as error:
         raise SrsUnreadable(f"{target} could not be written: {error}") from error
     finally:
-        started.unlink(missing_ok=True)
+        with suppress(OSError):  # of a folder that is not there, which is an error already
+            started.unlink(missing_ok=True)
     return open_srs(target, size, check_points=False)
 
 

@@ -25,6 +25,8 @@ from cohort_worker.witness.memory import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.architecture.sources import ROOT
+
 MARKET = MarketId(31337, "0x" + "11" * 20, "0x" + "22" * 20)
 STATEMENT = SettlementStatement(
     project=1,
@@ -165,3 +167,41 @@ def test_a_record_of_an_earlier_version_still_counts(path: Path) -> None:
         again.remember(MARKET, replace(STATEMENT, next_model=b"\x99" * 32))
     again.close()
     assert recorded(path)[1]["signed"] == {}
+
+
+FULL_DISK = """
+import resource, signal, sys
+from dataclasses import replace
+from pathlib import Path
+from cohort_worker.witness.memory import MemoryBroken, SigningMemory
+from tests.worker.witness.test_memory import MARKET, STATEMENT
+
+path = Path(sys.argv[1])
+memory = SigningMemory(path)
+memory.remember(MARKET, replace(STATEMENT, round=1))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 50, resource.RLIM_INFINITY))
+try:
+    memory.remember(MARKET, replace(STATEMENT, round=2))
+except MemoryBroken as error:
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    memory.remember(MARKET, replace(STATEMENT, round=3))
+    print(error)
+    sys.exit(0)
+sys.exit("a statement was signed of which half is on record")
+"""
+
+
+def test_a_disk_that_takes_half_a_line_stops_the_signature(path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(path)], capture_output=True, text=True, timeout=60, cwd=ROOT
+    )
+    assert done.returncode == 0, done.stderr
+    assert "free space" in done.stdout
+    assert [json.loads(line)["round"] for line in path.read_text().splitlines()] == [1, 3]
+
+
+@pytest.mark.parametrize("where", ["a\0b", "a" * 300, "."])
+def test_a_record_that_cannot_be_is_named(tmp_path: Path, where: str) -> None:
+    with pytest.raises(MemoryBroken, match="cannot be opened"):
+        SigningMemory(tmp_path / where)

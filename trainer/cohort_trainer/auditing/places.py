@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ class Places:
         if self.ipfs is None:
             raise AuditPlaceInvalid("no block store: give --ipfs URL (file:///folder or a Kubo node) or --gateway URL")
         folder = Path(self.ipfs.removeprefix("file://"))
-        if self.ipfs.startswith("file://") and not (folder / "version").is_file():
+        if self.ipfs.startswith("file://") and not os.path.isfile(folder / "version"):
             # Opening it would make an empty one.
             raise AuditPlaceInvalid(f"{folder} is not a block store: it has no file `version`")
         return connect_store(self.ipfs)

@@ -63,8 +63,12 @@ class SigningMemory:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        except (OSError, ValueError) as error:
+            # ValueError: a path with a zero in it.
+            raise MemoryBroken(f"the record {str(path)[:300]!a} cannot be opened: {error}") from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -114,8 +118,14 @@ class SigningMemory:
             raise MemoryBroken(f"{path} cannot be written: {error}") from error
 
     def _append(self, line: dict[str, object]) -> None:
+        content = canonical_json(line) + b"\n"
         try:
-            os.write(self._file, canonical_json(line) + b"\n")
+            before = os.fstat(self._file).st_size
+            written = os.write(self._file, content)
+            if written != len(content):
+                # A full disk takes a part of it. What is half written would count as never written.
+                os.ftruncate(self._file, before)
+                raise MemoryBroken(f"{self.path}: only {written} of {len(content)} bytes could be written: free space")
             os.fsync(self._file)
         except OSError as error:
             raise MemoryBroken(f"{self.path} cannot be written: {error}") from error
