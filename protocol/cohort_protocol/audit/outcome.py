@@ -148,11 +148,12 @@ def policy(case: RoundCase) -> Result:
     steps = p - layout.count
     if steps < 0 or any(len(line) != n + p for line in document.gram):
         return false(f"the bundle's Gram matrix of {n + p} lines does not fit {n} rows and {layout.count} public ones")
-    outcome = rules.evaluate(
-        tuple(tuple(line) for line in document.gram),
-        n,
-        PublicRows(steps, layout.trainable, layout.gradients, layout.halves, layout.values, layout.classes),
-    )
+    public = PublicRows(steps, layout.trainable, layout.gradients, layout.halves, layout.values, layout.classes)
+    try:
+        outcome = rules.evaluate(tuple(tuple(line) for line in document.gram), n, public)
+    except (ArithmeticError, ValueError) as error:
+        # Policies take it for granted that sums of rows have lengths; a quorum that lies may sign for any matrix.
+        return false(f"policy {rules.name} cannot judge by the bundle's Gram matrix, which no rows have: {error}")
     expected = [Outcome(row.score, int(row.reason)) for row in outcome.rows]
     return _same_outcomes(case, expected, f"policy {rules.name} on the bundle's {n + p} x {n + p} inner products")
 

@@ -172,6 +172,18 @@ def test_scores_that_fit_a_forged_gram_matrix_are_false_by_the_updates(scene: Re
     assert "scores of round 1" in found
 
 
+def test_a_gram_matrix_that_no_rows_have_is_false_by_the_policy(scene: RealScene) -> None:
+    scene.admit()
+    true = scene.compute().bundle
+    # Any two rows together would have a negative square.
+    gram = [[int(value) if i == j else -(10**15) for j, value in enumerate(line)] for i, line in enumerate(true.gram)]
+    scene.finish(true.model_copy(update={"gram": gram}))
+    found = falses(scene)
+    assert "which no rows have" in found["policy of round 1"]
+    assert set(found) == {"policy of round 1", "outcome of round 1"}
+    assert not states(scene.audit(), State.UNKNOWN)
+
+
 def test_a_wrong_model_of_a_colluding_quorum_is_false(scene: RealScene) -> None:
     scene.admit()
     done = scene.compute()
