@@ -4,7 +4,7 @@ pragma solidity 0.8.30;
 import {IBonds} from "../../src/interfaces/IBonds.sol";
 import {IProjects} from "../../src/interfaces/IProjects.sol";
 import {ISettlement} from "../../src/interfaces/ISettlement.sol";
-import {Phase} from "../../src/types/Types.sol";
+import {Phase, ProjectTerms} from "../../src/types/Types.sol";
 import {MarketScene} from "../support/MarketScene.sol";
 import {CommitLeaf, Packed, Row} from "../support/Packed.sol";
 
@@ -166,6 +166,24 @@ contract ClosingTest is MarketScene {
         vm.assertEq(D % 7, 3);
         vm.assertEq(_ledger().claimable, D - 3);
         vm.assertEq(_ledger().free, 9 * uint256(BUDGET) + 3);
+        _equation(project);
+    }
+
+    /// @dev A slot's pay is floored too, and what the fraction comes to is free again.
+    function test_CloseRound_WhenTheShareOfASlotLeavesDust() public {
+        ProjectTerms memory terms = _terms();
+        (terms.slots, terms.stake) = (7, 2 * STAKE);
+        project = _create(terms, terms.roundBudget);
+        _join(project, 0, 7);
+        round = _open(project);
+        CommitLeaf[] memory batch = _commit(project, round, 0, 7);
+        vm.warp(_view().revealStart);
+        _reveal(project, round, batch, 0, 2);
+        vm.warp(_view().revealEnd);
+        _works(stranger, _closeCall(0, 2));
+        vm.assertEq(D % 7, 3);
+        vm.assertEq(_ledger().claimable, 2 * (D / 7));
+        vm.assertEq(_ledger().free, BUDGET - 2 * (D / 7));
         _equation(project);
     }
 

@@ -335,6 +335,22 @@ contract SettlementTest is MarketScene {
         _equation(project);
     }
 
+    /// @dev Half of an odd bond: the unit that cannot be halved is burned.
+    function test_Settle_WhenTheBondThatIsLostIsOdd() public {
+        ProjectTerms memory terms = _terms();
+        terms.bond = BOND + 1;
+        project = _create(terms, terms.roundBudget);
+        _join(project, 0, 8);
+        round = _toSettle(project, 8);
+        _bond(project, rival, terms.bond);
+        bytes memory call = _settleCall(_equalSettlement(8));
+        vm.warp(_view().acceptorEnd);
+        _works(rival, call);
+        vm.assertEq(market.bondOf(project, rival).free, terms.bond + BOND / 2 + FEE);
+        vm.assertEq(_ledger().bondsBurned, BOND / 2 + 1);
+        _equation(project);
+    }
+
     function test_Settle_WhenTheBondOfATakerIsLockedInTheNextRound() public {
         _bond(project, rival, BOND);
         _accept(project, rival); // round 2

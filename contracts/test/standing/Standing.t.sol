@@ -80,6 +80,19 @@ contract StandingTest is MarketScene {
         vm.assertEq(market.lossesOf(trainers[2]), 0, "and so must be harm");
     }
 
+    /// @dev 14,000 of 20,000: 45,875.2 parts of 65,536. And one unit less than the whole fee.
+    function test_FeesOf_WhenTheWeightIsNotWhole() public {
+        ProjectTerms memory terms = _terms();
+        terms.roundBudget = 700_000;
+        (uint256 fee, uint256 weight) = market.feesOf(_create(terms, 0));
+        vm.assertEq(fee, 14_000);
+        vm.assertEq(weight, 45_875);
+        terms.roundBudget = BUDGET - 1;
+        (fee, weight) = market.feesOf(_create(terms, 0));
+        vm.assertEq(fee, PROTOCOL_FEE - 1);
+        vm.assertEq(weight, 65_532);
+    }
+
     function test_RecordOf_WhenTheFeeEarnsHalfTheWeight() public {
         ProjectTerms memory terms = _terms();
         terms.roundBudget = BUDGET / 2;

@@ -15,7 +15,7 @@ abstract contract CallingWallet {
     }
 }
 
-/// @notice ERC-1271: what its owner's key signed is signed.
+/// @notice ERC-1271: what its owner's key signed is signed. Like some wallets, it answers no question with anything behind it.
 contract OwnedWallet is CallingWallet, IERC1271 {
     address private immutable OWNER;
 
@@ -24,6 +24,8 @@ contract OwnedWallet is CallingWallet, IERC1271 {
     }
 
     function isValidSignature(bytes32 digest, bytes calldata signature) external view returns (bytes4) {
+        bytes memory asked = abi.encodeCall(IERC1271.isValidSignature, (digest, signature));
+        if (keccak256(msg.data) != keccak256(asked)) return bytes4(0xffffffff);
         (address signer,,) = ECDSA.tryRecover(digest, signature);
         return signer == OWNER ? IERC1271.isValidSignature.selector : bytes4(0xffffffff);
     }
