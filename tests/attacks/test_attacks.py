@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from cohort_protocol.learning.data import Dataset
 from cohort_protocol.rehearsal import Scenario, World, attack_by_name, judge_by_name, known_attacks, play
-from cohort_protocol.rehearsal.attacks import View
+from cohort_protocol.rehearsal.attacks import View, attacks_joined
 from cohort_protocol.rehearsal.attacks.harm import distances, pair_distances
 from cohort_protocol.rehearsal.errors import RehearsalInvalid, UnknownAttack
 
@@ -219,7 +219,7 @@ def test_bad_parameters_are_refused(text: str) -> None:
         attack_by_name(text)
 
 
-@pytest.mark.parametrize("text", ["", "Alie", "alie z=1"])
+@pytest.mark.parametrize("text", ["", "Alies", "alie z=1"])
 def test_unknown_attacks_are_refused(text: str) -> None:
     with pytest.raises(UnknownAttack, match="sign-flip"):
         attack_by_name(text)
@@ -238,3 +238,52 @@ def test_unfiltered_markets_suffer_and_the_back_door_opens() -> None:
     closed = World(Scenario("digits-mlp", "iid", 6, (("back-door", 3),), 4, 2)).backdoor_success()
     assert opened > 0.8
     assert closed < 0.5
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Sign Flip", "sign-flip"),
+        ("sign_flip", "sign-flip"),
+        (" Label_Flip ", "label-flip"),
+        ("backdoor", "back-door"),
+        ("trigger:target=1", "back-door"),
+        ("ALIE", "alie"),
+        ("IPM", "ipm"),
+        ("MinMax", "min-max"),
+        ("min sum", "min-sum"),
+        ("MPAF", "mpaf"),
+        ("k-clone", "clones"),
+        ("k_clones:noise=0.5", "clones"),
+        ("data-shard split", "shard-clones"),
+        ("last-step replay", "replay"),
+        ("EMA replay", "replay-average"),
+        ("step + noise", "step-noise"),
+        ("step+noise:noise=1", "step-noise"),
+        ("trained-on-revealed-batches", "revealed-batches"),
+        ("leaked_batch", "leaked-batch"),
+    ],
+)
+def test_attacks_answer_to_the_names_that_people_use(text, name):
+    assert attack_by_name(text).name == name
+    assert attacks_joined(text) == (text,)
+
+
+def test_no_name_stands_for_two_attacks():
+    assert len({attack_by_name(name).name for name in known_attacks()}) == len(known_attacks())
+
+
+def test_a_misspelt_attack_is_met_with_the_nearest():
+    with pytest.raises(
+        UnknownAttack, match=r"no attack 'lable-flip' \(did you mean label-flip\?\); known are: sign-flip"
+    ):
+        attack_by_name("lable-flip")
+
+
+def test_attacks_are_joined_by_a_plus_that_belongs_to_no_number():
+    assert attacks_joined("alie + step_noise:noise=1e+0+replay:age=2") == (
+        "alie",
+        "step_noise:noise=1e+0",
+        "replay:age=2",
+    )
+    assert attacks_joined("step+noise+noise") == ("step", "noise", "noise")

@@ -55,6 +55,16 @@ def test_a_spec_file_is_rehearsed_in_words_and_numbers(spec: Path) -> None:
     assert "one data owner under 3 names earned" in result.output
 
 
+def test_several_attacks_at_once_are_named_with_what_paid_best(spec: Path) -> None:
+    result = run(spec, "--attack", "Noise+k-clones", "--share", "0.4", *QUICK)
+    assert result.exit_code == 0, result.output
+    assert "3 of 8 trainers cheat" in result.output
+    assert "Noise+k-clones: of 2 attacks at once k-clones paid best: a data owner earned" in result.output
+    refused = run(spec, "--attack", "noise+zeros", "--share", "0.1", *QUICK)
+    assert refused.exit_code == 10
+    assert "too few" in refused.output
+
+
 def test_a_project_on_chain_is_rehearsed_through_a_home(stage) -> None:
     home = stage.home(stage.scene.owner, "owner")
     result = run(stage.scene.project, "--home", home.root, "--attack", "noise", "--json", *QUICK)

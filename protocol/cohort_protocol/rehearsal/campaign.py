@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from math import floor
 from typing import Any
 
-from cohort_protocol.rehearsal.attacks import attack_by_name
+from cohort_protocol.rehearsal.attacks import attack_by_name, attacks_joined
 from cohort_protocol.rehearsal.errors import RehearsalInvalid
 from cohort_protocol.rehearsal.judges import Judge, judge_by_name
 from cohort_protocol.rehearsal.play import SHARE_CAP, Played, play
@@ -81,6 +81,8 @@ class SeedResult:
     """Mean of the honest trainers, base units over all rounds, rounded down."""
     cheat_pay: int
     """Of all cheats together."""
+    part_pay: tuple[int, ...]
+    """Of those of each attack of a mixture."""
     honest_pay_clean: int
     """Mean of the same honest trainers when nobody cheats."""
     rejected_rounds: int
@@ -98,8 +100,23 @@ class SeedResult:
 
 
 @dataclass(frozen=True)
+class Part:
+    """One attack of a mixture; alone, all of it."""
+
+    attack: str
+    members: int
+    one_owner: bool
+    """Whether these cheats are names of one data owner: then what they earn together is what counts."""
+
+    @property
+    def owners(self) -> int:
+        """Among whom their pay is divided."""
+        return 1 if self.one_owner else self.members
+
+
+@dataclass(frozen=True)
 class AttackResult:
-    """One attack over all seeds."""
+    """One attack, or a mixture of several at once, over all seeds."""
 
     attack: str
     about: str
@@ -108,33 +125,45 @@ class AttackResult:
     trainers: int
     rounds: int
     seeds: tuple[SeedResult, ...]
-    one_owner: bool
-    """Whether the cheats are names of one data owner: then what they earn together is what counts."""
+    parts: tuple[Part, ...]
 
     def mean(self, name: str) -> float:
         """Mean of a figure of `SeedResult` over the seeds."""
         return sum(float(getattr(each, name)) for each in self.seeds) / len(self.seeds)
 
     @property
+    def one_owner(self) -> bool:
+        """Whether all cheats are names of one data owner."""
+        return len(self.parts) == 1 and self.parts[0].one_owner
+
+    @property
     def each_over_honest(self) -> float:
         """One cheat's pay over the mean honest pay, of all seeds together; infinite if only cheats were paid."""
         honest = sum(each.honest_pay for each in self.seeds)
-        cheats = sum(each.cheat_pay for each in self.seeds) / self.members
-        return cheats / honest if honest else (float("inf") if cheats else 0.0)
+        return _over(sum(each.cheat_pay for each in self.seeds) / self.members, honest)
 
     @property
     def gain(self) -> float:
         """What one data owner gets by cheating, over what an honest one gets: pay of each cheat, or of all together if
-        they are names of one."""
-        return self.each_over_honest * (self.members if self.one_owner else 1)
+        they are names of one. Of a mixture, by the attack that pays best."""
+        return max(self.gains())
+
+    def gains(self) -> list[float]:
+        """`gain` of each part."""
+        honest = sum(each.honest_pay for each in self.seeds)
+        paid = zip(*(self._paid(each) for each in self.seeds), strict=True)
+        return [_over(sum(pays) / part.owners, honest) for part, pays in zip(self.parts, paid, strict=True)]
+
+    def _paid(self, seed: SeedResult) -> Sequence[int]:
+        return (seed.cheat_pay,) if len(self.parts) == 1 else seed.part_pay
 
     @property
     def worst_gain(self) -> float:
         """The same of the seed that is best for the cheats."""
-        owners = 1 if self.one_owner else self.members
         return max(
-            each.cheat_pay / owners / each.honest_pay if each.honest_pay else (float("inf") if each.cheat_pay else 0.0)
+            _over(pay / part.owners, each.honest_pay)
             for each in self.seeds
+            for part, pay in zip(self.parts, self._paid(each), strict=True)
         )
 
     @property
@@ -167,8 +196,15 @@ class AttackResult:
             "cheats_rejected": self.rejected,
             "honest_rejected": self.wrongly_rejected,
             "paid_out": self.mean("paid_out"),
+            "parts": [
+                {"attack": part.attack, "cheats": part.members, "gain_over_honest_pay": _finite(gain)}
+                for part, gain in zip(self.parts, self.gains(), strict=True)
+            ],
             "seeds": [
-                {name: str(value) if name in money else value for name, value in vars(each).items()}
+                {
+                    name: str(value) if name in money else [str(pay) for pay in value] if name == "part_pay" else value
+                    for name, value in vars(each).items()
+                }
                 for each in self.seeds
             ],
         }
@@ -179,26 +215,48 @@ def rehearse(
 ) -> list[AttackResult]:
     """Plays every attack in a market per seed, beside the same market without the cheats and without a filter.
 
-    attacks: see `attack_by_name`; share: of the trainers, 0 .. 1; after_run: called with a few words after every
-    market. The same plan gives the same result. Raises `UnknownAttack`, `RehearsalInvalid`, `UnknownPartition`."""
+    attacks: see `attack_by_name`; `alie+replay` divides the cheats among several attacks at once. share: of the
+    trainers, 0 .. 1. after_run: called with a few words after every market. The same plan gives the same result. Raises
+    `UnknownAttack`, `RehearsalInvalid`, `UnknownPartition`."""
     members = plan.rules.members(share)
-    kinds = [attack_by_name(name) for name in attacks]
+    mixtures = [_parts(name, members) for name in attacks]
     clean: dict[int, Played] = {}
     found = []
-    for name, kind in zip(attacks, kinds, strict=True):
-        seeds = [_one(plan, name, members, seed, clean, after_run or (lambda words: None)) for seed in plan.seeds]
-        paper = " ".join((kind.__doc__ or "").split())
-        one_owner = members > 1 and kind.holdings(members) == 1
-        found.append(
-            AttackResult(name, kind.about, paper, members, plan.rules.trainers, plan.rounds, tuple(seeds), one_owner)
-        )
+    for name, parts in zip(attacks, mixtures, strict=True):
+        seeds = [_one(plan, name, parts, seed, clean, after_run or (lambda words: None)) for seed in plan.seeds]
+        kinds = [attack_by_name(part.attack) for part in parts]
+        about = "; ".join(kind.about for kind in kinds)
+        paper = " ".join(" ".join((kind.__doc__ or "").split()) for kind in kinds)
+        found.append(AttackResult(name, about, paper, members, plan.rules.trainers, plan.rounds, tuple(seeds), parts))
     return found
 
 
+def _parts(name: str, members: int) -> tuple[Part, ...]:
+    """The attacks of a mixture, the cheats divided evenly among them, the first ones getting what is left over."""
+    names = attacks_joined(name)
+    kinds = [attack_by_name(each) for each in names]
+    if len(names) > members:
+        raise RehearsalInvalid(
+            f"{name!r} is a mixture of {len(names)} attacks and {members} cheat(s) are too few for it: give a larger "
+            "share or more trainers"
+        )
+    counts = [members // len(names) + (place < members % len(names)) for place in range(len(names))]
+    return tuple(
+        Part(each, count, count > 1 and kind.holdings(count) == 1)
+        for each, kind, count in zip(names, kinds, counts, strict=True)
+    )
+
+
 def _one(
-    plan: Plan, attack: str, members: int, seed: int, clean: dict[int, Played], after_run: Callable[[str], None]
+    plan: Plan,
+    attack: str,
+    parts: Sequence[Part],
+    seed: int,
+    clean: dict[int, Played],
+    after_run: Callable[[str], None],
 ) -> SeedResult:
     rules, task = plan.rules, plan.task(seed)
+    cheats, members = tuple((part.attack, part.members) for part in parts), sum(part.members for part in parts)
     honest = rules.trainers - members
 
     def market(cheats: tuple[tuple[str, int], ...], judge: Judge) -> Played:
@@ -215,8 +273,9 @@ def _one(
         after_run(f"{attack}, seed {seed}")
     else:
         clean[seed] = market((), plan.judge)
-    attacked = market(((attack, members),), plan.judge)
-    unfiltered = market(((attack, members),), judge_by_name(UNFILTERED))
+    attacked = market(cheats, plan.judge)
+    unfiltered = market(cheats, judge_by_name(UNFILTERED))
+    part_pay = tuple(attacked.group_pay(place) for place in range(len(parts)))
     reasons = [each.decision.reasons for each in attacked.rounds]
     return SeedResult(
         seed=seed,
@@ -224,13 +283,18 @@ def _one(
         attacked=attacked.accuracy,
         unfiltered=unfiltered.accuracy,
         honest_pay=sum(attacked.earned[:honest]) // honest,
-        cheat_pay=attacked.group_pay(0),
+        cheat_pay=sum(part_pay),
+        part_pay=part_pay,
         honest_pay_clean=sum(clean[seed].earned) // honest,
         rejected_rounds=sum(reason != 0 for each in reasons for reason in each[honest:]),
         wrongly_rejected_rounds=sum(reason != 0 for each in reasons for reason in each[:honest]),
         paid_out=attacked.paid_out,
         backdoor_success=attacked.backdoor_success,
     )
+
+
+def _over(pay: float, honest: float) -> float:
+    return pay / honest if honest else (float("inf") if pay else 0.0)
 
 
 def _finite(value: float) -> float | None:

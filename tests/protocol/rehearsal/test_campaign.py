@@ -78,6 +78,39 @@ def test_a_filter_shows_in_what_it_saves() -> None:
     assert one.wrongly_rejected < 0.1
 
 
+def test_a_mixture_divides_the_cheats_and_is_judged_by_what_pays_best() -> None:
+    (mixed,) = rehearse(plan(), ["noise+clones:noise=0.1"], 0.5)
+    assert [(part.attack, part.members, part.one_owner) for part in mixed.parts] == [
+        ("noise", 2, False),
+        ("clones:noise=0.1", 1, False),
+    ]
+    assert (mixed.members, mixed.one_owner) == (3, False)
+    honest = sum(each.honest_pay for each in mixed.seeds)
+    noise, clone = (sum(each.part_pay[place] for each in mixed.seeds) for place in (0, 1))
+    assert all(sum(each.part_pay) == each.cheat_pay for each in mixed.seeds)
+    assert mixed.gains() == pytest.approx([noise / 2 / honest, clone / honest])
+    assert mixed.gain == max(mixed.gains()) > 0.3 > mixed.gains()[0]
+    assert mixed.worst_gain == max(each.part_pay[1] / each.honest_pay for each in mixed.seeds)
+    content = json.loads(json.dumps(mixed.as_json()))
+    assert [part["gain_over_honest_pay"] for part in content["parts"]] == pytest.approx(mixed.gains())
+    assert content["seeds"][0]["part_pay"] == [str(pay) for pay in mixed.seeds[0].part_pay]
+
+
+def test_one_attack_is_a_mixture_of_one() -> None:
+    (alone,) = rehearse(plan(rounds=1, seeds=(1,)), ["clones"], 0.5)
+    assert [(part.attack, part.members) for part in alone.parts] == [("clones", 3)]
+    assert alone.one_owner
+    assert alone.gains() == [alone.gain]
+    assert alone.seeds[0].part_pay == (alone.seeds[0].cheat_pay,)
+
+
+def test_a_mixture_needs_a_cheat_for_each_attack() -> None:
+    calls: list[str] = []
+    with pytest.raises(RehearsalInvalid, match=r"mixture of 3 attacks and 2 cheat\(s\)"):
+        rehearse(plan(), ["noise", "alie+replay+zeros"], 0.3, calls.append)
+    assert not calls
+
+
 def test_unknown_attacks_fail_before_anything_is_played() -> None:
     calls: list[str] = []
     with pytest.raises(UnknownAttack):

@@ -24,7 +24,8 @@ def rehearse(
     attack: Annotated[
         list[str] | None,
         typer.Option(
-            help="Name, or name:parameter=number; repeat it. `list` shows all names, `all` rehearses every one."
+            help="Name, or name:parameter=number; repeat it. `list` shows all names, `all` rehearses every one; "
+            "names joined by + cheat at the same time."
         ),
     ] = None,
     share: Annotated[float, typer.Option(help="Part of the trainers who cheat, 0 to 1.")] = 0.3,
@@ -60,6 +61,8 @@ def rehearse(
 
     cohort rehearse spec.toml --terms terms.toml --attack replay --attack clones --report rehearsal.html
 
+    cohort rehearse spec.toml --attack alie+replay+clones --share 0.4
+
     cohort rehearse 1 --home ~/owner --attack all --json
 
     cohort rehearse --attack list
@@ -87,7 +90,7 @@ def rehearse(
 
 
 def _names(attack: Sequence[str] | None) -> list[str]:
-    from cohort_protocol.rehearsal.attacks import attack_by_name, known_attacks
+    from cohort_protocol.rehearsal.attacks import attack_by_name, attacks_joined, known_attacks
 
     from cohort_trainer.errors import OwnerInputInvalid
 
@@ -97,8 +100,9 @@ def _names(attack: Sequence[str] | None) -> list[str]:
     if names == ["all"]:
         return list(known_attacks())
     for name in names:
-        # A typo must not show after ten minutes.
-        attack_by_name(name)
+        for each in attacks_joined(name):
+            # A typo must not show after ten minutes.
+            attack_by_name(each)
     return names
 
 

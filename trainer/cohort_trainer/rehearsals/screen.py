@@ -78,6 +78,10 @@ def sentence(one: AttackResult) -> str:
     who = "the cheat" if one.members == 1 else f"each of the {one.members} cheats"
     if one.one_owner:
         who = f"one data owner under {one.members} names"
+    if len(one.parts) > 1:
+        best = max(zip(one.gains(), one.parts, strict=True), key=lambda pair: pair[0])[1]
+        names = "" if best.members == 1 else f" ({best.members} cheats)"
+        who = f"of {len(one.parts)} attacks at once {best.attack}{names} paid best: a data owner"
     pay = one.gain
     if pay <= 0.2:
         worth = f"{who} earned {times(pay)} honest pay: not worth it"

@@ -5,6 +5,6 @@ cheats sends in each round; `Attack.craft` is a function of a `View`, so that th
 """
 
 from cohort_protocol.rehearsal.attacks.attack import Attack, Backdoor, View
-from cohort_protocol.rehearsal.attacks.registry import attack_by_name, known_attacks
+from cohort_protocol.rehearsal.attacks.registry import attack_by_name, attacks_joined, known_attacks
 
-__all__ = ["Attack", "Backdoor", "View", "attack_by_name", "known_attacks"]
+__all__ = ["Attack", "Backdoor", "View", "attack_by_name", "attacks_joined", "known_attacks"]
