@@ -6,6 +6,7 @@ instead of failing half-way), PostgreSQL by URL. Both run the same models, repos
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
@@ -164,7 +165,7 @@ def _engine(url: str) -> Engine:
             parsed.set(drivername="postgresql+psycopg"), pool_size=10, max_overflow=10, pool_pre_ping=True
         )
     if parsed.get_backend_name() == "sqlite" and parsed.database not in (None, "", ":memory:"):
-        Path(parsed.database or "").parent.mkdir(parents=True, exist_ok=True)
+        _make_file(Path(parsed.database or ""))
         engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_MILLISECONDS / 1000})
         _prepare_sqlite(engine)
         return engine
@@ -172,6 +173,17 @@ def _engine(url: str) -> Engine:
         f"{parsed.render_as_string(hide_password=True)!r} is not supported: use sqlite:////absolute/file.db or "
         "postgresql+psycopg://user@host/name (an in-memory SQLite cannot be shared between processes)"
     )
+
+
+def _make_file(path: Path) -> None:
+    """An empty database that only its owner reads: signatures and openings that are not on chain yet are in it. What
+    SQLite puts beside it gets the same permissions. Raises `DatabaseUrlInvalid`."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except (OSError, ValueError) as error:
+        # ValueError: a path with a zero in it.
+        raise DatabaseUrlInvalid(f"the database file {str(path)[:300]!a} cannot be opened: {error}") from error
 
 
 def _prepare_sqlite(engine: Engine) -> None:

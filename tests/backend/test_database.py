@@ -17,7 +17,7 @@ from cohort_backend.projects.repository import bump_version, version
 from cohort_protocol.errors import InvalidInput
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Column, MetaData, Table, select
+from sqlalchemy import Column, MetaData, Table, select, text
 from sqlalchemy.exc import StatementError
 
 from tests.architecture.sources import SOURCE_ROOTS
@@ -168,3 +168,20 @@ def test_every_column_says_what_it_means() -> None:
                     )
                     assert isinstance(below.value, ast.Constant), ast.unparse(statement)
     assert columns == sum(len(table.columns) for table in models.Base.metadata.tables.values())
+
+
+def test_the_file_of_a_database_is_its_owners_alone(tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path}/below/market.db")
+    with database.write() as session:
+        session.execute(text("CREATE TABLE t (x INTEGER)"))
+        found = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "below").iterdir()}
+    database.close()
+    assert "market.db-wal" in found
+    assert set(found.values()) == {0o600}
+
+
+@pytest.mark.parametrize("where", ["a" * 300, "file/below"])
+def test_a_file_that_cannot_be_a_database_is_named(tmp_path: Path, where: str) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(DatabaseUrlInvalid, match="cannot be opened"):
+        Database.open(f"sqlite:///{tmp_path}/{where}")

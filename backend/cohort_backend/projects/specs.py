@@ -22,6 +22,10 @@ PAUSE_SECONDS = 30.0
 """How long a spec that could not be had is not asked for again: a search on IPFS may take seconds, and anybody may
 create a project whose spec does not exist."""
 
+AT_ONCE = 4
+"""Specs that are fetched at the same time. Requests wait for them on threads that all requests share: whoever creates
+projects whose specs come slowly or never must not hold those."""
+
 MAX_REMEMBERED = 10_000
 """Failures that are remembered."""
 
@@ -36,6 +40,7 @@ class SpecSource:
         self._database = database
         self._store = store
         self._failed: dict[bytes, float] = {}
+        self._fetching: set[bytes] = set()
         self._lock = threading.Lock()
 
     def reading(self, project: int, build: Callable[[Session], T]) -> T:
@@ -50,12 +55,23 @@ class SpecSource:
             return build(session)
 
     def fetch(self, project: int) -> None:
-        """Brings the spec into the database. Raises `UnknownProject`, `SpecNotHere`."""
+        """Brings the spec into the database; one thread for each, and few at once. Raises `UnknownProject`,
+        `SpecNotHere`, also while another thread fetches it."""
         with self._database.read() as session:
             found = find_project(session, project)
         with self._lock:
             if self._failed.get(found.spec_digest, 0.0) > time.monotonic():
                 raise _not_here(found, "it could not be had a moment ago")
+            if found.spec_digest in self._fetching or len(self._fetching) >= AT_ONCE:
+                raise _not_here(found, "it, or enough others, are being fetched: try again in a moment")
+            self._fetching.add(found.spec_digest)
+        try:
+            self._load(project, found)
+        finally:
+            with self._lock:
+                self._fetching.discard(found.spec_digest)
+
+    def _load(self, project: int, found: Project) -> None:
         try:
             load_spec(self._database, self._store, found)
         except (InvalidInput, NotFound, Unavailable) as error:

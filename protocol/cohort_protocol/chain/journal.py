@@ -243,7 +243,7 @@ class FileJournal:
         )
         fresh = self.path.with_name(f"{self.path.name}.new")
         try:
-            with fresh.open("w", encoding="utf-8") as file:
+            with open(fresh, "w", encoding="utf-8", opener=_private) as file:
                 file.write(stored.model_dump_json(indent=1))
                 file.flush()
                 os.fsync(file.fileno())
@@ -255,6 +255,11 @@ class FileJournal:
                 os.close(folder)
         except OSError as error:
             raise JournalBroken(f"the journal of sent transactions {self.path} cannot be written: {error}") from error
+
+
+def _private(path: str, flags: int) -> int:
+    """Transactions that were not sent yet are nobody else's to send."""
+    return os.open(path, flags, 0o600)
 
 
 @contextmanager

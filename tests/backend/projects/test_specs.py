@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,34 @@ def test_what_cannot_be_had_is_not_searched_for_again_and_again(
     for _ in range(5):
         with pytest.raises(SpecNotHere):
             source.fetch(stages_made.project)
+    assert store.asked == 1
+
+
+def test_a_spec_that_comes_slowly_holds_one_thread_and_no_more(
+    database: Database, stages_made: Stages, tmp_path: Path
+) -> None:
+    """Else forty requests for one such project keep every thread of the API busy."""
+    coming, asked = threading.Event(), threading.Event()
+
+    class SlowStore(CountingStore):
+        def get(self, cid: Cid, max_bytes: int) -> bytes:
+            asked.set()
+            coming.wait(20)
+            return super().get(cid, max_bytes)
+
+    stages_made.fill(database, OPEN)
+    store = SlowStore(tmp_path / "ipfs")
+    store.put(stages_made.spec.to_bytes())
+    source = SpecSource(database, store)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(source.fetch, stages_made.project)
+        assert asked.wait(10)
+        for _ in range(5):
+            with pytest.raises(SpecNotHere, match="being fetched"):
+                source.fetch(stages_made.project)
+        coming.set()
+        first.result(10)
+    source.fetch(stages_made.project)
     assert store.asked == 1
 
 

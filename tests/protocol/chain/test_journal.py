@@ -34,6 +34,11 @@ def test_a_file_journal_survives_its_process(tmp_path: Path) -> None:
     assert (found.raw, found.state, found.block_number) == (entry().raw, EntryState.MINED, 5)
 
 
+def test_what_is_not_sent_yet_is_the_owners_alone(tmp_path: Path) -> None:
+    FileJournal(tmp_path / "journal.json").record(entry())
+    assert {path.stat().st_mode & 0o077 for path in tmp_path.iterdir()} == {0}
+
+
 @pytest.mark.parametrize(
     "damage",
     [
