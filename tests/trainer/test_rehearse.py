@@ -177,6 +177,7 @@ def test_every_attack_is_listed_with_its_source() -> None:
         (["{spec}", "--attack", "alie", "--share", "1"], 10),
         (["{spec}", "--attack", "alie", "--partition", "odd"], 11),
         (["{spec}", "--attack", "alie", "--policy", "odd"], 11),
+        (["{spec}", "--attack", "alie", "--policy", "fltrust", "--no-batches"], 10),
         (["{spec}", "--attack", "alie", "--trainers", "40"], 10),
         (["{spec}", "--attack", "alie", "--batch", "100000", "--trainers", "2"], 0),
         (["missing.toml", "--attack", "alie"], 10),

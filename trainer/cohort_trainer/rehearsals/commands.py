@@ -122,7 +122,7 @@ def _plan(
 ) -> tuple[Subject, Plan]:
     from cohort_protocol.rehearsal.campaign import Plan
     from cohort_protocol.rehearsal.judges import PolicyJudge
-    from cohort_protocol.scoring import policy_by_name
+    from cohort_protocol.scoring import check_needs, policy_by_name
 
     subject = _subject(project, terms, home, api, batches)
     if trainers is not None:
@@ -131,6 +131,8 @@ def _plan(
     if policy is not None:
         rules = replace(subject.rules, score_floor=None)
         subject = replace(subject, policy=policy_by_name(policy), rules=rules)
+    # As when a project is made: without its batches such a policy would be another one.
+    check_needs(subject.policy.name, subject.batches)
     own = subject.read_data(data) if data is not None else None
     return subject, Plan(
         task=lambda seed: subject.task(seed, own),
