@@ -49,3 +49,10 @@ def test_tokens(text, expected):
 def test_nothing_else_is_an_amount(text):
     with pytest.raises(OwnerInputInvalid):
         parse_amount(text, 6)
+
+
+def test_the_name_of_a_token_cannot_write_on_the_terminal() -> None:
+    """Anybody can deploy a token with any name; it stands beside what is asked for."""
+    shown = format_amount(5, 0, "\x1b[2J\n  Stake 0\u202eXYZ and much more")
+    assert shown.isprintable()
+    assert len(shown) <= 20

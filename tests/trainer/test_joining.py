@@ -84,6 +84,11 @@ def test_the_preview_shows_what_is_at_stake_and_what_is_paid(stage):
         assert word in text
     assert stage.plan.terms.verifier in text
     assert "lost if you" in text
+    # An owner's words cannot rewrite what stands beside them.
+    words = {"title": "Flowers\x1b[2J", "description": "Fine.\n  At stake     nothing\x1b[8m\u202e"}
+    loud = replace(shown, project=replace(shown.project, spec=shown.project.spec.model_copy(update=words)))
+    assert all(line.isprintable() for line in loud.lines())
+    assert len(loud.lines()) == len([*shown.lines(), "description"]) - bool(shown.project.spec.description)
 
 
 def test_too_few_tokens_or_no_coin_is_said_before_anything_is_sent(stage):

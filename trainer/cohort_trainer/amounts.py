@@ -7,7 +7,10 @@ import re
 from cohort_protocol.identifiers import MAX_UINT256
 
 from cohort_trainer.errors import OwnerInputInvalid
+from cohort_trainer.foreign_words import printable
 
+MAX_SYMBOL = 16
+"""Characters of a token's name that are shown: anybody can deploy a token with any name."""
 _BASE_UNITS = re.compile(r"[0-9]{1,78}")
 _TOKENS = re.compile(r"([0-9]{1,78})(?:\.([0-9]{1,77}))? tokens?")
 
@@ -17,7 +20,7 @@ def format_amount(value: int, decimals: int, symbol: str) -> str:
     whole, part = divmod(abs(value), 10**decimals)
     digits = str(part).rjust(decimals, "0").rstrip("0") if part else ""
     sign = "-" if value < 0 else ""
-    return f"{sign}{whole:,}{'.' + digits if digits else ''} {symbol}"
+    return f"{sign}{whole:,}{'.' + digits if digits else ''} {printable(symbol)[:MAX_SYMBOL]}"
 
 
 def parse_amount(value: str | int, decimals: int) -> int:

@@ -19,6 +19,7 @@ from typer.core import TyperCommand, TyperGroup
 from cohort_trainer.auditing.commands import audit
 from cohort_trainer.errors import CommandNotInstalled, FileUnusable
 from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
+from cohort_trainer.foreign_words import printable
 from cohort_trainer.logs import LogFormat, configure
 from cohort_trainer.policies import policies
 
@@ -130,7 +131,7 @@ def _how_to_install(name: str, error: ModuleNotFoundError) -> str:
 
 
 def _say(line: str) -> None:
-    print(" ".join(line.split()), file=sys.stderr, flush=True)
+    print(printable(" ".join(line.split())), file=sys.stderr, flush=True)
 
 
 def _show_version(value: bool) -> None:

@@ -448,10 +448,11 @@ def _status_lines(one: TrainerStatus) -> list[str]:
     from cohort_protocol.chain.types import ZERO_ADDRESS
 
     from cohort_trainer.amounts import format_amount
+    from cohort_trainer.foreign_words import printable
 
     record = one.record
     lines = [
-        f"Project {one.project}: {one.title}",
+        f"Project {one.project}: {printable(one.title)}",
         f"  round {one.round} ({one.phase.name.lower()}), {_place(one)}",
         f"  stake {format_amount(one.stake, one.decimals, one.symbol)}",
         f"  to claim {format_amount(one.claimable, one.decimals, one.symbol)}",

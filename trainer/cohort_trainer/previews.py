@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from cohort_protocol.chain.types import Ledger
 from cohort_protocol.commitments import ZERO32
 
-from cohort_trainer.amounts import format_amount
+from cohort_trainer.amounts import MAX_SYMBOL, format_amount
 from cohort_trainer.connection import Connection
 from cohort_trainer.durations import in_words
 from cohort_trainer.errors import BalanceTooLow, ProjectUnsafe
+from cohort_trainer.foreign_words import printable
 from cohort_trainer.projects import VerifiedProject
 
 JOIN_GAS = 400_000
@@ -67,7 +68,7 @@ class Preview:
     def lines(self) -> list[str]:
         """For the prompt: terms, windows, witnesses, what is paid, what is at stake."""
         terms, spec = self.project.terms, self.project.spec
-        return [
+        lines = [
             f"Project {self.project.id}: {spec.title}",
             *([f"  {spec.description}"] if spec.description else []),
             f"  Owner        {self.project.owner}",
@@ -85,6 +86,7 @@ class Preview:
             *self._paid(),
             *self._at_stake(),
         ]
+        return [printable(line) for line in lines]
 
     def _money(self, value: int) -> str:
         return format_amount(value, self.decimals, self.symbol)
@@ -149,7 +151,7 @@ def preview(connection: Connection, project: VerifiedProject, trainer: str) -> P
         aggregators=market.aggregators_of(project.id),
         slash_window=market.profile().slash_window,
         staked=market.member_of(project.id, trainer).staked,
-        symbol=_printable(token.symbol()),
+        symbol=printable(token.symbol())[:MAX_SYMBOL],
         decimals=token.decimals(),
         token_balance=token.balance_of(trainer),
         coin_balance=connection.chain.balance(trainer),
@@ -171,8 +173,3 @@ def check_can_join(shown: Preview, trainer: str) -> None:
             f"{trainer} holds {shown.coin_balance} wei and needs about {JOIN_GAS * shown.gas_price} for gas: "
             "send it some"
         )
-
-
-def _printable(text: str) -> str:
-    """Anyone can deploy a token whose name holds terminal escapes."""
-    return "".join(character if character.isprintable() else "?" for character in text)[:16]

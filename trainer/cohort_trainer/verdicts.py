@@ -19,6 +19,7 @@ from cohort_protocol.service.errors import ServiceError
 from cohort_trainer.chain_events import round_events
 from cohort_trainer.connection import Connection
 from cohort_trainer.errors import TrainerError
+from cohort_trainer.foreign_words import printable
 
 
 class NoVerdicts(TrainerError, NotFound):
@@ -138,4 +139,4 @@ def verdict_lines(judged: JudgedTrainer, pay: str) -> list[str]:
         others = ", ".join(one for one in verdict.group if one != verdict.trainer)
         lines.append(f"  counts as one trainer with {others}")
     lines += [f"  {figure.name} {figure.value} ({figure.rule.value} {figure.limit})" for figure in verdict.figures]
-    return lines
+    return [printable(line) for line in lines]

@@ -260,6 +260,7 @@ def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = Fal
     from dataclasses import asdict
 
     from cohort_trainer.amounts import format_amount
+    from cohort_trainer.foreign_words import printable
 
     with _locked(home) as owner:
         one = owner.status(project)
@@ -271,7 +272,7 @@ def status(project: ProjectArgument, home: HomeOption, as_json: JsonOption = Fal
         found |= {"aggregators": list(one.aggregators), "acceptor": one.acceptor}
         print(json.dumps({**found, "ledger": money, "balanced": one.ledger.balanced}))
         return
-    print(f"Project {one.project}: {one.title}{' (ended)' if one.ended else ''}")
+    print(f"Project {one.project}: {printable(one.title)}{' (ended)' if one.ended else ''}")
     print(f"  round {one.round} of {one.rounds} ({one.phase.name.lower()}), {one.members} trainers")
     print(f"  aggregators {', '.join(one.aggregators)}; next round {one.acceptor or 'not accepted yet'}")
     for name, value in ledger.items():
