@@ -17,6 +17,7 @@ contract StandingRuleTest is CheatCodes {
         vm.assertEq(StandingRule.lossAfter(20_001, 10_000, FULL), 30_000);
         vm.assertEq(StandingRule.lossAfter(30_000, 20_000, FULL), 30_000);
         vm.assertEq(StandingRule.lossAfter(0, 10_000, FULL / 4), 2_500);
+        vm.assertEq(StandingRule.lossAfter(0, 10_000, FULL / 3), 3_333, "10,000 x 21,845 / 65,536, floored");
         vm.assertEq(StandingRule.lossAfter(5, 10_000, 0), 5);
     }
 
