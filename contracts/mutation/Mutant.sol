@@ -13,6 +13,47 @@ library Mutant {
         return !on(number);
     }
 
+    /// @notice What operators.py changes: the value as it is, unless the switch is thrown.
+    function flip(uint256 number, bool value) internal pure returns (bool) {
+        return value != on(number);
+    }
+
+    function more(uint256 number, uint256 value) internal pure returns (uint256) {
+        unchecked {
+            return on(number) ? value + 1 : value;
+        }
+    }
+
+    function less(uint256 number, uint256 value) internal pure returns (uint256) {
+        unchecked {
+            return on(number) ? value - 1 : value;
+        }
+    }
+
+    function moreInt(uint256 number, int256 value) internal pure returns (int256) {
+        unchecked {
+            return on(number) ? value + 1 : value;
+        }
+    }
+
+    function lessInt(uint256 number, int256 value) internal pure returns (int256) {
+        unchecked {
+            return on(number) ? value - 1 : value;
+        }
+    }
+
+    function other(uint256 number, address value) internal pure returns (address) {
+        return on(number) ? address(uint160(value) ^ 1) : value;
+    }
+
+    function twisted(uint256 number, bytes32 value) internal pure returns (bytes32) {
+        return on(number) ? value ^ bytes32(bytes1(0x80)) : value;
+    }
+
+    function ceiling(uint256 number, uint256 a, uint256 b) internal pure returns (uint256) {
+        return on(number) && a % b != 0 ? a / b + 1 : a / b;
+    }
+
     /// @notice Puts the switch where assembly in pure functions can read it: far behind everything that is in memory.
     function stash() internal pure {
         uint256 thrown = _switch();

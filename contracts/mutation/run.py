@@ -4,6 +4,7 @@
     python contracts/mutation/run.py --list           numbers, places and changes
     python contracts/mutation/run.py --numbers 3,17   some of them
     python contracts/mutation/run.py --plain 17       one, as a plain change of the source instead of a switch
+    python contracts/mutation/run.py --sample 400 --seed 7   others: a sample of all that operators.py can change
 
 Needs what `npm ci` in contracts/ installs, and nothing else. The sources are not touched: everything runs in a copy.
 
@@ -32,6 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
+import operators
 import sites
 
 HERE = Path(__file__).resolve().parent
@@ -44,15 +46,19 @@ INVARIANTS = "test/invariants/*"
 DEAR = "differential/*,attacks/{Proofs,Growth}.t.sol"
 QUICK, LAST = f"test/{{{{gas,invariants}}/*,{DEAR}}}", f"test/{{{DEAR}}}"
 SEQUENCES = "40"
-TIMEOUT_S = 600
+TIMEOUT_S = 1800
 # Why a mutation that no test notices changes nothing that anyone could notice. By place: path, kind and text of the
 # change.
 EQUIVALENT = HERE / "equivalent.txt"
-RESULTS = HERE / "RESULTS.md"
+RESULTS, SAMPLE = HERE / "RESULTS.md", HERE / "SAMPLE.md"
 # Which checks stop which attack of the page, and the tests that it names.
 DEFENCES = HERE / "defences.txt"
 ATTACKS = CONTRACTS.parent / "docs" / "protocol" / "attacks.md"
 KEPT = CONTRACTS / "cache" / "mutation"
+KINDS = (
+    "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. `boundary`: < and <=, "
+    "> and >= exchanged. `check`: a call that only checks is gone. `lock`: a function without `nonReentrant`."
+)
 
 
 @dataclass(frozen=True)
@@ -110,7 +116,8 @@ def write_switched(root: Path, switched: dict[str, str], locks: list[int]) -> No
     (folder / "Mutant.sol").write_text((HERE / "Mutant.sol").read_text().replace("    // LOCKS\n\n", modifiers))
     for path, text in switched.items():
         up = "/".join([".."] * (len(Path(path).parts) - 1)) or "."
-        text = text.replace(f'"{GUARD}"', f'"{up}/mutation/Mutant.sol"')
+        if locks:
+            text = text.replace(f'"{GUARD}"', f'"{up}/mutation/Mutant.sol"')
         text = re.sub(
             r"(pragma solidity [^;]*;\n)", rf'\1import {{Mutant}} from "{up}/mutation/Mutant.sol";\n', text, count=1
         )
@@ -154,7 +161,8 @@ def attempts(mutation: sites.Mutation, killer: str | None, suite: Suite, explain
     near = "mutants" if mutation.kind == "lock" else mutation.path.split("/")[0]
     if (CONTRACTS / "test" / near).is_dir():  # forge forgets what it has compiled when it is asked for no test at all
         chosen.append(["--match-path", f"test/{near}/*"])
-    chosen += [["--no-match-path", QUICK], ["--match-path", LAST]]
+    rest = [["--no-match-path", QUICK], ["--match-path", LAST]]
+    chosen += rest if near not in ("policies", "verification") else reversed(rest)
     return [*chosen, ["--match-path", INVARIANTS]] if suite.invariants and not explained else chosen
 
 
@@ -196,9 +204,9 @@ def known_verdicts(kept: Path, mutations: list[sites.Mutation]) -> dict[int, Ver
 
 
 def killers_of_results() -> dict[str, str]:
-    """The test that RESULTS.md names, by key of the mutation, and by its kind and change alone: code moves."""
+    """The test that the results name, by key of the mutation, and by its kind and change alone: code moves."""
     found: dict[str, str] = {}
-    for line in RESULTS.read_text().splitlines() if RESULTS.exists() else []:
+    for line in [line for file in (SAMPLE, RESULTS) if file.exists() for line in file.read_text().splitlines()]:
         cells = [cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
         if len(cells) == 4 and re.fullmatch(r"\w+\.\w+", cells[3]):
             change = f"{cells[1]} | {cells[2].strip('`')}"
@@ -314,9 +322,7 @@ def report(
         f"{len(verdicts)} mutations, "
         f"{len(verdicts) - len(survived)} killed, {len(survived)} survived, {len(unexplained)} of them unexplained.",
         "",
-        "`guard`: the condition of a revert or of a skip is false. `clause`: one part of it is gone. "
-        "`boundary`: < and <=, > and "
-        ">= exchanged. `check`: a call that only checks is gone. `lock`: a function without `nonReentrant`.",
+        operators.__doc__[operators.__doc__.index("| kind") :].rstrip() if "--sample" in options else KINDS,
         "",
     ]
     if broken:
@@ -331,14 +337,12 @@ def report(
             f"- `{v.mutation.path}:{v.mutation.line}` {v.mutation.kind} "
             f"`{v.mutation.describe(texts[v.mutation.path])}`: {why}"
         )
-    lines += [
-        "",
-        "## Attacks",
-        "",
-        "What stops an attack of docs/protocol/attacks.md is gone, and only the tests that the ",
-    ]
-    lines[-1] += "page names for it are run."
-    lines += ["", "| attack | place | change | noticed by |", "|---|---|---|---|"]
+    if defences:
+        lines += ["", "## Attacks", ""]
+        lines += [
+            "What stops an attack of docs/protocol/attacks.md is gone, and only the tests that the page names are run.",
+        ]
+        lines += ["", "| attack | place | change | noticed by |", "|---|---|---|---|"]
     for d in defences:
         change = d.mutation.describe(texts[d.mutation.path]).replace("|", "\\|")
         place = f"{d.mutation.path}:{d.mutation.line}"
@@ -358,6 +362,28 @@ def commit() -> str:
     asked = ["git", "describe", "--always", "--dirty=+", "--abbrev=7"]
     done = subprocess.run(asked, cwd=CONTRACTS, text=True, capture_output=True)
     return done.stdout.strip() or "unknown"
+
+
+def fitted(size: int, seed: int) -> tuple[list[sites.Mutation], dict[str, str]]:
+    """A sample without those that do not compile behind a switch."""
+    chosen = dict(enumerate(operators.drawn(operators.candidates(CONTRACTS), size, seed), 1))
+    with tempfile.TemporaryDirectory(prefix="cohort-mutation-") as folder:
+        copy_tree(Path(folder))
+        root = Path(folder) / "contracts"
+        (root / "compiler" / "answers").mkdir()
+        while True:
+            mutations, switched = operators.switched_sources(CONTRACTS, chosen)
+            shutil.rmtree(root / "src")
+            shutil.copytree(CONTRACTS / "src", root / "src")
+            write_switched(root, switched, [])
+            status, output = forge(root, "build", "src", limit=None)
+            if status == 0:
+                return mutations, switched
+            left_out = operators.misfits(output, root / "src")
+            if not left_out:
+                raise RuntimeError(output[-3000:])
+            print(f"{len(left_out)} left out: they do not compile behind a switch", flush=True)
+            chosen = {number: one for number, one in chosen.items() if number not in left_out}
 
 
 def judge_all(
@@ -413,10 +439,15 @@ def main() -> int:
     parser.add_argument("--plain", type=int, metavar="NUMBER")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--no-invariants", action="store_true", help="unit tests only")
-    parser.add_argument("--write", action="store_true", help="write RESULTS.md")
+    parser.add_argument("--write", action="store_true", help="write RESULTS.md, or SAMPLE.md")
+    parser.add_argument("--sample", type=int, metavar="SIZE", help="that many mutations by operators.py")
+    parser.add_argument("--seed", type=int, default=7)
     arguments = parser.parse_args()
 
-    mutations, switched = sites.find_all(CONTRACTS / "src")
+    if arguments.sample is None:
+        mutations, switched = sites.find_all(CONTRACTS / "src")
+    else:
+        mutations, switched = fitted(arguments.sample, arguments.seed)
     texts = {m.path: (CONTRACTS / "src" / m.path).read_text() for m in mutations}
     if arguments.plain is not None:
         return plain(arguments.plain, mutations)
@@ -432,14 +463,14 @@ def main() -> int:
         return 0
     if arguments.attacks:
         chosen = []
-    attacks = arguments.attacks or len(chosen) == len(mutations)
+    attacks = arguments.attacks or (len(chosen) == len(mutations) and arguments.sample is None)
     verdicts, defences, broken = judge_all(
         mutations, switched, chosen, texts, arguments.jobs, not arguments.no_invariants, attacks
     )
     options = "".join(f" {option}" for option in sys.argv[1:])
     text, unexplained = report(verdicts, defences, texts, broken, options)
     if arguments.write:
-        RESULTS.write_text(text)
+        (RESULTS if arguments.sample is None else SAMPLE).write_text(text)
     unnoticed = sum(d.killed_by is None for d in defences)
     print(f"{sum(v.killed_by is None for v in verdicts)} survived, {unexplained} unexplained")
     print(f"{len(defences)} defences, {unnoticed} whose absence the named tests do not notice")
