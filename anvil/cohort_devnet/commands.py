@@ -13,6 +13,7 @@ from cohort_protocol.chain.sender import TransactionSender
 from cohort_protocol.chain.token import Token
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address
+from cohort_trainer.amounts import format_amount
 
 from cohort_devnet.accounts import demo_account, fund
 from cohort_devnet.compiler import ensure_artifacts
@@ -118,6 +119,8 @@ def deploy_command(url: Url = DEFAULT_URL, home: Home = DEFAULT_HOME, seed: Seed
     """Deploy the contracts on a local chain that runs already.
 
     Does nothing if those of HOME/deployment.json are on it; refuses every chain that is not a local one.
+
+    Example: cohort devnet deploy --url http://127.0.0.1:8545 --home /tmp/devnet
     """
     deployment, made = _deployment(ChainClient(url, DEVNET_CHAIN_ID), home, seed, proven)
     _show(deployment, home, url)
@@ -150,7 +153,8 @@ def fund_command(
         # Each call is meant to mint, so each is an intent of its own.
         intent = f"mint {amount} for {receiver} after block {client.block_number()}"
         _deployer(client, home, seed).execute(token.mint(receiver, amount), intent)
-    typer.echo(f"{receiver} holds {ether} ether and {token.balance_of(receiver)} base units of {token.symbol()}")
+    held = format_amount(token.balance_of(receiver), token.decimals(), token.symbol())
+    typer.echo(f"{receiver} holds {ether} ether and {held}")
 
 
 app.command()(balances)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import json
 import platform
 import shutil
 import sqlite3
@@ -32,9 +33,21 @@ def doctor(
     trainers: Annotated[int, typer.Option(min=1, max=32, help="Trainers of the run: memory is checked.")] = (
         DEFAULT_TRAINERS
     ),
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
 ) -> None:
-    """Show the versions of all parts on this machine, and what is missing for the demo. Exits 1 if anything is."""
+    """Show the versions of all parts on this machine, and what is missing for the demo. Exits 1 if anything is.
+
+    Examples:
+
+    cohort doctor
+
+    cohort doctor --trainers 16 --json
+    """
     checks = [*run_preflight(report, trainers), *part_versions()]
+    if as_json:
+        parts = [{"part": one.what, "found": one.found, "to_do": one.problem} for one in checks]
+        print(json.dumps({"ready": not any(one.problem for one in checks), "parts": parts}))
+        raise typer.Exit(1 if any(one.problem for one in checks) else 0)
     table = Table(header_style="bold")
     for head in ("part", "found", "to do"):
         table.add_column(head, overflow="fold")
@@ -101,8 +114,6 @@ def solc_version() -> str:
 
         found += [f"native {version}" for version in solcx.get_installed_solc_versions()]
     if package.is_file():
-        import json
-
         found.append(f"npm {json.loads(package.read_text()).get('version', 'of unknown version')}")
     return ", ".join(found) or "none: run `make setup`"
 

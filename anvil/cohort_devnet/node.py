@@ -174,7 +174,10 @@ class AnvilNode:
 
     def _fail_if_ended(self) -> None:
         if self._process is not None and self._process.poll() is not None:
-            raise AnvilFailed(f"Anvil ended with status {self._process.returncode}:\n{self._tail()}")
+            tail = self._tail()
+            hint = "\nAnother process has the port: stop it, or give another --port (0 takes a free one)"
+            way_out = hint if "address already in use" in tail.lower() else ""
+            raise AnvilFailed(f"Anvil ended with status {self._process.returncode}:\n{tail}{way_out}")
 
     def _tail(self) -> str:
         try:

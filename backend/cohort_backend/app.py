@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from cohort_backend import problems
 from cohort_backend.chain import endpoints as chain
+from cohort_backend.conditional import EntityTags
 from cohort_backend.health import endpoints as health
 from cohort_backend.middleware import AccessLog, BodyLimit
 from cohort_backend.migrations import upgrade
@@ -31,6 +32,9 @@ DESCRIPTION = """A marketplace where a project owner pays data owners for what t
 The service is a convenience, not an authority: it holds no key of an owner or a trainer, every signature that it takes
 is checked again by the contract, and everything it says can be checked against chain and IPFS. Amounts and scores are
 decimal strings, hashes 0x hex, times unix seconds. Errors are application/problem+json (RFC 9457) with a stable `code`.
+
+Lists come in pages: give `next` as `after`. Every POST may be sent again: the same message is recorded once. Answers to
+GET carry an ETag; with If-None-Match one that has not changed is a bare 304. In a browser, `/` shows the same as pages.
 """
 
 
@@ -59,6 +63,7 @@ def create_app(settings: ApiSettings) -> FastAPI:
     for domain in (*domains, pages):
         app.include_router(domain.router)
     problems.install(app)
+    app.add_middleware(EntityTags)
     app.add_middleware(BodyLimit, max_bytes=settings.max_body_bytes)
     app.add_middleware(AccessLog)  # the outermost
     return app

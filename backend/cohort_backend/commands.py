@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from cohort_protocol.errors import InvalidInput
 from pydantic import ValidationError
 
 from cohort_backend.database import Database
+from cohort_backend.errors import CannotListen
 from cohort_backend.settings import ApiSettings, StorageSettings
 
 GRACE_SECONDS = 5
@@ -44,7 +46,15 @@ def serve(
     chain_url: Annotated[str | None, typer.Option(help="Node of the chain; else COHORT_CHAIN_URL.")] = None,
     ipfs_url: Annotated[str | None, typer.Option(help="IPFS store; else COHORT_IPFS_URL.")] = None,
 ) -> None:
-    """Run the API. It holds no key; settings come from the environment (COHORT_...), see deploy/settings.md."""
+    """Run the API. It holds no key; settings come from the environment (COHORT_...), see deploy/settings.md.
+
+    In a browser it shows projects, rounds, verdicts and pay; /openapi.json describes the rest.
+
+    Example:
+
+    COHORT_CHAIN_ID=31337 COHORT_MARKET=0x... COHORT_VERIFIER=0x... COHORT_POLICY=0x... cohort serve
+    --chain-url http://127.0.0.1:8545 --port 8000
+    """
     given = {
         "host": host,
         "port": port,
@@ -58,7 +68,12 @@ def serve(
 
 @db.command()
 def upgrade(database_url: DatabaseUrl = None) -> None:
-    """Bring the schema up to date. `cohort serve` and `cohort worker` do it too when they start."""
+    """Bring the schema up to date. `cohort serve` and `cohort worker` do it too when they start.
+
+    Example:
+
+    cohort db upgrade --database-url sqlite:////srv/cohort/market.db
+    """
     from cohort_backend import migrations
 
     with _database(database_url) as database:
@@ -68,7 +83,12 @@ def upgrade(database_url: DatabaseUrl = None) -> None:
 
 @db.command()
 def rebuild(database_url: DatabaseUrl = None) -> None:
-    """Empty the projection and apply the stored events of the chain again. Work under way is kept."""
+    """Empty the projection and apply the stored events of the chain again. Work under way is kept.
+
+    Example:
+
+    cohort db rebuild --database-url postgresql+psycopg://cohort@db/cohort
+    """
     from cohort_backend import migrations
     from cohort_backend.chain.projection import rebuild as rebuild_projection
 
@@ -135,7 +155,31 @@ async def _serve(settings: ApiSettings, port_file: Path | None) -> None:
         timeout_keep_alive=75,  # longer than any long-poll, so that clients keep their connections
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
-    await Server(config).serve()
+    listening = _listening(settings.host, settings.port)
+    try:
+        await Server(config).serve(sockets=[listening])
+    finally:
+        listening.close()
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """A socket bound to the address; asyncio listens on it. Raises `CannotListen`."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _, address = found[0]
+        bound = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise CannotListen(f"{host} is no address to listen on: {error}") from error
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        bound.close()
+        raise CannotListen(
+            f"cannot listen on {host}, port {port}: {error.strerror or error}. Give another --port (0 takes a free "
+            "one), or stop what has it"
+        ) from error
+    return bound
 
 
 def _write_whole(path: Path, text: str) -> None:

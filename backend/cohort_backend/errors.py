@@ -12,6 +12,12 @@ class Forbidden(CohortError):
     code = "forbidden"
 
 
+class CannotListen(Unavailable):
+    """Another process has the port, or the address is not this machine's."""
+
+    code = "cannot-listen"
+
+
 class UnknownProject(NotFound):
     """This service has not indexed such a project."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -128,3 +129,16 @@ def test_the_database_from_the_command_line(stages_made: Stages, tmp_path: Path,
     )
     assert again.stdout.strip() == "rebuilt: 1 projects"
     database.close()
+
+
+def test_a_port_that_is_taken_is_named_with_a_way_out(devnet_session: Devnet, tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        environment = _environment(devnet_session, tmp_path) | {"COHORT_PORT": str(port)}
+        done = subprocess.run([*COMMAND, "serve"], env=environment, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 24, done.stderr
+    assert f"port {port}" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr

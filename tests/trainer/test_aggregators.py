@@ -73,7 +73,7 @@ def test_the_commands_say_what_they_did(stage):
     assert json.loads(shown.stdout)["free"] == str(free)
     assert "covers 2" in CliRunner().invoke(app, ["status", project, "--home", home]).stdout
     taken = CliRunner().invoke(app, ["withdraw", project, "7", "--home", home], env=environment)
-    assert "7 base units sent to " + stage.scene.aggregator.address in taken.stdout
+    assert f"0.000000000000000007 COTEST sent to {stage.scene.aggregator.address}" in taken.stdout
     put = CliRunner().invoke(app, ["deposit", project, "7", "--home", home, "--yes"], env=environment)
-    assert "7 base units added" in put.stdout
+    assert "0.000000000000000007 COTEST added" in put.stdout
     assert stage.scene.market.bond_of(stage.scene.project, stage.scene.aggregator.address).free == free

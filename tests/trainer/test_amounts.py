@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from cohort_trainer.amounts import format_amount, parse_amount
+from cohort_trainer.amounts import format_amount, parse_amount, rough_amount
 from cohort_trainer.errors import OwnerInputInvalid
 from hypothesis import given
 from hypothesis import strategies as st
@@ -56,3 +56,19 @@ def test_the_name_of_a_token_cannot_write_on_the_terminal() -> None:
     shown = format_amount(5, 0, "\x1b[2J\n  Stake 0\u202eXYZ and much more")
     assert shown.isprintable()
     assert len(shown) <= 20
+
+
+@pytest.mark.parametrize(
+    ("value", "decimals", "words"),
+    [
+        (107_777_777_777_777_777_777, 18, "107.7 T"),
+        (2_586_666_666_666_666_666_666, 18, "2,586 T"),
+        (1_234_567 * 10**18 + 1, 18, "1,234,567 T"),
+        (2_800_007, 18, "0.0000000000028 T"),
+        (242_500_000, 6, "242.5 T"),
+        (0, 18, "0 T"),
+        (12_345, 0, "12,345 T"),
+    ],
+)
+def test_estimates_are_short_and_never_too_high(value, decimals, words):
+    assert rough_amount(value, decimals, "T") == words

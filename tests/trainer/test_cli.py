@@ -13,6 +13,7 @@ import time
 
 import pytest
 import structlog
+from cohort_backend import examples
 from cohort_protocol.chain.errors import (
     ChainUnavailable,
     InsufficientFunds,
@@ -25,6 +26,7 @@ from cohort_protocol.ipfs.errors import ContentNotFound, IpfsUnavailable
 from cohort_protocol.keystore import KeystoreMissing, PasswordWrong
 from cohort_protocol.learning.errors import DatasetInvalid, TrainFunctionInvalid, TrainingFailed
 from cohort_protocol.service.errors import ServiceConflict, ServiceNotFound, ServiceRefused, ServiceUnavailable
+from cohort_protocol.service.messages import ProjectList
 from cohort_trainer import cli, errors
 from cohort_trainer.exit_codes import TABLE, exit_code_of, table_text
 from typer.testing import CliRunner
@@ -357,6 +359,96 @@ def test_a_market_that_the_service_names_must_be_confirmed(stage, tmp_path):
     assert made.returncode == 0, made.stderr
     found = cohort("project", "status", str(stage.scene.project), "--home", str(home), "--json", env=environment)
     assert json.loads(found.stdout)["balanced"] is True
+
+
+def test_what_was_given_is_never_put_into_the_service_s_mouth(stage, tmp_path):
+    where = ["--api", stage.service.url, "--ipfs", f"file://{stage.root}/ipfs", "--yes"]
+    chain = ["--chain", stage.devnet.node.url]
+    environment = {"COHORT_TRAINER_PASSWORD": "x"}
+    home = tmp_path / "trainer"
+
+    def init(*more: str) -> subprocess.CompletedProcess:
+        return cohort("trainer", "init", "--home", str(home), *where, *more, env=environment)
+
+    other = init(*chain, "--chain-id", "1")
+    assert other.returncode == 23
+    assert "you gave --chain-id 1, the service" in other.stderr
+    assert "chain id 1" not in other.stdout
+    other = init(*chain, "--market", "0x" + "11" * 20)
+    assert other.returncode == 23
+    assert not home.exists()
+
+
+def test_a_home_is_not_made_for_a_market_that_the_chain_does_not_have(stage, tmp_path):
+    home, nothing = tmp_path / "trainer", "0x" + "11" * 20
+    pins = ["--chain-id", str(stage.devnet.deployment.chain_id), "--market", nothing, "--verifier", nothing]
+    where = ["--api", "http://127.0.0.1:1", "--ipfs", f"file://{stage.root}/ipfs", "--home", str(home)]
+    environment = {"COHORT_TRAINER_PASSWORD": "x"}
+    refused = cohort("trainer", "init", *where, "--chain", stage.devnet.node.url, *pins, env=environment)
+    assert refused.returncode == 23, refused.stderr
+    assert not home.exists()
+    made = cohort("trainer", "init", *where, "--chain", "http://127.0.0.1:1", *pins, env=environment)
+    assert made.returncode == 0, made.stderr
+    assert "Warning" in made.stderr
+
+
+def test_projects_are_listed(stage, tmp_path):
+    view = examples.PROJECT.model_copy(
+        update={"terms": examples.PROJECT.terms.model_copy(update={"token": stage.scene.terms.token})}
+    )
+    hostile = view.model_copy(update={"id": 8, "spec": view.spec.model_copy(update={"title": "\x1b[2Jgone"})})
+    known = {view.id: view, 8: hostile, 9: view.model_copy(update={"id": 9, "spec": None, "ended": True})}
+
+    def listing(method: str, path: str, body: bytes):
+        if path.startswith("/v1/projects?after=0"):
+            return 200, ProjectList(items=list(known.values()), next=9).model_dump(mode="json")
+        number = path.removeprefix("/v1/projects/")
+        return (200, known[int(number)].model_dump(mode="json")) if number.isdigit() else None
+
+    stage.service.intercept = listing
+    listed = cohort("projects", "--api", stage.service.url)
+    assert listed.returncode == 0, listed.stderr
+    assert f"{view.id}: {view.spec.title}" in listed.stdout
+    assert f"{view.distributable} base units a round" in listed.stdout
+    assert "\x1b" not in listed.stdout
+    assert "9: (its spec cannot be fetched now) [over]" in listed.stdout
+    assert listed.stdout.endswith("More: --after 9\n")
+    home = str(stage.home().root)
+    assert "COTEST a round" in cohort("projects", "--home", home).stdout
+    found = json.loads(cohort("projects", "--home", home, "--json").stdout)
+    assert [one["id"] for one in found["items"]] == sorted(known)
+    assert found["next"] == 9
+    assert cohort("projects").returncode == 30
+
+
+def test_exit_codes_for_scripts():
+    found = json.loads(cohort("exit-codes", "--json").stdout)["exit_codes"]
+    assert [one["number"] for one in found] == [one.number for one in TABLE]
+
+
+def _commands(command, path=()):
+    below = getattr(command, "commands", None)
+    if not below:
+        yield path, command
+        return
+    for name, one in below.items():
+        yield from _commands(one, (*path, name))
+
+
+def test_every_command_has_an_example_of_itself():
+    import click
+    from typer.main import get_command
+
+    root = get_command(cli.app)
+    seen = 0
+    for name in root.list_commands(click.Context(root)):
+        command = root.get_command(click.Context(root), name)
+        loaded = cli._load(name) if name in cli.KNOWN else command
+        for path, one in _commands(loaded, (name,)):
+            words = " ".join((one.help or "").split())
+            assert f"cohort {' '.join(path)}" in words.partition("Example")[2], f"{' '.join(path)} has no example"
+            seen += 1
+    assert seen > 45
 
 
 def test_example_files_are_written_once(tmp_path):

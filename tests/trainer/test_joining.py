@@ -20,6 +20,7 @@ from cohort_trainer.errors import (
     DataDoesNotFit,
     NotAMember,
     NotOnAccessList,
+    ProjectOver,
     ProjectUnsafe,
     ReliabilityTooLow,
     StakeLocked,
@@ -109,7 +110,7 @@ def test_a_project_that_does_not_exist(stage):
 
 def test_a_project_that_is_over_is_not_joined(stage):
     stage.devnet.send(stage.scene.owner, stage.scene.market.end_project(stage.scene.project))
-    with stage.trainer() as trainer, pytest.raises(ProjectUnsafe, match="over"):
+    with stage.trainer() as trainer, pytest.raises(ProjectOver, match="over"):
         trainer.join(stage.scene.project)
 
 

@@ -23,6 +23,15 @@ def format_amount(value: int, decimals: int, symbol: str) -> str:
     return f"{sign}{whole:,}{'.' + digits if digits else ''} {printable(symbol)[:MAX_SYMBOL]}"
 
 
+def rough_amount(value: int, decimals: int, symbol: str) -> str:
+    """For estimates: rounded down to four significant digits, or to whole tokens where there are more.
+
+    107777777777777777777 base units of a token with 18 decimals are "107.7 SYM"; less than a whole token keeps four
+    digits after its zeros."""
+    drop = max(0, min(decimals, len(str(abs(value))) - 4))
+    return format_amount(value // 10**drop * 10**drop, decimals, symbol)
+
+
 def parse_amount(value: str | int, decimals: int) -> int:
     """Base units from a whole number ("1500000", 1500000) or from tokens ("1.5 tokens").
 

@@ -18,8 +18,9 @@ from typer.core import TyperCommand, TyperGroup
 
 from cohort_trainer.auditing.commands import audit
 from cohort_trainer.errors import CommandNotInstalled, FileUnusable
-from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_text
+from cohort_trainer.exit_codes import FAULT, INTERRUPTED, exit_code_of, table_json, table_text
 from cohort_trainer.foreign_words import printable
+from cohort_trainer.listing import projects
 from cohort_trainer.logs import LogFormat, configure
 from cohort_trainer.policies import policies
 
@@ -165,14 +166,22 @@ def root(
     configure(log_format, verbose)
 
 
+app.command(name="projects")(projects)
 app.command(name="audit")(audit)
 app.command(name="policies")(policies)
 
 
 @app.command(name="exit-codes")
-def exit_codes() -> None:
-    """List the exit codes and what to do about each."""
-    print(table_text())
+def exit_codes(
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+) -> None:
+    """List the exit codes and what to do about each.
+
+    Example:
+
+    cohort exit-codes --json
+    """
+    print(table_json() if as_json else table_text())
 
 
 def main() -> None:

@@ -282,7 +282,8 @@ def withdraw_stake(project: ProjectArgument, home: HomeOption, password_file: Pa
     cohort trainer withdraw-stake 1 --home ~/cohort
     """
     with _unlocked(home, password_file) as trainer:
-        print(f"Stake of {trainer.withdraw_stake(project)} base units sent to {trainer.address}.")
+        amount = trainer.withdraw_stake(project)
+        print(f"Stake of {trainer.connection.money(project, amount)} sent to {trainer.address}.")
 
 
 @app.command()

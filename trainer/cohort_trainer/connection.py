@@ -18,6 +18,7 @@ from cohort_protocol.service.errors import ServiceError
 from cohort_protocol.spec import Settlement
 from eth_account.signers.local import LocalAccount
 
+from cohort_trainer.amounts import format_amount
 from cohort_trainer.errors import WrongMarket
 from cohort_trainer.home import HomeConfig
 
@@ -52,6 +53,12 @@ class Connection:
 
     def token(self, address: str) -> Token:
         return Token(self.chain, address)
+
+    def money(self, project: int, amount: int) -> str:
+        """An amount in the token of a project, exactly, as people read it. Raises `UnknownProject`,
+        `ChainUnavailable`."""
+        token = self.token(self.market.terms_of(project).token)
+        return format_amount(amount, token.decimals(), token.symbol())
 
     def sender(self, account: LocalAccount, transactions: Path) -> TransactionSender:
         """Sends with the home's key through its transaction journal."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cohort_protocol.errors import CohortError, Conflict, InvalidInput, NotFound
+from cohort_protocol.errors import CohortError, Conflict, InvalidInput, NotFound, WrongPhase
 
 
 class TrainerError(CohortError):
@@ -75,6 +75,12 @@ class ProjectUnsafe(TrainerError):
     """Spec and terms of a project contradict each other or this program. Joining it would be a mistake."""
 
     code = "project-unsafe"
+
+
+class ProjectOver(TrainerError, WrongPhase):
+    """The project opens no further round."""
+
+    code = "project-over"
 
 
 class DataDoesNotFit(TrainerError, InvalidInput):

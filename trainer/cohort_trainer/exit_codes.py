@@ -6,6 +6,7 @@ packages that this one never imports (chain, IPFS, service) are found the same w
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 
@@ -34,8 +35,8 @@ TABLE: tuple[ExitCode, ...] = (
     ExitCode(
         13,
         "wrong-phase",
-        ("wrong-phase", "stake-still-locked"),
-        "Too early or too late: the message says when. Look at `status`.",
+        ("wrong-phase", "stake-still-locked", "project-over"),
+        "Too early or too late: the message says when or why. Look at `status`.",
     ),
     ExitCode(14, "refused", ("service-refused",), "The service says no; its reason is in the message."),
     ExitCode(
@@ -54,7 +55,7 @@ TABLE: tuple[ExitCode, ...] = (
         20,
         "unavailable",
         ("unavailable",),
-        "API, chain node or IPFS does not answer. Nothing is lost: check the URLs in config.toml and run again.",
+        "API, chain node or IPFS does not answer. Nothing is lost: check its URL (config.toml) and run again.",
     ),
     ExitCode(
         21,
@@ -73,6 +74,12 @@ TABLE: tuple[ExitCode, ...] = (
         "wrong-market",
         ("wrong-market", "wrong-chain", "no-contract"),
         "URL, chain id and market address do not belong together. Check config.toml against a source you trust.",
+    ),
+    ExitCode(
+        24,
+        "port",
+        ("cannot-listen",),
+        "Another process has the port, or the address is not this machine's: give another --port (0 takes a free one).",
     ),
     ExitCode(
         30, "home", ("home-missing", "home-exists", "home-invalid"), "Wrong --home, or run `cohort trainer init` first."
@@ -134,6 +141,11 @@ def exit_code_of(error: BaseException) -> ExitCode:
     known = [code for code in codes if isinstance(code, str) and code in _BY_CODE]
     known.sort(key=lambda code: code in _BRANCHES)  # stable: only the branches move to the end
     return _BY_CODE[known[0]] if known else FAULT
+
+
+def table_json() -> str:
+    """The table for scripts: {"exit_codes": [{"number", "name", "codes", "help"}]}."""
+    return json.dumps({"exit_codes": [entry._asdict() for entry in TABLE]})
 
 
 def table_text() -> str:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from cohort_protocol.chain.types import Ledger
 from cohort_protocol.commitments import ZERO32
 
-from cohort_trainer.amounts import MAX_SYMBOL, format_amount
+from cohort_trainer.amounts import MAX_SYMBOL, format_amount, rough_amount
 from cohort_trainer.connection import Connection
 from cohort_trainer.durations import in_words
-from cohort_trainer.errors import BalanceTooLow, ProjectUnsafe
+from cohort_trainer.errors import BalanceTooLow, ProjectOver
 from cohort_trainer.foreign_words import printable
 from cohort_trainer.projects import VerifiedProject
 
@@ -91,6 +91,9 @@ class Preview:
     def _money(self, value: int) -> str:
         return format_amount(value, self.decimals, self.symbol)
 
+    def _about(self, value: int) -> str:
+        return rough_amount(value, self.decimals, self.symbol)
+
     def _verifier(self) -> list[str]:
         verifier = f"  Verifier     {self.project.terms.verifier}"
         if self.project.spec.settlement == "attested":
@@ -116,15 +119,15 @@ class Preview:
         project, rounds = self.project, min(self.rounds_funded, self.rounds_left)
         return [
             f"  Paid         {self._money(project.distributable)} per round in all; an average contribution in a full "
-            f"round earns {self._money(self.equal_share)},",
-            f"               a useless one 0, the best at most {self._money(self.most)}. {rounds} more rounds: 0 to "
-            f"{self._money(self.most * rounds)}, on average {self._money(self.equal_share * rounds)}",
+            f"round earns {self._about(self.equal_share)},",
+            f"               a useless one 0, the best at most {self._about(self.most)}. {rounds} more rounds: 0 to "
+            f"{self._about(self.most * rounds)}, on average {self._about(self.equal_share * rounds)}",
         ]
 
     def _at_stake(self) -> list[str]:
         windows, stake = self.project.terms.windows, self.project.terms.stake
         locked = in_words(windows.commit + windows.guard + windows.reveal + windows.rescue + self.slash_window)
-        coin = JOIN_GAS * self.gas_price / 10**18
+        coin = rough_amount(JOIN_GAS * self.gas_price, 18, "").strip()
         who = ", paid for you already; only you can take it out" if self.staked else " now"
         return [
             f"  At stake     {self._money(stake)}{who}: yours again after you leave and no commitment",
@@ -132,7 +135,7 @@ class Preview:
             "               commit in a round and open the commitment in no way; `run` opens it itself within",
             f"               {in_words(windows.rescue)} after the reveals if nobody else has, as long as it runs",
             f"  You hold     {self._money(self.token_balance)}",
-            f"  Gas          up to {JOIN_GAS:,} to join, about {coin:.6f} of the chain's coin",
+            f"  Gas          up to {JOIN_GAS:,} to join, about {coin} of the chain's coin",
             "               at today's price; commits and reveals are posted for you",
         ]
 
@@ -160,9 +163,11 @@ def preview(connection: Connection, project: VerifiedProject, trainer: str) -> P
 
 
 def check_can_join(shown: Preview, trainer: str) -> None:
-    """Raises `ProjectUnsafe` (over) or `BalanceTooLow`, before anything is sent."""
+    """Raises `ProjectOver` or `BalanceTooLow`, before anything is sent."""
     if shown.ended or shown.rounds_left == 0:
-        raise ProjectUnsafe(f"project {shown.project.id} is over: no round opens any more")
+        raise ProjectOver(
+            f"project {shown.project.id} is over: no round opens any more. `cohort projects` lists those that run"
+        )
     if shown.token_balance < shown.stake_due:
         raise BalanceTooLow(
             f"joining takes {format_amount(shown.stake_due, shown.decimals, shown.symbol)}, {trainer} holds "

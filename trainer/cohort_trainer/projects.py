@@ -105,7 +105,7 @@ def expected_verifier(config: HomeConfig, project: int, spec: ProjectSpec) -> st
     if config.proven_verifier is None:
         raise ProjectUnsafe(
             f"project {project} is proven, and this home names no verifier of proven rounds: take its address from a "
-            'source you trust and add proven_verifier = "0x..." to config.toml'
+            'source you trust and add proven_verifier = "0x..." to config.toml, and srs = "FILE" (`cohort srs --help`)'
         )
     return config.proven_verifier
 

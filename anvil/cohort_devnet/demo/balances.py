@@ -61,6 +61,8 @@ def balances(
 
     Starts a chain from the state, reads token balances, transfers and events, and ends it again. Exits 1 if anything
     does not add up or differs from the report.
+
+    Example: cohort devnet balances --state demo-report/chain-state.json
     """
     where = Deployment.load(deployment or state.with_name("deployment.json"))
     with tempfile.TemporaryDirectory(prefix="cohort-balances-") as folder, AnvilNode.load(state, Path(folder)) as node:

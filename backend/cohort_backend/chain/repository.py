@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from cohort_backend.chain.errors import NotIndexed, OtherMarket
 from cohort_backend.chain.models import ChainBlock, ChainCursor, ChainEvent, ChainReceipt
 from cohort_backend.database import insert_new
+from cohort_backend.projects.models import Project
 
 REMEMBERED_BLOCKS = 1024
 """Blocks kept for finding a fork: far deeper than any reorg that a chain with finality survives."""
@@ -84,9 +85,12 @@ def newest_blocks(session: Session, limit: int = 256) -> list[ChainBlock]:
 
 
 def prune_blocks(session: Session, below: int) -> None:
-    """Forgets blocks under `below`, never the cursor's own."""
+    """Forgets blocks under `below`, never the cursor's own, nor the one in which somebody last joined a project that
+    waits for its first round: how long it waits is counted from that block's time."""
     found = lock_cursor(session)
-    session.execute(delete(ChainBlock).where(ChainBlock.number < min(below, found.block_number)))
+    waited_from = select(Project.last_join_block).where(Project.round == 0, Project.ended.is_(False))
+    old = ChainBlock.number < min(below, found.block_number)
+    session.execute(delete(ChainBlock).where(old, ChainBlock.number.not_in(waited_from)))
 
 
 def add_receipt(session: Session, *, transaction_hash: bytes, block_number: int, gas_used: int) -> None:

@@ -84,8 +84,11 @@ def _bundle(parts: ServiceParts, view: RoundView) -> tuple[RoundBundle | None, s
     except CohortError as error:
         _log.warning("bundle-not-shown", project=view.project, round=view.number, error=str(error))
         return None, "The bundle of this round cannot be read from IPFS now, so that the reasons are not shown."
-    if [row.trainer for row in bundle.rows] != [row.trainer for row in view.rows]:
-        return None, "The bundle that the settlement names is not about the rows on chain; `cohort audit` says more."
+    # A quorum that lies can sign for any bundle.
+    said = [(one.trainer, one.score, one.reason_code) for one in bundle.verdicts]
+    if said != [(row.trainer, str(row.score), row.reason) for row in view.rows]:
+        words = "The verdicts in the bundle that the settlement names speak of other scores than were settled"
+        return None, f"{words}: cohort audit says where they part."
     return bundle, ""
 
 
@@ -125,7 +128,7 @@ def _verdicts(judged: Judged, unit: Unit) -> list[Any]:
         el("p", "A score of 1 is an average contribution.", class_="muted") if settled else None,
         el("p", judged.missing) if judged.missing else None,
         el("h2", "Why") if verdicts else None,
-        *[_why(row, verdict, unit) for row, verdict in zip(rows, verdicts, strict=False)],
+        *[_why(row, verdict, unit) for row, verdict in zip(rows, verdicts, strict=bool(verdicts))],
     ]
 
 

@@ -398,7 +398,8 @@ def _problem(data: bytes, status: int) -> Problem:
     try:
         problem = Problem.model_validate_json(data)
     except ValidationError:
-        text = _clean(data[:300].decode("utf-8", "replace"))
+        words = _clean(data[:300].decode("utf-8", "replace"))
+        text = f"{words or 'no words'} (not in the form of this service: is its URL right?)"
         return Problem(type="about:blank", title=f"HTTP {status}", status=status, detail=text, code=f"http-{status}")
     if not _CODE.fullmatch(problem.code):
         problem.code = f"http-{status}"

@@ -85,8 +85,8 @@ def page(service: Service, path: str, status: int = 200) -> Structure:
     return found
 
 
-def with_bundle(service: Service, verdict: Verdict) -> None:
-    """Has the settlement of round 1 name a bundle about the rows that are on chain."""
+def with_bundle(service: Service, verdict: Verdict, lie: int = 0) -> None:
+    """Has the settlement of round 1 name a bundle about the rows that are on chain; `lie` is added to the scores."""
     with service.parts.database.write() as session:
         rows = list(session.scalars(select(Row).where(Row.project == service.stages.project).order_by(Row.row)))
         first = examples.BUNDLE.rows[0]
@@ -97,7 +97,12 @@ def with_bundle(service: Service, verdict: Verdict) -> None:
             update={
                 "rows": entries,
                 "outcomes": examples.BUNDLE.outcomes * len(rows),
-                "verdicts": [verdict.model_copy(update={"trainer": row.trainer}) for row in rows],
+                "verdicts": [
+                    verdict.model_copy(
+                        update={"trainer": one.trainer, "score": str(one.score + lie), "reason_code": one.reason}
+                    )
+                    for one in rows
+                ],
                 "gram": [[1] * (index + 1) for index in range(len(rows))],
             }
         )
@@ -174,7 +179,15 @@ def test_a_bundle_about_other_rows_is_not_shown(service: Service) -> None:
         cid = service.parts.store.put(examples.BUNDLE.to_bytes())
         session.get_one(Round, (service.stages.project, 1)).bundle_cid = str(cid)
     found = page(service, f"/projects/{service.stages.project}/rounds/1")
-    assert "not about the rows on chain" in found.text
+    assert "other scores than were settled" in found.text
+    assert "Accepted: it points" not in found.text
+
+
+def test_verdicts_are_shown_only_beside_the_scores_that_were_settled(service: Service) -> None:
+    service.fill(SETTLED)
+    with_bundle(service, examples.BUNDLE.verdicts[0], lie=1)
+    found = page(service, f"/projects/{service.stages.project}/rounds/1")
+    assert "other scores than were settled" in found.text
     assert "Accepted: it points" not in found.text
 
 

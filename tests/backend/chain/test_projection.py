@@ -18,7 +18,7 @@ from cohort_backend.rounds.models import Resolution
 from cohort_backend.rounds.phase import next_deadline, phase_of
 from cohort_backend.trainers import repository as trainers
 from cohort_backend.updates.repository import close_batch
-from cohort_protocol.chain.events import EVENT_TYPES, MarketEvent
+from cohort_protocol.chain.events import EVENT_TYPES, MarketEvent, MemberJoined, RoundOpened
 from cohort_protocol.chain.types import LeafSkip, SkipReason
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.phases import Phase
@@ -327,6 +327,25 @@ class TestReplay:
         with database.write() as session:
             record.prune_blocks(session, below=history.head)
             assert [block.number for block in record.newest_blocks(session)] == [history.events[-1].at.block_number]
+
+    def test_the_block_of_the_last_join_is_remembered_until_a_round_opens(
+        self, database: Database, history: History
+    ) -> None:
+        """How long a project waits for more trainers is counted from its time, however many blocks ago that was."""
+        opened = next(index for index, one in enumerate(history.events) if isinstance(one, RoundOpened))
+        before = history.events[:opened]
+        joined = [one.at.block_number for one in before if isinstance(one, MemberJoined)][-1]
+        _apply(database, history, before)
+        with database.write() as session:
+            head = history.head + 5000
+            record.move_cursor(session, number=head, hash=b"\1" * 32, timestamp=head)
+            record.prune_blocks(session, below=head)
+            kept = [block.number for block in record.newest_blocks(session)]
+            assert kept == [head, joined]
+            projects.get(session, history.scene.project).round = 1
+            session.flush()
+            record.prune_blocks(session, below=head)
+            assert [block.number for block in record.newest_blocks(session)] == [head]
 
 
 class TestRecord:

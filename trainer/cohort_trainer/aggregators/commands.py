@@ -112,7 +112,8 @@ def deposit(
     """
     with _unlocked(home, password_file) as aggregator:
         confirm(f"Add {amount} to your bond in project {project}?", yes)
-        print(f"{aggregator.deposit(project, amount)} base units added to your bond in project {project}.")
+        added = aggregator.deposit(project, amount)
+        print(f"{aggregator.connection.money(project, added)} added to your bond in project {project}.")
 
 
 @app.command()
@@ -129,7 +130,8 @@ def withdraw(
     cohort aggregator withdraw 1 --home ~/aggregator
     """
     with _unlocked(home, password_file) as aggregator:
-        print(f"{aggregator.withdraw(project, amount)} base units sent to {aggregator.address}.")
+        taken = aggregator.withdraw(project, amount)
+        print(f"{aggregator.connection.money(project, taken)} sent to {aggregator.address}.")
 
 
 def _unlocked(home: Path, password_file: Path | None) -> Aggregator:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +23,7 @@ app = typer.Typer(
     help="Create, fund, watch and end a project as its owner.\n\nThe money sits in the contract's escrow: a round that "
     "has opened is paid whatever happens, the rest comes back to you.",
     epilog="Start: cohort project init --home ~/owner ...; cohort project create --home ~/owner --spec spec.toml "
-    '--terms terms.toml --deposit "5000 tokens"; cohort project watch 1 --home ~/owner',
+    '--terms terms.toml --deposit "5000 tokens" --validation held-out.csv; cohort project watch 1 --home ~/owner',
 )
 
 HomeOption = Annotated[
@@ -223,7 +225,8 @@ def fund(
     """
     with _unlocked(home, password_file) as owner:
         confirm(f"Add {amount} to the escrow of project {project}?", yes)
-        print(f"{owner.fund(project, amount)} base units added to the escrow of project {project}.")
+        added = owner.fund(project, amount)
+        print(f"{owner.connection.money(project, added)} added to the escrow of project {project}.")
 
 
 @app.command(name="add-aggregator")
@@ -315,15 +318,25 @@ def verdicts(
 
 
 @app.command()
-def watch(project: ProjectArgument, home: HomeOption) -> None:
+def watch(
+    project: ProjectArgument,
+    home: HomeOption,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout per change.")] = False,
+) -> None:
     """Follow a project's rounds as the service reports them, until it is finished. Ctrl-C stops watching.
 
-    Example:
+    Examples:
 
     cohort project watch 1 --home ~/owner
+
+    cohort project watch 1 --home ~/owner --json
     """
     with _locked(home) as owner:
-        owner.watch(project, lambda state: print(_state_line(state), flush=True))
+        if as_json:
+            owner.watch(project, lambda state: print(state.model_dump_json(), flush=True))
+            return
+        words = partial(owner.connection.money, project)
+        owner.watch(project, lambda state: print(_state_line(state, words), flush=True))
 
 
 @app.command()
@@ -351,7 +364,8 @@ def refund(project: ProjectArgument, home: HomeOption, password_file: PasswordOp
     cohort project refund 1 --home ~/owner
     """
     with _unlocked(home, password_file) as owner:
-        print(f"{owner.refund(project)} base units of project {project} sent back to its owner.")
+        back = owner.refund(project)
+        print(f"{owner.connection.money(project, back)} of project {project} sent back to its owner.")
 
 
 @app.command()
@@ -391,7 +405,7 @@ def _locked(home: Path) -> Owner:
     return Owner(Home.open(home))
 
 
-def _state_line(state: ProjectState) -> str:
+def _state_line(state: ProjectState, money: Callable[[int], str]) -> str:
     """One line per change of a project."""
     end = "finished" if state.finished else "ended" if state.ended else ""
     round = state.round
@@ -403,5 +417,5 @@ def _state_line(state: ProjectState) -> str:
     parts += [f"{len(round.rescued)} rescued"] if round.rescued else []
     parts += [f"{len(round.slashed)} slashed"] if round.slashed else []
     if round.phase.terminal:
-        parts.append(f"{paid} base units paid")
+        parts.append(f"{money(paid)} paid")
     return f"project {state.project} round {round.number} {round.phase.name.lower()}: {', '.join(parts)} {end}".rstrip()
