@@ -14,7 +14,7 @@ from cohort_devnet.demo.parts import cohort
 from cohort_devnet.demo.report import Report
 from cohort_devnet.watchdog import processes_of_run
 
-RUN_SECONDS = 240
+RUN_SECONDS = 480
 SIZE = ("--settlement", "attested", "--rounds", "3", "--trainers", "5", "--cheaters", "2", "--seed", "7")
 """The attested market that the tests of this folder run: small, and every run of it must give the same models."""
 
@@ -73,7 +73,7 @@ class DemoProcess:
 
     def addresses(self) -> dict:
         """Where the running market is; waits until it is there."""
-        until(lambda: bool(self._file("addresses.json")) or self.process.poll() is not None, 90, "a project")
+        until(lambda: bool(self._file("addresses.json")) or self.process.poll() is not None, 180, "a project")
         assert self.process.poll() is None, self.text()
         return self._file("addresses.json")
 
@@ -92,7 +92,7 @@ class DemoProcess:
             now = self.processes()[name]
             return now["restarts"] > before["restarts"] and now["state"] == "running"
 
-        until(again, 30, f"{name} to be started again")
+        until(again, 60, f"{name} to be started again")
 
     def left_behind(self) -> list[int]:
         """Processes of the run that still live."""
