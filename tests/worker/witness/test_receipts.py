@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -303,3 +305,63 @@ def test_findings_of_another_round_are_forgotten(store: EmbeddedStore) -> None:
     other = RoundKey(3, 8)
     assert checker.check(other, reveals, {case.item.member: case.committed})[0].code == "opening-wrong"
     assert len(checker._known) == 0
+
+
+class HeldStore(EmbeddedStore):
+    """A store in which one file comes only after `go`, a chunk at a time."""
+
+    def __init__(self, root: Path, held: str) -> None:
+        super().__init__(root)
+        self.held, self.go, self.asked, self.ended = held, threading.Event(), 0, threading.Event()
+
+    def stream(self, cid: Cid, max_bytes: int) -> Iterator[bytes]:
+        if str(cid) != self.held:
+            yield from super().stream(cid, max_bytes)
+            return
+        self.asked += 1
+        try:
+            for byte in b"".join(super().stream(cid, max_bytes)):
+                self.go.wait(0.05)
+                yield bytes([byte])
+        finally:
+            self.ended.set()
+
+
+def test_a_file_that_drips_holds_up_no_other(store: EmbeddedStore) -> None:
+    cases = [_case(store, member) for member in MEMBERS]
+    reveals, committed = _set([case.item for case in cases]), {c.item.member: c.committed for c in cases}
+    slow = HeldStore(store.root, cases[0].item.cid)
+    checker = RevealChecker(RULES, slow)
+    for _ in range(2):
+        began = time.monotonic()
+        findings = checker.check(KEY, reveals, committed, 0.5)
+        assert time.monotonic() - began < 3
+        assert [one.answer for one in findings] == [Answer.UNKNOWN, Answer.ENDORSED, Answer.ENDORSED]
+        assert findings[0].code == "not-fetchable"
+        assert checker.fetching
+    assert slow.asked == 1, "it is waited for, not asked for again"
+    slow.go.set()
+    assert {one.answer for one in checker.check(KEY, reveals, committed)} == {Answer.ENDORSED}
+    assert not checker.fetching
+
+
+def test_what_nobody_waits_for_any_more_is_let_go(store: EmbeddedStore) -> None:
+    case = _case(store)
+    reveals, committed = _set([case.item]), {case.item.member: case.committed}
+    slow = HeldStore(store.root, case.item.cid)
+    checker = RevealChecker(RULES, slow)
+    assert checker.check(KEY, reveals, committed, 0.1)[0].answer is Answer.UNKNOWN
+    other = _case(store, 5)
+    assert checker.check(KEY, _set([other.item]), {5: other.committed})[0].answer is Answer.ENDORSED
+    assert not checker.fetching
+    assert slow.ended.wait(10)
+
+
+def test_what_breaks_while_looking_is_raised_where_it_is_waited_for(store: EmbeddedStore) -> None:
+    class Broken(EmbeddedStore):
+        def stream(self, cid: Cid, max_bytes: int) -> Iterator[bytes]:
+            raise MemoryError
+
+    case = _case(store)
+    with pytest.raises(MemoryError):
+        RevealChecker(RULES, Broken(store.root)).check(KEY, _set([case.item]), {case.item.member: case.committed})

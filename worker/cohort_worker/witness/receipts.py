@@ -13,8 +13,8 @@ can do is said in `cohort_protocol.service.refusals`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import Enum
 from itertools import pairwise
 
@@ -32,6 +32,8 @@ from cohort_protocol.stored_rows import check_updates, wrong_update
 from cohort_protocol.update import UpdateMalformed, described_update, update_size
 from cohort_protocol.update.stream import update_stream
 from eth_account.signers.local import LocalAccount
+
+from cohort_worker.witness.fetches import Fetches
 
 MAX_DETAIL = 500
 LARGEST_LOOKED_INTO = 1 << 32
@@ -86,6 +88,13 @@ def check_reveals(
     Each file is read once for its form. Whether the well-formed ones open their commitments is then checked of all at
     once: in a proven project a random combination of points costs little more than a single one."""
     forms = [_check_form(item, committed.get(item.member), rules, key, store) for item in items]
+    return _check_openings(items, forms, rules, store)
+
+
+def _check_openings(
+    items: Sequence[RevealItem], forms: Sequence[Finding | None], rules: RevealRules, store: IpfsStore
+) -> list[Finding]:
+    """The findings of reveals, given what is wrong with their form."""
     formed = [index for index, finding in enumerate(forms) if finding is None]
     files = [(Cid.parse(items[index].cid), parse_bytes32(items[index].update)) for index in formed]
     found: dict[int, Finding] = {}
@@ -113,9 +122,15 @@ def _finding(code: RefusalCode, detail: str) -> Finding:
 
 
 def _check_form(
-    item: RevealItem, committed: bytes | None, rules: RevealRules, key: RoundKey, store: IpfsStore
+    item: RevealItem,
+    committed: bytes | None,
+    rules: RevealRules,
+    key: RoundKey,
+    store: IpfsStore,
+    still_wanted: Callable[[], None] = lambda: None,
 ) -> Finding | None:
-    """What is wrong with a reveal apart from the update's commitment; None: nothing."""
+    """What is wrong with a reveal apart from the update's commitment; None: nothing. still_wanted: called now and then,
+    and may raise to end it."""
     if committed is None:
         words = f"no commitment of {item.trainer} on chain in round {key}"
         return _finding(RefusalCode.NOT_COMMITTED, words)
@@ -127,7 +142,7 @@ def _check_form(
     size = update_size(rules.dimension)
     try:
         for _ in update_stream(store.stream(cid, size), rules.dimension):
-            pass
+            still_wanted()
     except ContentTooLarge as error:
         return _too_large(cid, rules.dimension, store, f"an update of this project has {size} bytes: {error}")
     except (UpdateMalformed, ContentMalformed) as error:
@@ -179,25 +194,58 @@ def check_set(reveals: RevealSet, trainers: Mapping[int, str]) -> bytes:
     return digest
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """A reveal of a round, and the commitment that the chain has for it."""
+
+    key: RoundKey
+    committed: bytes | None
+    words: str
+    item: RevealItem = field(compare=False)
+
+    @classmethod
+    def of(cls, key: RoundKey, item: RevealItem, committed: bytes | None) -> _Asked:
+        return cls(key, committed, item.model_dump_json(), item)
+
+
 class RevealChecker:
-    """Checks sets of reveals, and remembers what it found about bytes: content under a CID never changes."""
+    """Checks sets of reveals, and remembers what it found about bytes: content under a CID never changes.
+
+    Files are fetched side by side: one that comes slowly, or not at all, holds up no other."""
 
     def __init__(self, rules: RevealRules, store: IpfsStore) -> None:
         self._rules = rules
         self._store = store
-        self._known: dict[tuple[RoundKey, int, str, str, str], Finding] = {}
+        self._known: dict[_Asked, Finding] = {}
+        self._fetches: Fetches[_Asked, Finding | None] = Fetches(self._form)
 
-    def check(self, key: RoundKey, reveals: RevealSet, committed: Mapping[int, bytes]) -> list[Finding]:
-        """One finding per reveal of the set. committed: by member, from the chain."""
-        self._known = {known: finding for known, finding in self._known.items() if known[0] == key}
-        names = [(key, item.member, item.update, item.salt, item.cid) for item in reveals.reveals]
+    @property
+    def fetching(self) -> bool:
+        """Whether something did not come in time and is still being fetched."""
+        return self._fetches.under_way > 0
+
+    def check(
+        self, key: RoundKey, reveals: RevealSet, committed: Mapping[int, bytes], seconds: float | None = None
+    ) -> list[Finding]:
+        """One finding per reveal of the set. committed: by member, from the chain. What has not come after `seconds` is
+        unknown; ask again later (None: wait for all)."""
+        names = [_Asked.of(key, item, committed.get(item.member)) for item in reveals.reveals]
+        self._known = {known: finding for known, finding in self._known.items() if known.key == key}
+        self._fetches.keep(set(names).__contains__)
         new = [index for index, name in enumerate(names) if name not in self._known]
-        items = [reveals.reveals[index] for index in new]
-        fresh = dict(zip(new, check_reveals(items, committed, self._rules, key, self._store), strict=True))
+        forms = self._fetches.found([names[index] for index in new], seconds)
+        come = [index for index in new if names[index] in forms]
+        items = [reveals.reveals[index] for index in come]
+        checked = _check_openings(items, [forms[names[index]] for index in come], self._rules, self._store)
+        late = _finding(RefusalCode.NOT_FETCHABLE, "its file has not come in full yet; it is being fetched")
+        fresh = dict.fromkeys(new, late) | dict(zip(come, checked, strict=True))
         for index, finding in fresh.items():
             if finding.answer is not Answer.UNKNOWN:
                 self._known[names[index]] = finding
         return [fresh[index] if index in fresh else self._known[name] for index, name in enumerate(names)]
+
+    def _form(self, asked: _Asked, still_wanted: Callable[[], None]) -> Finding | None:
+        return _check_form(asked.item, asked.committed, self._rules, asked.key, self._store, still_wanted)
 
 
 def make_receipt(

@@ -60,6 +60,10 @@ LONG_POLL = 20.0
 LOOK_AGAIN = 1.0
 """Seconds until something that could not be told is looked at again."""
 
+FETCH_SECONDS = 5.0
+"""How long files of reveals are waited for before it is looked whether there is news; then they are waited for again. A
+receipt waits for late files until it is time to sign for an incomplete set."""
+
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 5.0
 """Seconds between two tries while something does not answer."""
 
@@ -182,11 +186,12 @@ class ProjectWatch:
         started = time.monotonic()
         digest = check_set(reveals, project.trainers)
         committed = current.commitments()
-        findings = self._reveal_checker().check(key, reveals, committed)
-        complete = set(committed) <= current.decided() | {item.member for item in reveals.reveals}
         due = partial_receipts_due(current.reveal_start, current.reveal_end)
-        if not complete and now < due:
-            return [max(0.1, min(LONG_POLL, due - now))]
+        checker = self._reveal_checker()
+        findings = checker.check(key, reveals, committed, FETCH_SECONDS if now < due else LOOK_AGAIN)
+        complete = set(committed) <= current.decided() | {item.member for item in reveals.reveals}
+        if now < due and (checker.fetching or not complete):
+            return [LOOK_AGAIN if checker.fetching else max(0.1, min(LONG_POLL, due - now))]
         receipt = make_receipt(self._parts.account, self._market, key, digest, reveals, findings)
         words = (digest, receipt.endorsed, receipt.refused)
         if self._said.get(key) != words:
