@@ -55,7 +55,7 @@ pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_gr
 HONEST = 3
 HOSTILE = ("garbage", "oversized", "unfetchable", "copycat")
 OVERSIZED_BYTES = 3_000_000
-COMMIT_SECONDS, REVEAL_SECONDS, RESCUE_SECONDS, SETTLE_SECONDS = 40, 14, 8, 60
+COMMIT_SECONDS, REVEAL_SECONDS, RESCUE_SECONDS, SETTLE_SECONDS = 50, 22, 12, 75
 """Short: the round has to wait for a reveal that never becomes valid, and the stakes for the end of the rescue."""
 
 
