@@ -5,6 +5,7 @@ from __future__ import annotations
 from cohort_protocol.audit.cases import ProjectCase
 from cohort_protocol.audit.findings import Check, Result, agreed, true, unknown
 from cohort_protocol.chain.events import (
+    AggregatorAdded,
     MemberJoined,
     MemberLeft,
     ProjectCreated,
@@ -40,6 +41,10 @@ def history(case: ProjectCase) -> Result:
         problems.append("the project's first event is not the one that created it")
     if progress.ended != any(isinstance(event, ProjectEnded) for event in record.events):
         problems.append("events and market do not agree on whether the project has ended")
+    added = [event.aggregator for event in record.events if isinstance(event, AggregatorAdded)]
+    named = {*case.created.terms.aggregators, *added}
+    if named != (kept := set(case.sources.market.aggregators_of(case.number, case.head.number))):
+        problems.append(f"aggregators are {sorted(named)} by events, {sorted(kept)} in the market")
     if case.created.owner != progress.owner:
         problems.append(f"the owner is {case.created.owner} by events, {progress.owner} in the market")
     text = f"{len(record.events)} events, {len(opened)} rounds, {len(record.trainers)} members"
@@ -63,6 +68,9 @@ def members(case: ProjectCase) -> Result:
     problems = []
     for number, trainer in sorted(case.record.trainers.items()):
         found = case.sources.market.member_at(case.number, number, case.head.number)
+        known = case.sources.market.member_of(case.number, trainer, case.head.number).number
+        if known != number:
+            problems.append(f"{trainer} is member {number} by events, {known} when the market is asked by address")
         by_events = (trainer, joined.get(number, False), staked.get(number, False))
         if (found.trainer, found.joined, found.staked) != by_events:
             there = _words(found.trainer, found.joined, found.staked)
@@ -89,6 +97,6 @@ def same_chain(case: ProjectCase) -> Result:
 LAST: Check[ProjectCase] = Check("same-chain", "the block of the audit at its beginning and at its end", same_chain)
 """Made when everything else has been read."""
 CHECKS: tuple[Check[ProjectCase], ...] = (
-    Check("history", "rounds, members and ending by events against the market's counts", history),
+    Check("history", "rounds, members, aggregators and ending by events against the market", history),
     Check("members", "members by events against the market's", members),
 )

@@ -11,6 +11,7 @@ from cohort_protocol.audit.findings import State
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.codec import contract_abi
 from cohort_protocol.chain.errors import ChainUnavailable, MethodUnsupported
+from eth_utils.abi import function_signature_to_4byte_selector
 
 from tests.fixtures.chain import Devnet
 from tests.protocol.audit.market import RealScene, TwistedClient, states
@@ -163,6 +164,44 @@ def test_other_terms_than_those_of_the_event_are_false(scene: RealScene) -> None
 
     found = falses(scene, of_logs(lower))
     assert "score_floor" in found["terms"]
+
+
+class OtherAnswers(ChainClient):
+    """A node that answers one view of the market with what another answer becomes."""
+
+    def __init__(self, url: str, view: str, change: Callable[[bytearray], None]) -> None:
+        super().__init__(url)
+        self._view, self._change = function_signature_to_4byte_selector(view), change
+
+    def call(self, to, data, *arguments, **named):
+        answer = super().call(to, data, *arguments, **named)
+        if bytes(data[:4]) != self._view:
+            return answer
+        changed = bytearray(answer)
+        self._change(changed)
+        return bytes(changed)
+
+
+def of_last_byte(word: int) -> Callable[[bytearray], None]:
+    def change(answer: bytearray) -> None:
+        answer[32 * word + 31] ^= 1
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("view", "change", "check", "words"),
+    [
+        ("aggregatorsOf(uint256)", of_last_byte(2), "history", "aggregators are"),
+        ("memberOf(uint256,address)", of_last_byte(1), "members", "asked by address"),
+    ],
+)
+def test_a_view_that_does_not_follow_from_the_events_is_false(
+    scene: RealScene, view: str, change: Callable[[bytearray], None], check: str, words: str
+) -> None:
+    found = scene.audit(client=OtherAnswers(scene.devnet.node.url, view, change))
+    assert set(states(found, State.FALSE)) == {check}
+    assert words in states(found, State.FALSE)[check]
 
 
 def test_a_reorg_in_the_middle_is_unknown(scene: RealScene) -> None:
