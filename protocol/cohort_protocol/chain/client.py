@@ -37,6 +37,7 @@ from cohort_protocol.chain.reverts import decode_revert
 from cohort_protocol.chain.transactions import Block, RawLog, TransactionReceipt, TransactionRequest
 from cohort_protocol.errors import InvalidInput
 from cohort_protocol.identifiers import parse_address, to_hex
+from cohort_protocol.shown_urls import shown_url
 
 BlockRef = int | str
 """A block number, or "latest", "pending", "safe", "finalized", "earliest"."""
@@ -287,10 +288,12 @@ def _parsed(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         known = parts.scheme in ("http", "https", "ipc") and parts.port != 0  # asking for a port checks it
-    except ValueError as error:
-        raise InvalidInput(f"{url[:80]!r} is not a chain's URL: {error}") from error
+    except ValueError:
+        known = False  # without the cause, whose words may quote a password
     if not known:
-        raise InvalidInput(f"{url[:80]!r} is not a chain's URL: expected http://, https:// or ipc:///path")
+        raise InvalidInput(
+            f"{shown_url(url)} is not a chain's URL: expected http://host:port, https://host or ipc:///path"
+        )
     return parts
 
 

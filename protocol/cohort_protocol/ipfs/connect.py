@@ -11,6 +11,7 @@ from cohort_protocol.ipfs.errors import StoreUrlInvalid
 from cohort_protocol.ipfs.kubo import KuboStore
 from cohort_protocol.ipfs.kubo_rpc import Timeouts
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.shown_urls import shown_url
 
 _ALLOWED = (
     "allowed are file:///absolute/folder (embedded block store) and http://host:port or https://host:port "
@@ -26,13 +27,14 @@ def connect_store(url: str, timeouts: Timeouts | None = None) -> IpfsStore:
     try:
         parts = urlsplit(url)
         port = parts.port
-    except ValueError as error:
-        raise StoreUrlInvalid(f"{url[:200]!a} is not an address: {error}; {_ALLOWED}") from error
+    except ValueError:
+        # Without the cause, whose words may quote a password.
+        raise StoreUrlInvalid(f"{shown_url(url)} is not an address; {_ALLOWED}") from None
     if parts.scheme == "file":
         return EmbeddedStore(_folder(url, parts))
     if parts.scheme in ("http", "https"):
         return KuboStore(_multiaddr(url, parts, port), timeouts)
-    raise StoreUrlInvalid(f"{url[:200]!a} is not the address of a store; {_ALLOWED}")
+    raise StoreUrlInvalid(f"{shown_url(url)} is not the address of a store; {_ALLOWED}")
 
 
 def _folder(url: str, parts: SplitResult) -> Path:
@@ -47,8 +49,7 @@ def _multiaddr(url: str, parts: SplitResult, port: int | None) -> str:
     host = parts.hostname
     extra = parts.path not in ("", "/") or parts.query or parts.fragment
     if not host or not port or extra or "@" in parts.netloc:
-        shown = url.replace(parts.netloc, parts.netloc.rpartition("@")[2])
-        raise StoreUrlInvalid(f"{shown[:200]!a} is not scheme, host and port and nothing else; {_ALLOWED}")
+        raise StoreUrlInvalid(f"{shown_url(url)} is not scheme, host and port and nothing else; {_ALLOWED}")
     try:
         kind = f"ip{ipaddress.ip_address(host).version}"
     except ValueError:

@@ -24,6 +24,7 @@ from cohort_protocol.ipfs.errors import ContentNotFound, ContentTooLarge, IpfsUn
 from cohort_protocol.ipfs.kubo_rpc import MIN_RATE
 from cohort_protocol.ipfs.reader import MAX_BLOCK_BYTES
 from cohort_protocol.ipfs.store import IpfsStore
+from cohort_protocol.shown_urls import shown_url
 
 RAW_BLOCK = "application/vnd.ipld.raw"
 TIMEOUT = 60.0
@@ -158,8 +159,7 @@ def _parsed(url: str) -> SplitResult:
             return parts
     except (ValueError, httpx.InvalidURL):
         pass
-    shown = url[:8] + "..." if "@" in url else url[:200]
-    raise StoreUrlInvalid(f"{shown!a} is not a gateway: expected http(s)://host[:port] and nothing else")
+    raise StoreUrlInvalid(f"{shown_url(url)} is not a gateway: expected http(s)://host[:port] and nothing else")
 
 
 def _no_credentials(request: requests.PreparedRequest) -> requests.PreparedRequest:

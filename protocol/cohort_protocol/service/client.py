@@ -55,6 +55,7 @@ from cohort_protocol.service.messages import (
     TransactionsToSign,
 )
 from cohort_protocol.service.transport import DEADLINE, DeadlineTransport
+from cohort_protocol.shown_urls import shown_url
 
 MAX_ANSWER_BYTES = 1 << 20
 """Largest answer we read, except rewards."""
@@ -336,11 +337,13 @@ class _Retry(Exception):
 def _checked_url(text: str) -> str:
     try:
         url = httpx.URL(text)
-        host = url.host
-    except (httpx.InvalidURL, TypeError, UnicodeError) as error:
-        raise ServiceUrlInvalid(f"{text!r} is not an address of a service: {error}") from error
-    if url.scheme not in ("http", "https") or not host or url.query or url.fragment or url.userinfo:
-        raise ServiceUrlInvalid(f"{text!r} is not an address of a service: allowed is http(s)://host[:port][/path]")
+        known = url.scheme in ("http", "https") and url.host
+    except (httpx.InvalidURL, TypeError, UnicodeError):
+        known = False  # without the cause, whose words may quote a password
+    if not known or url.query or url.fragment or url.userinfo:
+        raise ServiceUrlInvalid(
+            f"{shown_url(text)} is not an address of a service: allowed is http(s)://host[:port][/path]"
+        )
     return text.rstrip("/")
 
 

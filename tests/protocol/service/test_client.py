@@ -112,7 +112,7 @@ def test_a_refusal_that_is_no_problem_json_keeps_its_status_and_loses_its_contro
     with serving(answering(http_answer(403, page, "text/html"))) as server, pytest.raises(ServiceRefused) as raised:
         client_for(server.url).market()
     assert raised.value.code == "http-403"
-    assert raised.value.detail == "<html> [31mForbidden by proxy</html>"
+    assert raised.value.detail.startswith("<html> [31mForbidden by proxy</html> (")
 
 
 def test_a_foreign_code_does_not_reach_our_logs(client_for):
