@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
+from time import sleep
 
 import numpy as np
 import pytest
@@ -103,6 +107,45 @@ def test_same_inputs_same_bytes(store: EmbeddedStore, tmp_path: Path) -> None:
     assert first.model_bytes == second.model_bytes == third.model_bytes
     assert store.put(first.bundle_bytes) == first.bundle_cid
     assert store.put(first.model_bytes) == first.model_cid
+
+
+class HungKernel(NumpyKernel):
+    """Says when it is in the middle of a pass, and goes no further. Small blocks, so that there is a middle."""
+
+    def __init__(self, tell: Connection) -> None:
+        self._tell, self._blocks = tell, 0
+
+    def columns(self, rows: int, in_place: bool = False) -> int:
+        return DIMENSION // 4
+
+    def products(self, narrow, wide, into=None):
+        self._blocks += 1
+        if self._blocks == 3:
+            self._tell.send("in the middle of a pass")
+            sleep(600)
+        return super().products(narrow, wide, into)
+
+
+def test_a_pass_killed_in_the_middle_starts_again_with_the_same_bytes(store: EmbeddedStore) -> None:
+    inputs = _inputs(store)
+    expected = recompute(inputs, store)
+    files = sorted(path for path in store.root.rglob("*") if path.is_file())
+    context = get_context("fork")
+    listen, tell = context.Pipe(duplex=False)
+    process = context.Process(
+        target=recompute, args=(inputs, store), kwargs={"threads": 1, "kernel": HungKernel(tell)}, daemon=True
+    )
+    process.start()
+    try:
+        assert listen.poll(60)
+        assert listen.recv() == "in the middle of a pass"
+    finally:
+        process.kill()
+        process.join(30)
+    assert process.exitcode == -signal.SIGKILL
+    assert sorted(path for path in store.root.rglob("*") if path.is_file()) == files, "a pass leaves nothing half done"
+    again = recompute(inputs, EmbeddedStore(store.root))
+    assert (again.bundle_bytes, again.model_bytes) == (expected.bundle_bytes, expected.model_bytes)
 
 
 def test_the_bundle_holds_what_was_computed(store: EmbeddedStore) -> None:
