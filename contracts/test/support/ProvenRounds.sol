@@ -185,8 +185,13 @@ abstract contract ProvenRounds is CheatCodes {
     function _packedRows(ProvenRound memory r, uint256 from, uint256 until) private pure returns (bytes memory rows) {
         for (uint256 a = from; a < until; ++a) {
             bytes32 update = PlainCurve.compress(r.points[a]);
-            rows = bytes.concat(rows, abi.encodePacked(uint32(3 * a + 1), uint8(0x55), update, keccak256(abi.encode(a))));
+            rows = bytes.concat(rows, abi.encodePacked(_memberAt(a), uint8(0x55), update, keccak256(abi.encode(a))));
         }
+    }
+
+    /// @notice Number of the member whose update is row a.
+    function _memberAt(uint256 a) internal pure virtual returns (uint32) {
+        return uint32(3 * a + 1);
     }
 
     function _admitted(ProvenRound memory r) private pure returns (bytes32 chain) {
@@ -194,7 +199,7 @@ abstract contract ProvenRounds is CheatCodes {
         for (uint256 i; i < r.callRows.length; ++i) {
             bytes memory members;
             for (uint256 a = from; a < from + r.callRows[i]; ++a) {
-                members = bytes.concat(members, bytes4(uint32(3 * a + 1)));
+                members = bytes.concat(members, bytes4(_memberAt(a)));
             }
             bytes32 rows = keccak256(_packedRows(r, from, from + r.callRows[i]));
             chain = keccak256(abi.encode(chain, keccak256(members), rows));
