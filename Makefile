@@ -48,7 +48,7 @@ test-python: setup kubo ## Python tests that need no whole market, in parallel
 	@$(VENV)/python -m pytest -m "not market" -n $(JOBS) --dist worksteal
 
 test-market: setup ## whole markets as processes
-	@$(VENV)/python -m pytest -m market -n $(MARKETS) --dist loadgroup
+	@$(VENV)/python -m pytest -m market -n $(MARKETS) --dist loadfile
 
 lint: setup ## ruff
 	@$(VENV)/ruff check .

@@ -10,6 +10,7 @@ from tests.fixtures.leftovers import (
     pytest_unconfigure,
 )
 from tests.fixtures.proven import proven_devnet, proven_devnet_session, srs_file
+from tests.fixtures.schedule import pytest_xdist_make_scheduler
 
 __all__ = [
     "devnet",
@@ -20,6 +21,7 @@ __all__ = [
     "pytest_sessionfinish",
     "pytest_terminal_summary",
     "pytest_unconfigure",
+    "pytest_xdist_make_scheduler",
     "srs_file",
 ]
 

@@ -14,7 +14,7 @@ from cohort_protocol.update import update_size
 
 from tests.market.running import DemoProcess, run_cohort
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("attested")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 
 def test_everything_is_true_from_what_is_left(undisturbed: DemoProcess, tmp_path: Path) -> None:

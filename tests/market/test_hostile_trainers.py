@@ -50,7 +50,7 @@ from pydantic import SecretStr
 
 from tests.market.running import until
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("hostile")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 HONEST = 3
 HOSTILE = ("garbage", "oversized", "unfetchable", "copycat")

@@ -13,7 +13,7 @@ from cohort_protocol.service.errors import ServiceNotFound
 
 from tests.market.running import SIZE, DemoProcess
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("attested")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 KILLS = [
     ("owner-1", Phase.COMMIT),

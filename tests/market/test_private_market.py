@@ -14,7 +14,7 @@ from cohort_protocol.update import update_size
 
 from tests.market.running import DemoProcess, run_cohort
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("private")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 SIZE = ("--private", "--rounds", "2", "--trainers", "4", "--cheaters", "1", "--seed", "7")
 NOT_A_READER = 10

@@ -36,7 +36,7 @@ from cohort_protocol.service.errors import ServiceNotFound
 
 from tests.market.running import DemoProcess
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("proven")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 SIZE = ("--rounds", "2", "--trainers", "4", "--cheaters", "1", "--seed", "7")
 

@@ -9,7 +9,7 @@ from cohort_devnet.demo.report import HONEST, Report
 
 from tests.market.running import DemoProcess, run_cohort
 
-pytestmark = [pytest.mark.market, pytest.mark.timeout(900), pytest.mark.xdist_group("attested")]
+pytestmark = [pytest.mark.market, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
