@@ -145,6 +145,18 @@ contract ClaimedRoundsTest is MarketScene {
         _works(stranger, abi.encodeCall(market.claim, (project, 2, words, nodes)));
     }
 
+    /// @dev The right nodes lie in calldata, behind those that are said to be there.
+    function test_Claim_RevertWhen_NodesLieBehindTheProofs() public {
+        ClaimItem[] memory items = _one(_endedItem(1, 1));
+        bytes memory claim = abi.encodeCall(market.claim, (project, 2, Packed.items(items), Packed.proofs(items)));
+        for (uint256 said; said < 2; ++said) {
+            assembly ("memory-safe") {
+                mstore(sub(add(add(claim, 32), mload(claim)), 96), said) // the number of nodes, of which there are two
+            }
+            _reverts(stranger, claim, _short(said, 2));
+        }
+    }
+
     /// @dev Nodes that no item takes do nothing: they change neither who is paid nor what.
     function test_Claim_WhenProofsAreTooLong() public {
         ClaimItem[] memory items = _one(_endedItem(1, 1));

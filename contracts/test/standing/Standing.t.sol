@@ -109,7 +109,14 @@ contract StandingTest is MarketScene {
     /// @dev One owner can do limited harm; the losses of two add up.
     function test_LossesOf_WhenRowsAreRejectedAgainAndAgain() public {
         project = _projectWith(3);
-        for (uint256 i; i < 4; ++i) _rejectFirst();
+        _rejectFirst();
+        for (uint256 ofOwner = 20_000; ofOwner <= 30_000; ofOwner += 10_000) {
+            (bytes memory call, uint32 next) = _rejection();
+            vm.expectEmit(address(market));
+            emit IStanding.LossRecorded(trainers[0], owner, project, next, 10_000, ofOwner, ofOwner);
+            _works(aggregator, call);
+        }
+        _rejectFirst();
         vm.assertEq(market.lossesThrough(trainers[0], owner), 30_000);
         vm.assertEq(market.lossesOf(trainers[0]), 30_000);
         vm.assertEq(market.recordOf(project, 1).rejections, 4);
@@ -141,11 +148,17 @@ contract StandingTest is MarketScene {
     }
 
     function _rejectFirst() private {
+        (bytes memory call,) = _rejection();
+        _works(aggregator, call);
+    }
+
+    /// @dev The settlement of the next round that rejects its first row.
+    function _rejection() private returns (bytes memory, uint32) {
         round = _toSettle(project, 3);
         Settlement memory s = _equalSettlement(3);
         s.outcomes[0] = 1;
         s.evidence = _evidence(project, round, s, 0, 2);
-        _send(project, round, s);
+        return (_settleCall(s), round);
     }
 
     function _projectOf(address who) private returns (uint256 p) {
