@@ -78,6 +78,21 @@ contract LeavesTest is MarketScene {
         }
     }
 
+    /// @dev A leaf of its own under another's number, with the signature that was made for its own number.
+    function test_CommitBatch_WhenALeafIsPutUnderAnothersNumber() public {
+        CommitLeaf[] memory all = _leaves(project, round, 0, 8);
+        CommitSignature[] memory own = _signLeaves(project, round, all, 0);
+        for (uint256 i; i < 7; ++i) {
+            for (uint256 signer; signer < 8; ++signer) {
+                if (signer == i) continue;
+                CommitLeaf[] memory leaves = _leaves(project, round, i, 8);
+                CommitSignature[] memory signatures = _signLeaves(project, round, leaves, i);
+                (leaves[0].commitment, signatures[0]) = (all[signer].commitment, own[signer]);
+                _skips(leaves, signatures, 0, LeafSkip.NotSigned);
+            }
+        }
+    }
+
     /// @dev Of nobody, of another member, and of this one until a moment ago.
     function test_CommitBatch_WhenADelegateSignedThatIsNone() public {
         for (uint256 i; i < 8; ++i) {
