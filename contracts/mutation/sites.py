@@ -26,6 +26,8 @@ OPPOSITE = {"gt": "lt", "lt": "gt", "sgt": "slt", "slt": "sgt"}
 # See Mutant.stash.
 STASH = "Mutant.stash();\n        "
 STASHED = "mload(0x10000)"
+# Kinds of operators.py whose change says nothing by itself.
+IN_THEIR_LINE = {"negation", "operator", "ceiling", "value", "swap", "assembly number", "assembly value"}
 FLIPPED = {"<": "<=", "<=": "<", ">": ">=", ">=": ">"}
 
 
@@ -42,7 +44,12 @@ class Mutation:
     plain: str
 
     def describe(self, text: str) -> str:
-        return " ".join(text[self.start : self.end].split()) + "  ->  " + " ".join(self.plain.split() or ["(nothing)"])
+        """Of a number or a value, the line that it stands in."""
+        start, end = self.start, self.end
+        if self.kind in IN_THEIR_LINE:
+            start, end = text.rfind("\n", 0, start) + 1, text.find("\n", end)
+        after = text[start : self.start] + self.plain + text[self.end : end]
+        return " ".join(text[start:end].split()) + "  ->  " + " ".join(after.split() or ["(nothing)"])
 
 
 def blank_comments(text: str) -> str:
