@@ -8,7 +8,8 @@ VENV := .venv/bin
 # Arguments for the demo: make demo ARGS="--rounds 3 --seed 7"
 ARGS ?=
 # Parallel test processes. Half of the time a test waits for a chain or a database: twice the number of cores, up to 8.
-CORES := $(shell nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
+# (nproc takes OMP_NUM_THREADS, exported below, for the number of cores.)
+CORES := $(shell env -u OMP_NUM_THREADS nproc 2>/dev/null || getconf _NPROCESSORS_ONLN)
 JOBS ?= $(shell echo $$(($(CORES) < 4 ? 2 * $(CORES) : 8)))
 # Whole markets at a time; each is a dozen processes.
 MARKETS ?= 2
