@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
+
 import pytest
 from cohort_trainer.durable_files import read_bounded, write_durably
 from cohort_trainer.errors import HomeInvalid, RecordBroken
@@ -117,3 +120,11 @@ def test_a_file_that_is_too_large_or_cannot_be_written_is_an_error_of_the_home(t
         write_durably(tmp_path / "file" / "below", b"")
     with pytest.raises(HomeInvalid, match="cannot read"):
         read_bounded(tmp_path, 4)
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(HomeInvalid, match="name another"):
+        write_durably(pipe, b"report")
+    assert pipe.is_fifo()

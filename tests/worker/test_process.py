@@ -184,7 +184,7 @@ def test_settings_that_are_missing_are_named(stage: Stage) -> None:
     stage.settings().aggregator_password_file.write_text("wrong\n")
     done = subprocess.run([*COHORT, "worker"], env=wrong, capture_output=True, text=True, timeout=60)
     assert done.returncode != 0
-    assert "does not open with the password" in done.stderr
+    assert "the password does not open" in done.stderr
     assert "Traceback" not in done.stderr
 
 

@@ -10,8 +10,11 @@ from cohort_trainer.errors import HomeInvalid
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
     """Replaces `path` by `data`. When this returns, a power cut cannot take it back; when it does not, `path` has its
-    old content or the new, never a mixture. Raises `HomeInvalid` when the disk refuses (full, read-only)."""
+    old content or the new, never a mixture. Raises `HomeInvalid` when the disk refuses (full, read-only), and for a
+    device or a folder, in whose place a file would come."""
     try:
+        if path.exists() and not path.is_file():
+            raise HomeInvalid(f"cannot write {str(path)[:300]}: it is no file that could be replaced; name another")
         aside = path.with_name(f".{path.name}.{os.getpid()}.new")
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         descriptor = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

@@ -168,6 +168,8 @@ def write_srs(
         raise SrsInvalid(f"{size} powers: 2 .. {MAX_POWERS} are possible")
     started = target.with_name(f"{target.name}.part-{secrets.token_hex(4)}")
     try:
+        if target.exists() and not target.is_file():  # a device, in whose place a file would come
+            raise SrsUnreadable(f"{target} is no file that could be replaced: name another")
         hashed = sha256()
         with open(started, "xb") as file:
             file.seek(HEADER_BYTES)

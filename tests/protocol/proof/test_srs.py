@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from pathlib import Path
 
@@ -162,6 +163,15 @@ def test_files_that_cannot_be_read_or_written(tmp_path: Path) -> None:
         open_srs(tmp_path)
     with pytest.raises(SrsUnreadable):
         make_insecure_srs(tmp_path / "no" / "folder", SIZE, "one")
+
+
+def test_a_device_is_not_replaced(tmp_path: Path) -> None:
+    """Whoever is root and gives /dev/null for the output must not be left without one."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(SrsUnreadable, match="name another"):
+        make_insecure_srs(pipe, SIZE, "one")
+    assert pipe.is_fifo()
 
 
 def test_the_commands(tmp_path: Path) -> None:

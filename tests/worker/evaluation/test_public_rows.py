@@ -131,7 +131,7 @@ def test_a_round_is_judged_by_posted_rows(stage: Stage) -> None:
     )
     shown = CliRunner().invoke(app, ["project", "verdicts", str(stage.project), "--home", str(home.root)])
     assert shown.exit_code == 0, shown.output
-    assert f"Round {stage.project}/1, judged by policy default" in shown.output
+    assert f"Project {stage.project}, round 1, judged by policy default" in shown.output
     assert all(one.address in shown.output for one in stage.trainers)
     shown = CliRunner().invoke(app, ["project", "verdicts", str(stage.project), "--json", "--home", str(home.root)])
     assert json.loads(shown.stdout) == judged.as_json()
