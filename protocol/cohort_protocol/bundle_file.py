@@ -167,6 +167,15 @@ class RoundBundle(BundlePart):
     proof: BundleProof | None = None
     """In version 2, and only there."""
 
+    @property
+    def judged_by(self) -> str:
+        """What the scores of the round rest on, in words."""
+        if self.evidence.layout is not None:
+            return f"policy {self.policy.name}, by the round's validation batch"
+        if self.evidence.fallback != "none":
+            return f"agreement alone, since {FALLBACK_WORDS[self.evidence.fallback]}"
+        return f"policy {self.policy.name}"
+
     @model_validator(mode="after")
     def _has_its_parts(self) -> RoundBundle:
         if (self.version == 2) != (self.proof is not None):

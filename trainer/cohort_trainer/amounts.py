@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from cohort_protocol.identifiers import MAX_UINT256
+from cohort_protocol.token_amounts import exact_amount
 
 from cohort_trainer.errors import OwnerInputInvalid
 from cohort_trainer.foreign_words import printable
@@ -17,10 +18,7 @@ _TOKENS = re.compile(r"([0-9]{1,78})(?:\.([0-9]{1,77}))? tokens?")
 
 def format_amount(value: int, decimals: int, symbol: str) -> str:
     """Exact: 1500000 base units of a token with 6 decimals are "1.5 SYM"."""
-    whole, part = divmod(abs(value), 10**decimals)
-    digits = str(part).rjust(decimals, "0").rstrip("0") if part else ""
-    sign = "-" if value < 0 else ""
-    return f"{sign}{whole:,}{'.' + digits if digits else ''} {printable(symbol)[:MAX_SYMBOL]}"
+    return f"{exact_amount(value, decimals)} {printable(symbol)[:MAX_SYMBOL]}"
 
 
 def rough_amount(value: int, decimals: int, symbol: str) -> str:

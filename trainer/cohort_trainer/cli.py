@@ -69,9 +69,7 @@ class LazyGroup(TyperGroup):
         try:
             return super().invoke(ctx)
         except CohortError as error:
-            code = exit_code_of(error)
-            _say(f"cohort: {error} [{error.code}, exit {code.number}]")
-            raise typer.Exit(code.number) from error
+            raise _ended(error) from error
         except OSError as error:
             # The file system says no to a path, most often one of the command line. Other errors of the system are not
             # foreseen.
@@ -81,9 +79,7 @@ class LazyGroup(TyperGroup):
 
             structlog.get_logger(__name__).debug("file-unusable", exc_info=True)
             unusable = FileUnusable(f"{str(error.filename)[:300]!a} cannot be used: {error.strerror}")
-            code = exit_code_of(unusable)
-            _say(f"cohort: {unusable} [{unusable.code}, exit {code.number}]")
-            raise typer.Exit(code.number) from error
+            raise _ended(unusable) from error
         except (KeyboardInterrupt, typer.Abort) as error:
             _say("cohort: interrupted")
             raise typer.Exit(INTERRUPTED.number) from error
@@ -129,6 +125,13 @@ def _how_to_install(name: str, error: ModuleNotFoundError) -> str:
     if extra:
         return f"`cohort {name}` needs {error.name}, which is not installed: pip install 'cohort[{extra}]'"
     return f"`cohort {name}` needs {error.name}, which is not installed: install the package that brings the command"
+
+
+def _ended(error: CohortError) -> typer.Exit:
+    """Says an error that we know, and ends with its number."""
+    code = exit_code_of(error)
+    _say(f"cohort: {error} [{error.code}, exit {code.number}]")
+    return typer.Exit(code.number)
 
 
 def _say(line: str) -> None:

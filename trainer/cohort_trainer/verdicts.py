@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from cohort_protocol.bundle import FALLBACK_WORDS, MAX_BUNDLE_BYTES, RoundBundle
+from cohort_protocol.bundle import MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.chain.events import RoundSettled
 from cohort_protocol.chain.packed import SettledRow
 from cohort_protocol.errors import NotFound, Unavailable
@@ -76,7 +76,7 @@ def judged_round(connection: Connection, project: int, round: int | None = None)
         project=project,
         round=number,
         bundle=cid,
-        judged_by=judged_by(bundle),
+        judged_by=bundle.judged_by,
         trainers=judged_trainers(bundle, settled.rows),
     )
 
@@ -91,16 +91,6 @@ def judged_trainers(bundle: RoundBundle, settled: Sequence[SettledRow]) -> tuple
             f"settled: `cohort audit {bundle.project} --round {bundle.round}` says where they part"
         )
     return tuple(JudgedTrainer(verdict, row.pay) for verdict, row in zip(bundle.verdicts, settled, strict=True))
-
-
-def judged_by(bundle: RoundBundle) -> str:
-    """What the scores of a round rest on."""
-    evidence = bundle.evidence
-    if evidence.layout is not None:
-        return f"policy {bundle.policy.name}, by the round's validation batch"
-    if evidence.fallback != "none":
-        return f"agreement alone, since {FALLBACK_WORDS[evidence.fallback]}"
-    return f"policy {bundle.policy.name}"
 
 
 def _newest_over(connection: Connection, project: int) -> int:

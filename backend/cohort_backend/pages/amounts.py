@@ -10,6 +10,7 @@ import structlog
 from cohort_protocol.chain.client import ChainClient
 from cohort_protocol.chain.token import Token
 from cohort_protocol.errors import CohortError
+from cohort_protocol.token_amounts import exact_amount
 
 MOST_DECIMALS = 36
 """A token that claims more is shown in base units."""
@@ -32,9 +33,7 @@ class Unit:
 
     def words(self, amount: int) -> str:
         """Exact, as in "1,234.5 DAI"."""
-        whole, part = divmod(amount, 10**self.decimals)
-        digits = str(part).rjust(self.decimals, "0").rstrip("0") if part else ""
-        return f"{whole:,}{'.' + digits if digits else ''} {self.symbol}"
+        return f"{exact_amount(amount, self.decimals)} {self.symbol}"
 
     def short(self, amount: int) -> str:
         """Two decimals, rounded down, without the symbol; a trace of money is not shown as none."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import structlog
-from cohort_protocol.bundle import FALLBACK_WORDS, MAX_BUNDLE_BYTES, RoundBundle
+from cohort_protocol.bundle import MAX_BUNDLE_BYTES, RoundBundle
 from cohort_protocol.errors import CohortError
 from cohort_protocol.ipfs.cid import Cid
 from cohort_protocol.scoring import ONE, Verdict
@@ -57,7 +57,7 @@ def round_page(parts: ServiceParts, project: int, number: int) -> Response:
         facts(
             [
                 ("state", phase_words(view.phase)),
-                ("judged by", _judged_by(bundle)),
+                ("judged by", None if bundle is None else bundle.judged_by),
                 ("budget", unit.words(view.budget)),
             ]
         ),
@@ -90,16 +90,6 @@ def _bundle(parts: ServiceParts, view: RoundView) -> tuple[RoundBundle | None, s
         words = "The verdicts in the bundle that the settlement names speak of other scores than were settled"
         return None, f"{words}: cohort audit says where they part."
     return bundle, ""
-
-
-def _judged_by(bundle: RoundBundle | None) -> str | None:
-    if bundle is None:
-        return None
-    if bundle.evidence.layout is not None:
-        return f"policy {bundle.policy.name}, by the round's validation batch"
-    if bundle.evidence.fallback != "none":
-        return f"agreement alone, since {FALLBACK_WORDS[bundle.evidence.fallback]}"
-    return f"policy {bundle.policy.name}"
 
 
 def _verdicts(judged: Judged, unit: Unit) -> list[Any]:
