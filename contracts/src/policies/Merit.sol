@@ -17,14 +17,14 @@ library Merit {
     uint256 private constant AGREEMENT_FLOOR = 21474836; // 0.02
     uint256 private constant BELIEF_BPS = 9_000;
     uint256 private constant DOUBT_BPS = 20_000;
-    int256 private constant SUSPECT_WIDTH = 1073741824; // 1
-    int256 private constant MORE_WIDTH = 536870912; // of others: 1.5
-    uint256 private constant GROUP = 858993459; // 0.8
+    int256 private constant SUSPECT_WIDTH = 805306368; // 0.75
+    int256 private constant MORE_WIDTH = 805306368; // of others: 1.5
+    uint256 private constant GROUP = 644245094; // 0.6
     uint256 private constant NOVELTY_FROM_BPS = 3_500;
     uint256 private constant NOVELTY_FULL_BPS = 6_000;
     uint256 private constant COMPANY_FROM_BPS = 500;
     uint256 private constant COMPANY_FULL_BPS = 2_000;
-    uint256 private constant SHARES = 4; // equal ones that a player gets at most
+    uint256 private constant SHARES = 2; // equal ones that a player gets at most
     uint256 private constant TRUST_GAIN = 2;
 
     /// @notice What all players have in common. The assembly below reads the members at these places.

@@ -167,7 +167,8 @@ def company(cosines: Sequence[Sequence[int]]) -> list[int]:
 def capped(scores: Sequence[int], parts_bps: int, equal: int) -> list[int]:
     """Scores with none above parts / equal of their sum: the share cap of a player, who may be several clones.
 
-    Once, from the sum as it was, so that what is cut off is paid to nobody. parts_bps: in basis points of an equal
-    share; equal: number of equal shares."""
+    Once, from the sum as it was. What is cut off goes to all in proportion to their scores, so that whoever is capped
+    gets somewhat more than that part of the pay. parts_bps: in basis points of an equal share; equal: number of equal
+    shares."""
     most = sum(scores) * parts_bps // (BASIS * equal)
     return [min(value, most) for value in scores]

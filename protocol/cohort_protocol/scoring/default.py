@@ -78,7 +78,7 @@ class DefaultParameters:
     """Players of no value with a smaller cosine with the others are rejected."""
     clone_bps: int = _bps(9_000, 5_000, 10_000)
     """Rows whose cosines all exceed this are one player."""
-    group_bps: int = _bps(8_000, 0, 10_000)
+    group_bps: int = _bps(6_000, 0, 10_000)
     """What a player of several rows earns of its pay: the mean of several runs is a better update than one run, and
     training twice on the same data should not pay."""
     kin_from_bps: int = _bps(4_500, 0, 9_000)
@@ -89,7 +89,7 @@ class DefaultParameters:
     value_cap_bps: int = _bps(50_000, 5_000, 320_000)
     peer_cap_bps: int = _bps(10_000, 5_000, 320_000)
     width_bps: int = _bps(15_000, 1, 100_000)
-    suspect_width_bps: int = _bps(10_000, 1, 100_000)
+    suspect_width_bps: int = _bps(7_500, 1, 100_000)
     """See `belief`."""
     novelty_from_bps: int = _bps(3_500, 0, 9_000)
     novelty_full_bps: int = _bps(6_000, 1_000, 10_000)
@@ -103,8 +103,9 @@ class DefaultParameters:
     """Gain of trust: from median / gain on, players have full weight."""
     full_step_bps: int = _bps(7_500, 0, 10_000)
     """The step is taken in full when trust sums to this part of the players; below, it is shorter."""
-    share_cap_bps: int = _bps(40_000, 10_000, 320_000)
-    """No player earns more than this multiple of an equal share."""
+    share_cap_bps: int = _bps(20_000, 10_000, 320_000)
+    """No score counts as more than this multiple of an equal share of all scores: what bounds the pay of a leaked
+    batch (docs/decisions/0025)."""
     past_steps: int = field(default=3, metadata={"range": (0, 5)})
     """Number of past global steps that are taken out of the updates. With five, a replay of a step that is four or five
     rounds old earns nothing either; each costs a proven round another multiplication on the curve and an entry of the
@@ -151,6 +152,8 @@ class Judgement:
     company: Gate
     kin: tuple[int, ...]
     """Factors, in units of 1/ONE."""
+    uncapped: tuple[int, ...]
+    """Scores before the share cap."""
     scores: tuple[int, ...]
     uncertainties: tuple[int, ...] | None
     trusts: tuple[int, ...]
@@ -334,18 +337,18 @@ class DefaultPolicy:
 
         suspected = [player in suspects for player in kept]
 
-        def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int]]:
+        def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int], list[int]]:
             measured = self._measured(public)
             stand = standings(evidence, doubted, peers, suspected, p.shape()) if measured else peer_standings(peers)
             raw = contributions(stand.earned, novel.factors, shared.factors, kin, whole)
-            return stand, capped(raw, p.share_cap_bps, updates)
+            return stand, raw, capped(raw, p.share_cap_bps, updates)
 
         x, d = [values[player] for player in kept], [doubts[player] for player in kept]
-        stand, scores = scored(x, d)
+        stand, uncapped, scores = scored(x, d)
         uncertainties = None
         if public.values > 1:
-            _, first = scored([a + b for a, b in zip(x, d, strict=True)], d)
-            _, second = scored([a - b for a, b in zip(x, d, strict=True)], d)
+            *_, first = scored([a + b for a, b in zip(x, d, strict=True)], d)
+            *_, second = scored([a - b for a, b in zip(x, d, strict=True)], d)
             uncertainties = tuple(abs(a - b) // 2 for a, b in zip(first, second, strict=True))
         return Judgement(
             agreements=tuple(agreed),
@@ -355,6 +358,7 @@ class DefaultPolicy:
             cosines=tuple(map(tuple, cosines)),
             company=shared,
             kin=tuple(kin),
+            uncapped=tuple(uncapped),
             scores=tuple(scores),
             uncertainties=uncertainties,
             trusts=tuple(

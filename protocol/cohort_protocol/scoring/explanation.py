@@ -50,8 +50,16 @@ def figures_of(
         _gate_figure("novelty", judged.novelty, place),
         _gate_figure("company", judged.company, place),
         Figure("kinship", judged.kin[place], Rule.FULL_FROM, ONE),
+        _share_figure(parameters, judged, place, len(players.norms)),
     ]
     return tuple(figures)
+
+
+def _share_figure(parameters: DefaultParameters, judged: Judgement, place: int, updates: int) -> Figure:
+    """Of the scores as they were before the cap."""
+    everything = sum(judged.uncapped)
+    share = ratio(judged.uncapped[place], everything) if everything else 0
+    return Figure("share", share, Rule.CLIPPED_ABOVE, parameters.share_cap_bps * ONE // (BASIS * updates))
 
 
 def _gate_figure(name: str, gate: Gate, place: int) -> Figure:
@@ -87,6 +95,11 @@ def words_of(
         parts.append(f"counts {percent(by_name['kinship'].value)} because others send much the same")
     if by_name["norm-clip"].value > by_name["norm-clip"].limit:
         parts.append(f"its length, {decimal(norm.value)} times the median, counts as clipped")
+    if by_name["share"].value > by_name["share"].limit:
+        parts.append(
+            f"its share of all scores, {percent(by_name['share'].value)}, counts as {percent(by_name['share'].limit)}, "
+            "the most that one player gets"
+        )
     if uncertainty is not None and score:
         parts.append(f"on half of the batch its score would differ by about {percent(uncertainty * ONE // score)}")
     return "; ".join(parts)
