@@ -236,6 +236,19 @@ def test_nobody_earns_more_than_the_share_cap():
     assert max(free.scores) > sum(free.scores) // 6
 
 
+def test_whose_score_is_capped_reads_it():
+    updates, steps, value = market(n=6, steps=0)
+    for cap in (10_000, 20_000):
+        policy = DefaultPolicy(DefaultParameters(share_cap_bps=cap))
+        rows = evaluated(updates, steps, None, [value, value], policy).outcome.rows
+        shares = [row.figure("share") for row in rows]
+        assert sum(share.value for share in shares) == pytest.approx(ONE, rel=1e-8)
+        assert {share.limit for share in shares} == {cap * ONE // 60_000}
+        told = ["the most that one player gets" in row.words for row in rows]
+        assert told == [share.value > share.limit for share in shares]
+        assert any(told) == (cap < 20_000)
+
+
 @pytest.mark.parametrize("evidence", [Evidence.CURVED, Evidence.LINEAR, Evidence.CLASSES])
 def test_gradients_take_the_place_of_measured_values(evidence):
     updates, steps, value = market(common=0.4)
