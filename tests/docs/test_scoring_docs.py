@@ -54,6 +54,7 @@ def test_the_constants_in_the_text_are_the_defaults():
         "nothing below 0.35, all from 0.6 on": (p.novelty_from_bps, p.novelty_full_bps) == (3_500, 6_000),
         "nothing below 0.05 of the median, all from 0.2 on": (p.company_from_bps, p.company_full_bps) == (500, 2_000),
         "from a cosine of 0.45 on; from 0.7 on": (p.kin_from_bps, p.kin_full_bps) == (4_500, 7_000),
+        "From 0.8 on each also keeps only the 60%": (p.twin_bps, p.group_bps) == (8_000, 6_000),
         "at most two equal shares": p.share_cap_bps == 20_000,
         "The **last three steps**": p.past_steps == 3,
         "at most half": LEAST_KEPT == 0.5,

@@ -20,7 +20,7 @@ import {Values} from "./Values.sol";
 /// What only verdicts show (uncertainty, words) is not here.
 contract DefaultPolicy is IDefaultPolicy {
     /// @inheritdoc IGramPolicy
-    bytes32 public constant POLICY_HASH = 0xc59b2f1f13255e2ce1cf5fc60df995b8cebac97c2cae7dc26453f10a46ed37c5;
+    bytes32 public constant POLICY_HASH = 0x93c4f3167a4e5fba57be6b4c0ff7ea19b8ac060c78b26f0abf81039ea4affaa7;
 
     uint256 private constant MOST_UPDATES = 32;
     uint256 private constant MOST_STEPS = 3;

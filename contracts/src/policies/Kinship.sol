@@ -2,7 +2,7 @@
 pragma solidity 0.8.30;
 
 import {Roots} from "./Roots.sol";
-import {KIN, NOTHING, ONE, Round, STRIDE, SUM, Table, UNIT} from "./Table.sol";
+import {KIN, NOTHING, ONE, Round, STRIDE, SUM, TWINS, Table, UNIT} from "./Table.sol";
 
 /// @title Kinship: what two players have in common beyond what all have in common
 /// @notice k is the cosine of a and b without their projections on the sum of all others. With O the square of that sum, w_a and
@@ -16,10 +16,12 @@ library Kinship {
 
     uint256 private constant LOW = 483183820; // floor(0.45 * 2^30)
     uint256 private constant SPAN = 268435456; // floor(0.25 * 2^30)
+    uint256 private constant TWIN = 375809639; // floor(0.8 * 2^30) - LOW
     uint256 private constant LOW_SQUARED = 0x33d70a3e28f5c29; // (LOW + 1)^2: the least square with a root above it
     uint256 private constant FEWEST = 4; // players of whom two have others that tell what all have in common
 
-    /// @notice Adds up the kinship of every player with all others, each at most 1, 30 fraction bits.
+    /// @notice Adds up the kinship of every player with all others, each at most 1, 30 fraction bits, and, 128 bits higher, those
+    /// of at least 0.8.
     /// @param total of all cosines but those of players with themselves
     /// @param most the largest agreement in size
     function fill(Round memory round, uint256 total, uint256 most) internal pure {
@@ -63,6 +65,7 @@ library Kinship {
     function _add(uint256 record, uint256 other, uint256 more) private pure {
         unchecked {
             uint256 kin = more > SPAN ? ONE : more * ONE / SPAN;
+            if (more >= TWIN) kin += 1 << TWINS;
             Table.set(record, KIN, Table.get(record, KIN) + kin);
             Table.set(other, KIN, Table.get(other, KIN) + kin);
         }

@@ -3,7 +3,7 @@ pragma solidity 0.8.30;
 
 import {Medians} from "./Medians.sol";
 import {
-    AGREED, BASIS, COMPANY, COUNT, HALF, KIN, NOVELTY, ONE, ROWS, Round, SCORE, STRIDE, Table, VALUE, VOTE
+    AGREED, BASIS, COMPANY, COUNT, HALF, KIN, NOVELTY, ONE, ROWS, Round, SCORE, STRIDE, TWINS, Table, VALUE, VOTE
 } from "./Table.sol";
 
 /// @title Merit: from what is known of each player to its score and its weight
@@ -60,7 +60,7 @@ library Merit {
 
     /// @dev Every score: agreement in parts of the average, or with values
     ///     f(z), z = belief value + (1 - belief) agreement, both capped; f(z) = 0 for z <= -w, (z + w)^2 / 4 w for |z| < w, else z
-    /// times both gates, kinship, and what a group keeps, rounded down after each. |z| is below 2^34, no product reaches 2^128.
+    /// times both gates, kinship, and what groups and twins keep, rounded down after each. |z| is below 2^34, no product reaches 2^128.
     // slither-disable-next-line divide-before-multiply (rounding after each is the rule)
     function _scoreAll(Facts memory facts, uint256 record, uint256 end) private pure returns (uint256 total) {
         assembly ("memory-safe") {
@@ -99,8 +99,13 @@ library Merit {
                     points := through(points, value, mload(add(facts, 0x80)), mload(add(facts, 0xa0)))
                 }
                 value := mload(add(record, KIN))
-                if value { points := shr(30, mul(points, div(shl(60, 1), add(ONE, value)))) }
-                if gt(mload(add(record, COUNT)), 1) { points := shr(30, mul(points, GROUP)) }
+                let alone := lt(mload(add(record, COUNT)), 2)
+                if value {
+                    alone := and(alone, iszero(shr(TWINS, value)))
+                    value := and(value, sub(shl(TWINS, 1), 1))
+                    points := shr(30, mul(points, div(shl(60, 1), add(ONE, value))))
+                }
+                if iszero(alone) { points := shr(30, mul(points, GROUP)) }
                 mstore(add(record, SCORE), points)
                 total := add(total, points)
             }

@@ -8,7 +8,7 @@ uint256 constant LENGTH = 0x20; // sqrt of the square, rounded up, 32 fraction b
 uint256 constant Y = 0x40; // coordinates in what public rows span, 30 fraction bits, four to a word: see Coordinates
 uint256 constant INVERSE = 0x60; // 1 / length of what is new, 35 fraction bits; 0 if nothing is
 uint256 constant X = 0x80; // coordinates in the opposite order
-uint256 constant KIN = 0xa0; // sum of the kinship with all others, 30 fraction bits
+uint256 constant KIN = 0xa0; // sum of the kinship with all others, 30 fraction bits; number of twins, TWINS bits higher
 uint256 constant LANES = 0xc0; // cosines of what is new with row 0, 1, ..: 16 bits each, two words and room for a third
 uint256 constant VALUE = 0x120; // products with v, v' and k, of clipped rows, 30 fraction bits
 uint256 constant HALF = 0x140;
@@ -25,6 +25,7 @@ uint256 constant STRIDE_WORDS = 19;
 
 uint256 constant MATRIX_STRIDE = 0x400; // of a matrix of cosines: 32 words a row
 
+uint256 constant TWINS = 128; // bits
 uint256 constant UNIT = 0x10000000000; // 1.0 of cosines: 2^40
 uint256 constant NOTHING = 0x100000; // a square below this part of it is nothing but rounding: 2^20
 uint256 constant ONE = 0x40000000; // 1.0 of scores: 2^30

@@ -83,6 +83,13 @@ def kinship(units: Sequence[Sequence[int]], agreements: Sequence[int]) -> list[l
     return result
 
 
+def twins(kin: Sequence[Sequence[int]], limit_bps: int) -> list[bool]:
+    """Whether a row has a relative of this kinship or more: rows of one origin that are kept just too far apart to be a
+    group. limit_bps: in basis points of 1."""
+    limit = limit_bps * ONE // BASIS
+    return [max(row, default=0) >= limit for row in kin]
+
+
 def kin_factors(kin: Sequence[Sequence[int]], from_bps: int, full_bps: int) -> list[int]:
     """1 / (1 + sum over the others of min(1, (k - from) / (full - from))) per row, in units of 1/ONE."""
     low, span = from_bps * ONE // BASIS, (full_bps - from_bps) * ONE // BASIS

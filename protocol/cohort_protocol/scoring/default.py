@@ -25,7 +25,7 @@ from cohort_protocol.scoring.belief import (
     ramp_gate,
     standings,
 )
-from cohort_protocol.scoring.clones import kin_factors, kinship
+from cohort_protocol.scoring.clones import kin_factors, kinship, twins
 from cohort_protocol.scoring.closed_forms import class_values, curved_values, linear_values
 from cohort_protocol.scoring.contribution import agreement_reference, contributions, peer_scores, trust
 from cohort_protocol.scoring.errors import PolicyParametersInvalid
@@ -84,6 +84,9 @@ class DefaultParameters:
     kin_from_bps: int = _bps(4_500, 0, 9_000)
     kin_full_bps: int = _bps(7_000, 1_000, 10_000)
     """Kinship counts from the first to the second; above, as the same player."""
+    twin_bps: int = _bps(8_000, 5_000, 10_000)
+    """Who has a relative of this kinship earns what a player of several rows does: otherwise rows that are kept just
+    too far apart to be one player would earn more."""
     belief_bps: int = _bps(9_000, 0, 10_000)
     doubt_bps: int = _bps(20_000, 0, 1_000_000)
     value_cap_bps: int = _bps(50_000, 5_000, 320_000)
@@ -152,6 +155,8 @@ class Judgement:
     company: Gate
     kin: tuple[int, ...]
     """Factors, in units of 1/ONE."""
+    wholes: tuple[int, ...]
+    """What groups and twins keep, in units of 1/ONE."""
     uncapped: tuple[int, ...]
     """Scores before the share cap."""
     scores: tuple[int, ...]
@@ -331,10 +336,12 @@ class DefaultPolicy:
         )
         cosines = company_cosines(left)
         shared = ramp_gate(company(cosines), p.company_from_bps, p.company_full_bps)
-        kin = kin_factors(kinship(own, agreed), p.kin_from_bps, p.kin_full_bps)
-
-        whole = [ONE if len(players.groups[player]) == 1 else p.group_bps * ONE // BASIS for player in kept]
-
+        related = kinship(own, agreed)
+        kin = kin_factors(related, p.kin_from_bps, p.kin_full_bps)
+        whole = [
+            p.group_bps * ONE // BASIS if twin or len(players.groups[player]) > 1 else ONE
+            for player, twin in zip(kept, twins(related, p.twin_bps), strict=True)
+        ]
         suspected = [player in suspects for player in kept]
 
         def scored(evidence: Sequence[int], doubted: Sequence[int]) -> tuple[Standings, list[int], list[int]]:
@@ -358,6 +365,7 @@ class DefaultPolicy:
             cosines=tuple(map(tuple, cosines)),
             company=shared,
             kin=tuple(kin),
+            wholes=tuple(whole),
             uncapped=tuple(uncapped),
             scores=tuple(scores),
             uncertainties=uncertainties,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cohort_protocol.scoring.fixed_point import BASIS, ONE, ratio
+from cohort_protocol.scoring.fixed_point import BASIS, ONE, multiply, ratio
 from cohort_protocol.scoring.gates import Gate
 from cohort_protocol.scoring.numerals import decimal, percent
 from cohort_protocol.scoring.outcome import Figure, Reason, Rule
@@ -42,6 +42,7 @@ def figures_of(
     if judged is None:
         return tuple(figures)
     standing = judged.standings
+    alone = any(row in group and len(group) == 1 for group in players.groups)
     figures += [
         Figure("value", standing.values[place], Rule.COMPARED, ONE),
         Figure("belief", standing.belief, Rule.COMPARED, ONE),
@@ -49,10 +50,15 @@ def figures_of(
         Figure("merit", standing.earned[place], Rule.COMPARED, ONE),
         _gate_figure("novelty", judged.novelty, place),
         _gate_figure("company", judged.company, place),
-        Figure("kinship", judged.kin[place], Rule.FULL_FROM, ONE),
+        Figure("kinship", _kinship(judged, place, alone), Rule.FULL_FROM, ONE),
         _share_figure(parameters, judged, place, len(players.norms)),
     ]
     return tuple(figures)
+
+
+def _kinship(judged: Judgement, place: int, alone: bool) -> int:
+    """What is left because others send much the same; what a group keeps is said of the group."""
+    return multiply(judged.kin[place], judged.wholes[place]) if alone else judged.kin[place]
 
 
 def _share_figure(parameters: DefaultParameters, judged: Judgement, place: int, updates: int) -> Figure:

@@ -194,13 +194,13 @@ def score(players, groups, worth, half, innocent, steps, common, n, p, watch, me
         kin(players, p, watch),
         strict=True,
     )
-    for x, a, group, spared, (new, company, relatives) in zip(own, agreed, groups, innocent, gates, strict=True):
+    for x, a, group, spared, (new, company, (relatives, twin)) in zip(own, agreed, groups, innocent, gates, strict=True):
         width = (p.width_bps if spared else p.suspect_width_bps) / 1e4
         z = belief * max(-3 * cap, min(cap, x)) + (1 - belief) * min(p.peer_cap_bps / 1e4, max(0.0, a) / mean)
         f = 0.0 if z <= -width else z if z >= width else (z + width) ** 2 / (4 * width)
         if not measured:
             f = max(0.0, a) / mean
-        scores.append(f * new * company * relatives * (p.group_bps / 1e4 if len(group) > 1 else 1.0))
+        scores.append(f * new * company * relatives * (p.group_bps / 1e4 if twin or len(group) > 1 else 1.0))
     most = sum(scores) * p.share_cap_bps / 1e4 / n
     return [min(value, most) for value in scores], companies
 
@@ -210,7 +210,7 @@ def kin(players, p, watch):
     low, high = p.kin_from_bps / 1e4, p.kin_full_bps / 1e4
     beyond = 1 - max((value * value for value in agreements(players, watch)), default=0.0)
     for a in range(len(players)):
-        total = 1.0
+        total, twin = 1.0, False
         for b in range(len(players)):
             if a == b or len(players) < 4:
                 continue
@@ -223,7 +223,8 @@ def kin(players, p, watch):
             watch.close |= any(2.0**-24 < v @ v < 2.0**-16 for v in (x, y))
             if min(x @ x, y @ y) > LEFT and watch.above(x @ y, 0.3 * beyond):
                 total += min(1.0, max(0.0, (cosine(x, y) - low) / (high - low)))
-        factors.append(1 / total)
+                twin |= watch.above(cosine(x, y), p.twin_bps / 1e4)
+        factors.append((1 / total, twin))
     return factors
 
 
