@@ -13,6 +13,7 @@ import numpy as np
 from cohort_protocol.commitments import MarketId
 from cohort_protocol.scoring import PublicRows
 from cohort_protocol.scoring.default import DefaultPolicy
+from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.hints import gram_bytes, hints
 
 CHEATS = (
@@ -78,8 +79,8 @@ def honest_round(n: int, values: int = 3) -> tuple[list[list[int]], int, PublicR
 def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     """Rounds given by their cosines, without public rows, where one digit decides: a chain of rows each near to the
     next, with and without ties; three alike of whom one is near to a fourth; one near to two who are not near to each
-    other; cosines at and beside the limit of clones; a pair at and beside the limit of kinship; opposites, of which one
-    or both go."""
+    other; cosines at and beside the limit of clones; a pair at and beside the limits of kinship and of twins;
+    opposites, of which one or both go."""
     chain = {(0, 1): 0.95, (1, 2): 0.93, (2, 3): 0.92, (0, 2): 0.85, (1, 3): 0.84, (0, 3): 0.7}
     ties = {(0, 1): 0.95, (1, 2): 0.95, (2, 3): 0.95, (0, 2): 0.85, (1, 3): 0.85, (0, 3): 0.7}
     bridge = {(0, 1): 0.97, (0, 2): 0.96, (1, 2): 0.95, (2, 3): 0.94, (0, 3): 0.88, (1, 3): 0.89, (0, 4): 0.91}
@@ -89,11 +90,24 @@ def edge_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:
     rounds.append(_by_cosines(5, {(0, 2): 0.95, (1, 3): (limit + 1) / 2**40}))
     rounds += [_by_cosines(5, {(1, 3): (limit + more) / 2**40}) for more in (0, 1, 2)]
     rounds += [_by_cosines(6, {(2, 4): cosine}) for cosine in (0.3, 0.5, 0.55, 0.6, 0.65, 0.8)]
+    rounds += [_by_cosines(6, {(2, 4): cosine}) for cosine in _where_twins_begin()]
     rounds += [_by_cosines(4, {(0, 3): -0.9, (1, 3): -0.8, (2, 3): least}) for least in (-0.7, 0.2)]
     third = -(2**39 + 1) / 2**40  # three that cancel out, to the last digit, and one whom they oppose
     rounds.append(_by_cosines(4, {(0, 1): third, (0, 2): third, (1, 2): third} | {(a, 3): -0.2 for a in range(3)}))
     rounds += [_by_cosines(2, {(0, 1): cosine}) for cosine in (-1.0, -0.1, -0.1 - 1e-9, -0.1 - 3e-9, 0.5)]
     return rounds + _clamped_rounds()
+
+
+def _where_twins_begin() -> tuple[float, float]:
+    """The largest cosine of two among six with which they are no twins, and the least with which they are."""
+    policy = DefaultPolicy()
+    below, above = 0, 2**44
+    while above - below > 1:
+        cosine = (below + above) // 2
+        judged = policy.judged(*_by_cosines(6, {(2, 4): cosine / 2**44})).judgement
+        assert judged is not None
+        below, above = (cosine, above) if judged.wholes[2] == ONE else (below, cosine)
+    return below / 2**44, above / 2**44
 
 
 def _clamped_rounds() -> list[tuple[list[list[int]], int, PublicRows]]:

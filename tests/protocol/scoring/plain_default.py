@@ -194,7 +194,9 @@ def score(players, groups, worth, half, innocent, steps, common, n, p, watch, me
         kin(players, p, watch),
         strict=True,
     )
-    for x, a, group, spared, (new, company, (relatives, twin)) in zip(own, agreed, groups, innocent, gates, strict=True):
+    for x, a, group, spared, (new, company, (relatives, twin)) in zip(
+        own, agreed, groups, innocent, gates, strict=True
+    ):
         width = (p.width_bps if spared else p.suspect_width_bps) / 1e4
         z = belief * max(-3 * cap, min(cap, x)) + (1 - belief) * min(p.peer_cap_bps / 1e4, max(0.0, a) / mean)
         f = 0.0 if z <= -width else z if z >= width else (z + width) ** 2 / (4 * width)

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 from cohort_protocol.scoring.belief import agreements
-from cohort_protocol.scoring.clones import clone_groups, kin_factors, kinship
+from cohort_protocol.scoring.clones import clone_groups, kin_factors, kinship, twins
 from cohort_protocol.scoring.fixed_point import ONE
 from cohort_protocol.scoring.units import UNIT, unit_gram
 from hypothesis import given, settings
@@ -109,6 +109,13 @@ def test_relatives_share_and_strangers_do_not():
     assert factors[2] == pytest.approx(ONE / 1.5, rel=1e-6)
     assert factors[1] == pytest.approx(ONE / 2.5, rel=1e-6)
     assert kin_factors([[0, 0], [0, 0]], 4_000, 6_500) == [ONE, ONE]
+
+
+def test_twins_have_a_relative_of_the_limit():
+    limit = 8_000 * ONE // 10_000
+    kin = [[0, limit, 0], [limit, 0, limit - 1], [0, limit - 1, 0]]
+    assert twins(kin, 8_000) == [True, True, False]
+    assert twins([], 8_000) == []
 
 
 @settings(max_examples=200)

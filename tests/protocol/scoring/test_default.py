@@ -194,6 +194,20 @@ def test_copies_masked_with_noise_are_kin():
     assert outcome.rows[8].figure("kinship").value < ONE * 6 // 10
 
 
+def test_clones_gain_nothing_by_staying_just_too_far_apart_to_be_one_player():
+    updates, steps, value = market(common=0.4, steps=0)
+    random = np.random.default_rng(4)
+    apart = np.array(updates[0])[None] + 115 * random.standard_normal((4, 600))
+    cosines = np.corrcoef(apart)[np.triu_indices(4, 1)]
+    assert 0.8 < cosines.min() <= cosines.max() < 0.9
+    outcome = evaluated([*updates[1:], *apart.astype(int).tolist()], steps, None, [value, value]).outcome
+    copies = evaluated([*updates[1:], *[updates[0]] * 4], steps, None, [value, value]).outcome
+    assert all(not row.group for row in outcome.rows)
+    assert copies.rows[7].group == (7, 8, 9, 10)
+    together = sum(outcome.scores[7:]) / sum(outcome.scores)
+    assert together == pytest.approx(sum(copies.scores[7:]) / sum(copies.scores), rel=0.1)
+
+
 def test_an_opposed_update_without_value_is_rejected_and_one_with_value_is_not():
     updates, steps, value = market(steps=0)
     flipped = (-np.array(updates[0])).tolist()
