@@ -102,7 +102,7 @@ library Merit {
                 let alone := lt(mload(add(record, COUNT)), 2)
                 if value {
                     alone := and(alone, iszero(shr(TWINS, value)))
-                    value := and(value, sub(shl(TWINS, 1), 1))
+                    value := shr(TWINS, shl(TWINS, value)) // the lower half of the word
                     points := shr(30, mul(points, div(shl(60, 1), add(ONE, value))))
                 }
                 if iszero(alone) { points := shr(30, mul(points, GROUP)) }
