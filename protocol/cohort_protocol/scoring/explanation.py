@@ -42,7 +42,6 @@ def figures_of(
     if judged is None:
         return tuple(figures)
     standing = judged.standings
-    alone = any(row in group and len(group) == 1 for group in players.groups)
     figures += [
         Figure("value", standing.values[place], Rule.COMPARED, ONE),
         Figure("belief", standing.belief, Rule.COMPARED, ONE),
@@ -50,7 +49,7 @@ def figures_of(
         Figure("merit", standing.earned[place], Rule.COMPARED, ONE),
         _gate_figure("novelty", judged.novelty, place),
         _gate_figure("company", judged.company, place),
-        Figure("kinship", _kinship(judged, place, alone), Rule.FULL_FROM, ONE),
+        Figure("kinship", _kinship(judged, place, (row,) in players.groups), Rule.FULL_FROM, ONE),
         _share_figure(parameters, judged, place, len(players.norms)),
     ]
     return tuple(figures)
